@@ -1,0 +1,25 @@
+/**
+ * What can happen and what can be seen: the catalogue of events, their types, and the columns that
+ * carry them in bulk.
+ *
+ * @packageDocumentation
+ */
+export {
+  EventBatch,
+  type FieldSlot,
+  LAYOUTS,
+  NARROW_COLUMNS,
+  slotOf,
+  WIDE_COLUMNS,
+} from './batch.ts';
+export {
+  EVENT_CODES,
+  EVENT_NAMES,
+  EVENTS,
+  type EventName,
+  type EventRole,
+  type EventSpec,
+  type FieldSpec,
+  type ScalarType,
+} from './catalog.ts';
+export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
