@@ -30,9 +30,8 @@ function place(position: Position | undefined): string {
 /** Text from a recording made safe to print: control characters escaped, at most `limit` long. */
 export function printable(text: string, limit = 200): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it removes
   return cut.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028-\u202f\u2066-\u2069]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`,
   );
 }
