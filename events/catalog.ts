@@ -44,9 +44,11 @@ export interface EventSpec {
   /**
    * Text after the event's name, one entry for each form ever printed. `%name` is a number
    * (decimal, or hexadecimal with `0x`), `%name:x` hexadecimal with or without `0x`, `%name:clock`
-   * a host clock's name or number, `%name:01` the words `begin`/`end`, `%text` free text, `%*` one
-   * ignored word. Matching stops at the pattern's end; the rest of the line is ignored. An event
-   * with no pattern is known to text readers by its name alone.
+   * a host clock's name or number, `%name:01` the words `begin`/`end`, `%name:rw` the words
+   * `read`/`write`, `%text` free text up to what follows in the pattern, `%*` one ignored word;
+   * `%name?mark`, last in a pattern, is whether the mark stands among those that end the line.
+   * Matching stops at the pattern's end; the rest of the line is ignored. An event with no pattern
+   * is known to text readers by its name alone.
    */
   readonly print?: readonly string[];
 }
@@ -187,7 +189,7 @@ export const EVENTS = spec({
       vcpu_id: vcpuId,
       immediate_exit: { type: 'bool', doc: 'entered only to leave again at once', absent: 0 },
     },
-    print: ['vcpu %vcpu_id'],
+    print: ['vcpu %vcpu_id%immediate_exit?[immediate exit]'],
   },
   kvm_exit: {
     role: 'input',
@@ -208,7 +210,7 @@ export const EVENTS = spec({
       data: { type: 'u64', doc: 'value' },
       exception: { type: 'bool', doc: 'the access raised #GP', absent: 0 },
     },
-    print: ['msr_%write:rw %ecx:x = %data'],
+    print: ['msr_%write:rw %ecx:x = %data%exception?(#GP)'],
   },
   kvm_hv_stimer_set_config: {
     role: 'input',

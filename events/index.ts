@@ -23,3 +23,10 @@ export {
   type ScalarType,
 } from './catalog.ts';
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
+export {
+  IOCTLS,
+  type Ioctl,
+  type IoctlName,
+  type IoctlScope,
+  MSRS,
+} from './kvm-abi.ts';

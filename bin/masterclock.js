@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { existsSync, readFileSync } from 'node:fs';
+
+const entry = new URL('../dist/src/cli/main.js', import.meta.url);
+if (!existsSync(entry)) {
+  process.stderr.write('masterclock: not built yet; run: npm run build\n');
+  process.exit(2);
+}
+const { main } = await import(entry.href);
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+// Whoever reads our output may stop at any time (head, less): that is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2), version, {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  noColor: (process.env.NO_COLOR ?? '') !== '',
+});

@@ -1,0 +1,132 @@
+/**
+ * Do the vCPUs of a VM agree?
+ *
+ * With STABLE all of them read one clock: a guest thread that moves from one vCPU to another must
+ * not see time step, so any disagreement counts. Pages are compared within one epoch (since the
+ * VM's last masterclock update), between vCPUs that have run in it; a vCPU that has not run yet gets
+ * its page when it does. Without STABLE, pages are written at different instants and the guest
+ * clamps; then only vCPUs in the guest at the same time are compared, from 1 µs on.
+ */
+import { isStable, kvmclockAt, type Page } from '../guest-clock.ts';
+import type { HostClock } from '../host-clock.ts';
+import type { Vcpu, Vm } from '../identity/vm.ts';
+import { formatNs } from '../quantity.ts';
+import type { Finding } from './finding.ts';
+import { stepSeverity, type Thresholds } from './severity.ts';
+
+/** Two readings of one clock differ by this where references differ: each is rounded down. */
+const ROUNDING_NS = 1n;
+/** Below this share of the TSC a reference and its instant agree: the guest's TSC is not scaled. */
+const SCALED_SHARE = 64n;
+
+const size = (n: bigint): bigint => (n < 0n ? -n : n);
+
+export class Agreement {
+  readonly #clock: HostClock;
+  readonly #limits: Thresholds;
+  readonly #report: (finding: Finding) => void;
+  /** The vCPU that entered last with a page of its own, by VM. */
+  readonly #lastEntered = new Map<Vm, Vcpu>();
+  /** The disagreement last reported of a vCPU, ns. */
+  readonly #reported = new Map<Vcpu, bigint>();
+  readonly #staleEpochs = new Map<Vcpu, number>();
+  readonly #scaled = new Set<Vcpu>();
+
+  constructor(clock: HostClock, limits: Thresholds, report: (finding: Finding) => void) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#report = report;
+  }
+
+  /** `vcpu` entered at `ticks` with a clock that it did not have before. */
+  check(vcpu: Vcpu, ticks: bigint): void {
+    const { vm } = vcpu;
+    const other = this.#lastEntered.get(vm);
+    this.#lastEntered.set(vm, vcpu);
+    if (other === undefined || other === vcpu || vm.ambiguous) return;
+    const mine = readable(vcpu);
+    const theirs = readable(other);
+    if (mine === undefined || theirs === undefined) return;
+    if (!comparable(vcpu, mine, other, theirs)) return;
+    this.#compare(vcpu, mine, other, theirs, ticks);
+  }
+
+  #compare(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page, ticks: bigint): void {
+    const tsc = this.#clock.tsc(ticks);
+    if (tsc === undefined || this.#scaled.has(vcpu) || this.#scaled.has(other)) return;
+    const at = (v: Vcpu, page: Page): bigint =>
+      kvmclockAt(page, BigInt.asUintN(64, tsc + v.clock.tscOffset!));
+    const apart = at(vcpu, mine) - at(other, theirs);
+    const before = this.#reported.get(vcpu) ?? 0n;
+    const stable = isStable(mine);
+    const least = stable ? ROUNDING_NS + 1n : this.#limits.noticeNs;
+    if (size(apart) < least || size(apart - before) < least) {
+      if (size(apart) < least) this.#reported.delete(vcpu);
+      return;
+    }
+    this.#reported.set(vcpu, apart);
+    this.#report({
+      rule: 'cross-vcpu',
+      // A thread can move either way, so one of its ways is backwards.
+      severity: stepSeverity(-size(apart), stable, this.#limits),
+      vm: vcpu.vm,
+      vcpu: vcpu.id,
+      timestamp: ticks,
+      tsc,
+      timeNs: this.#clock.ns(ticks),
+      deltaNs: apart,
+      cause: `against vCPU ${other.id}`,
+      reason: `At one host TSC vCPU ${vcpu.id} reads ${formatNs(size(apart))} ${apart < 0n ? 'behind' : 'ahead of'} vCPU ${other.id}, ${stable ? 'and both pages say STABLE' : 'without STABLE, so the guest clamps'}.`,
+      visibility: 'entry',
+    });
+  }
+
+  /** `vcpu` enters with a page from before the VM's last masterclock update. */
+  checkStale(vcpu: Vcpu, ticks: bigint): void {
+    const { vm } = vcpu;
+    if (vm.ambiguous || this.#staleEpochs.get(vcpu) === vm.epoch || vcpu.clock.inDoubt) return;
+    this.#staleEpochs.set(vcpu, vm.epoch);
+    this.#report({
+      rule: 'stale',
+      severity: 'notice',
+      vm,
+      vcpu: vcpu.id,
+      timestamp: ticks,
+      tsc: this.#clock.tsc(ticks),
+      timeNs: this.#clock.ns(ticks),
+      cause: 'its page was not rewritten after a masterclock update',
+      reason:
+        'Every masterclock update makes each vCPU rewrite its page before it enters again; this one entered without. It may have no page any more (a reset turns it off unseen).',
+      visibility: 'entry',
+    });
+  }
+
+  /** Notes whether the page just written shows that the guest's TSC runs at a scaled rate. */
+  observe(vcpu: Vcpu, page: Page, ticks: bigint): void {
+    const offset = vcpu.clock.tscOffset;
+    const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
+    const tsc = taken === undefined ? undefined : this.#clock.tsc(taken);
+    if (offset === undefined || tsc === undefined || this.#clock.derived) return;
+    const unscaled = BigInt.asUintN(64, page.tscTimestamp - offset);
+    // A ratio of 0 (a vCPU whose frequency was never set) leaves the hardware unscaled.
+    if (unscaled !== 0n && size(unscaled - tsc) > tsc / SCALED_SHARE) this.#scaled.add(vcpu);
+    else this.#scaled.delete(vcpu);
+  }
+
+  /** The guest's TSC is scaled: host TSC plus offset does not give it. */
+  isScaled(vcpu: Vcpu): boolean {
+    return this.#scaled.has(vcpu);
+  }
+}
+
+/** A vCPU's page, if it and its offset are known and in force. */
+function readable({ clock }: Vcpu): Page | undefined {
+  return typeof clock.page === 'object' && clock.tscOffset !== undefined && !clock.dirty
+    ? clock.page
+    : undefined;
+}
+
+function comparable(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page): boolean {
+  if (isStable(mine) !== isStable(theirs)) return false;
+  return isStable(mine) ? other.entryEpoch === vcpu.entryEpoch : other.running;
+}

@@ -1,0 +1,199 @@
+/**
+ * Why a clock moved: from a change and what happened before it to a mechanism, a cause in a few
+ * words and a reason in sentences. Only the recording is asked, no model of the kernel.
+ */
+
+import { clocksourceMultShift, scaleDelta } from '../../src/num/index.ts';
+import { type Cause, offsetCause, pageCause } from '../causes.ts';
+import { isNegative, isStable, type Page } from '../guest-clock.ts';
+import { scaledKhz } from '../host-clock.ts';
+import type { Vcpu } from '../identity/vm.ts';
+import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
+import type { ClockChange } from './jump.ts';
+import type { MechanismId } from './mechanism.ts';
+
+export interface Explanation {
+  readonly mechanism: MechanismId | undefined;
+  readonly cause: string;
+  readonly reason: string;
+  readonly predictedNs?: bigint;
+  readonly remainderNs?: bigint;
+}
+
+/** What the explanation may look at beside the change itself. */
+export interface Circumstances {
+  readonly vcpu: Vcpu;
+  /** What TSC writes moved this vCPU's TSC by since its page was last written, signed cycles. */
+  readonly staleCycles: bigint;
+  /** The host slept since the old reference was taken. */
+  readonly slept: boolean;
+}
+
+/** A residue below this share of a jump is rounding and reading time, not another mechanism. */
+const RESIDUE_SHARE = 100n;
+
+const size = (n: bigint): bigint => (n < 0n ? -n : n);
+
+export function explain(change: ClockChange, around: Circumstances): Explanation {
+  if (!change.pageChanged) return explainOffset(change, around.vcpu);
+  const cause = pageCause(around.vcpu, around.vcpu.vm) ?? offsetCause(around.vcpu);
+  const told = describeCause(cause, around.vcpu);
+  if (isNegative(change.to) || isNegative(change.from)) return explainNegative(change, told);
+  if (cause?.kind === 'KVM_SET_CLOCK') {
+    return {
+      mechanism: 'set-clock',
+      cause: told,
+      reason: `KVM_SET_CLOCK moved the VM's clock by ${formatSignedNs(change.deltaNs)}; the page follows at this entry.`,
+    };
+  }
+  const takenBack = explainRefresh(change, around.staleCycles, told);
+  if (takenBack !== undefined) return takenBack;
+  if (!isStable(change.from) || !isStable(change.to)) return explainOwnReference(change, told);
+  return explainReference(change, around.slept, told);
+}
+
+/** A cause in a few words. */
+function describeCause(cause: Cause | undefined, vcpu: Vcpu): string {
+  if (cause === undefined) return 'a clock update';
+  if (cause.vcpu === undefined) return cause.kind;
+  const whose = cause.vcpu === vcpu.id ? 'its' : `vCPU ${cause.vcpu}'s`;
+  switch (cause.kind) {
+    case 'vCPU created':
+      return cause.vcpu === vcpu.id ? 'its creation' : `vCPU ${cause.vcpu} was created`;
+    case 'KVM_SET_MSRS':
+      return `a host write of ${whose} MSRs`;
+    case 'KVM_SET_DEVICE_ATTR':
+      return `KVM_VCPU_TSC_OFFSET on vCPU ${cause.vcpu}`;
+    default:
+      return cause.kind.replace(
+        /^guest/,
+        cause.vcpu === vcpu.id ? 'its guest' : `vCPU ${cause.vcpu}'s guest`,
+      );
+  }
+}
+
+function explainOffset(change: ClockChange, vcpu: Vcpu): Explanation {
+  const cause = offsetCause(vcpu);
+  const cycles = formatCycles(change.offsetCycles);
+  const byGuest = cause?.kind.startsWith('guest') ?? false;
+  const wrapped = change.wraps
+    ? ' The TSC is now on the other side of the page’s tsc_timestamp, so the difference wraps.'
+    : '';
+  return {
+    mechanism: byGuest ? 'guest-tsc-write' : 'tsc-write',
+    cause: cause === undefined ? 'a TSC offset write' : describeCause(cause, vcpu),
+    reason: `The TSC moved by ${cycles} and the page was not refreshed.${wrapped}`,
+  };
+}
+
+function explainNegative(change: ClockChange, cause: string): Explanation {
+  const [page, when] = isNegative(change.to)
+    ? [change.to, 'now holds']
+    : [change.from, 'held until now'];
+  const negative = BigInt.asIntN(64, page.systemTime);
+  const really = BigInt.asIntN(64, change.deltaNs);
+  return {
+    mechanism: 'negative-time',
+    cause,
+    reason: `The page ${when} a system_time of ${negative} ns, unsigned ${page.systemTime}. To 64-bit arithmetic the step is ${formatSignedNs(really)}; a reader that divides first (Hyper-V's reference time) sees 584 years.`,
+  };
+}
+
+function explainRefresh(
+  change: ClockChange,
+  staleCycles: bigint,
+  cause: string,
+): Explanation | undefined {
+  if (staleCycles === 0n) return undefined;
+  const staleNs = cyclesToNs(change.from, staleCycles);
+  const remainderNs = change.deltaNs + staleNs;
+  if (!change.wraps && size(remainderNs) * RESIDUE_SHARE > size(staleNs)) return undefined;
+  const cycles = formatCycles(staleCycles);
+  return {
+    mechanism: 'refreshed',
+    cause,
+    reason: `The page is written anew and takes back what TSC writes of ${cycles} (${formatSignedNs(staleNs)}) had moved the clock by.`,
+    ...(change.wraps ? {} : { predictedNs: -staleNs, remainderNs }),
+  };
+}
+
+function explainOwnReference(change: ClockChange, cause: string): Explanation {
+  const before = isStable(change.from);
+  if (before === isStable(change.to)) {
+    return {
+      mechanism: 'own-reference',
+      cause,
+      reason: `No masterclock: the page took a reference of its own ${sinceReference(change)}.`,
+    };
+  }
+  return {
+    mechanism: 'masterclock-switch',
+    cause: before ? 'the masterclock was lost' : 'the masterclock came back',
+    reason: before
+      ? `The page left the VM's common reference for one of its own ${sinceReference(change)}.`
+      : `The page left a reference of its own for the VM's common one ${sinceReference(change)}.`,
+  };
+}
+
+/** Both pages are masterclock pages: the base clock and the page differ in rate. */
+function explainReference(change: ClockChange, slept: boolean, cause: string): Explanation {
+  const elapsed = elapsedNs(change);
+  const predictedNs = rawResidue(change.from, change.elapsedCycles);
+  const known = {
+    cause,
+    ...(predictedNs === undefined
+      ? {}
+      : { predictedNs, remainderNs: change.deltaNs - predictedNs }),
+  };
+  if (slept) {
+    return {
+      ...known,
+      mechanism: 'suspend',
+      reason: `The host slept since the last reference, ${formatNs(elapsed)} ago by its TSC: boot time counted ${formatSignedNs(change.deltaNs)} against the TSC.`,
+    };
+  }
+  const rate = elapsed === 0n ? 'another rate' : formatRate(change.deltaNs, elapsed);
+  if (predictedNs !== undefined && fits(change.deltaNs, predictedNs)) {
+    const khz = groups(scaledKhz(change.from) ?? 0);
+    return {
+      ...known,
+      mechanism: 'raw-residue',
+      reason: `New reference after ${formatNs(elapsed)}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`,
+    };
+  }
+  return {
+    ...known,
+    mechanism: elapsed > 0n ? 'base-rate' : undefined,
+    reason: `New reference after ${formatNs(elapsed)}: the host clock behind it ran ${rate} against the page.`,
+  };
+}
+
+const fits = (delta: bigint, predicted: bigint): boolean =>
+  size(delta - predicted) <= 2n + size(predicted) / RESIDUE_SHARE;
+
+const elapsedNs = ({ from, elapsedCycles }: ClockChange): bigint => cyclesToNs(from, elapsedCycles);
+
+/** A signed number of cycles at a page's rate, ns. */
+function cyclesToNs(page: Page, cycles: bigint): bigint {
+  const ns = scaleDelta(size(cycles), page.tscToSystemMul, page.tscShift);
+  return cycles < 0n ? -ns : ns;
+}
+
+const formatCycles = (cycles: bigint): string =>
+  `${cycles < 0n ? '−' : '+'}${groups(size(cycles))} cycles`;
+
+const sinceReference = (change: ClockChange): string =>
+  `${decimal(elapsedNs(change), 1_000_000_000n, 3)} s after the last`;
+
+/**
+ * What a new reference from MONOTONIC_RAW moves a page by after `cycles`: RAW(cycles) −
+ * pvclock(cycles), for a guest whose TSC is not scaled. `undefined` where the page's scale is not
+ * one of a whole kHz. Source: `clocks_calc_mult_shift()` as the TSC clocksource is registered.
+ */
+export function rawResidue(page: Page, cycles: bigint): bigint | undefined {
+  const khz = scaledKhz(page);
+  if (khz === undefined || khz < 1000 || khz > 0xffffffff || cycles < 0n) return undefined;
+  const { mult, shift } = clocksourceMultShift(khz);
+  const raw = (cycles * BigInt(mult)) >> BigInt(shift);
+  return raw - scaleDelta(cycles, page.tscToSystemMul, page.tscShift);
+}

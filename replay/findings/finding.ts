@@ -1,0 +1,52 @@
+import type { Vm } from '../identity/vm.ts';
+import type { MechanismId } from './mechanism.ts';
+import type { Severity } from './severity.ts';
+
+/** What a finding is about. Declared once: types, help and reports derive from it. */
+export const RULES = {
+  jump: 'kvmclock moved: the page in force at an entry reads differently from the one before',
+  'tsc-jump': "the guest's TSC moved under an unchanged page, and kvmclock with it",
+  'cross-vcpu': 'two vCPUs of one VM read different times at one host TSC',
+  'masterclock-lost': 'the STABLE bit went away: vCPUs keep time each on their own',
+  'masterclock-regained': 'the STABLE bit came back',
+  rate: "the page's multiplier or shift changed",
+  flags: "the page's other flags changed",
+  drift:
+    'kvmclock runs at another rate than MONOTONIC_RAW; the next masterclock update steps by this',
+  stale: 'a vCPU runs on with a page from before a masterclock update',
+  gap: 'events are missing: what was known before is no longer known',
+  unmeasured: "a vCPU's clock could not be compared with what was before",
+} as const;
+
+export type Rule = keyof typeof RULES;
+
+/** Something a person should know. */
+export interface Finding {
+  readonly rule: Rule;
+  severity: Severity;
+  /** The VM; `undefined` where no VM is concerned or known. */
+  readonly vm: Vm | undefined;
+  readonly vcpu: number | undefined;
+  /** Instant, ticks of the recording's clock. */
+  readonly timestamp: bigint;
+  /** Host TSC at that instant, cycles; `undefined` where it can't be told. */
+  readonly tsc: bigint | undefined;
+  /** That instant in ns of the recording's clock, or since the host's TSC was 0. */
+  readonly timeNs: bigint | undefined;
+  /** How far: new minus old, + is forward. */
+  readonly deltaNs?: bigint;
+  /**
+   * The same modulo 2^64, as the guest's own arithmetic reads it, where `deltaNs` is beyond 63 bits.
+   */
+  readonly wrappedDeltaNs?: bigint;
+  /** A few words: after what. */
+  readonly cause: string;
+  /** Sentences: how it came about. */
+  reason: string;
+  readonly mechanism?: MechanismId | undefined;
+  /** What the mechanism's formula gives, and what is left of `deltaNs` beyond it. */
+  readonly predictedNs?: bigint;
+  readonly remainderNs?: bigint;
+  /** `entry`: seen by the guest at a recorded entry. `unknown`: the recording has no entries. */
+  readonly visibility: 'entry' | 'unknown';
+}

@@ -1,0 +1,134 @@
+/**
+ * Rules about the masterclock: lost, regained, and how far kvmclock drifts from MONOTONIC_RAW.
+ *
+ * The guest's view decides: a masterclock is lost when a vCPU that had STABLE enters without it. A
+ * VM loses it once, however many vCPUs follow. The first activation is no finding.
+ */
+
+import { scaleDelta } from '../../src/num/index.ts';
+import type { Recompute } from '../causes.ts';
+import { isStable, type Page } from '../guest-clock.ts';
+import type { HostClock } from '../host-clock.ts';
+import type { Vcpu, Vm } from '../identity/vm.ts';
+import { formatRate, formatSignedNs } from '../quantity.ts';
+import { rawResidue } from './explain.ts';
+import type { Finding } from './finding.ts';
+import type { ClockChange } from './jump.ts';
+
+type Base = Pick<Finding, 'vm' | 'vcpu' | 'timestamp' | 'tsc' | 'timeNs' | 'visibility'>;
+
+/** What is known of one VM's masterclock. */
+interface State {
+  lost: Finding | undefined;
+  /** The newest masterclock page and whose it is. */
+  newest: { readonly vcpu: Vcpu; readonly page: Page } | undefined;
+  /** A new reference did not step by what MONOTONIC_RAW predicts: its rate is not known. */
+  contradicted: boolean;
+}
+
+const HOST_CLOCK_TSC = 1;
+const HOST_CLOCK_HVCLOCK = 3;
+/** Cycles over which a rate is stated. */
+const RATE_CYCLES = 1n << 50n;
+
+export class MasterclockWatch {
+  readonly #report: (finding: Finding) => void;
+  readonly #states = new Map<Vm, State>();
+
+  constructor(report: (finding: Finding) => void) {
+    this.#report = report;
+  }
+
+  /** A vCPU entered with a page that it did not have before. */
+  see(vcpu: Vcpu, { from, to }: ClockChange, base: Base): void {
+    const state = this.#state(vcpu.vm);
+    if (isStable(to)) state.newest = { vcpu, page: to };
+    if (vcpu.vm.ambiguous || isStable(from) === isStable(to)) return;
+    if (isStable(from)) {
+      if (state.lost !== undefined) return;
+      state.lost = {
+        ...base,
+        rule: 'masterclock-lost',
+        severity: 'error',
+        cause: whyLost(vcpu.vm.lastRecompute),
+        reason:
+          'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings. It did not come back in this recording.',
+      };
+      this.#report(state.lost);
+    } else if (state.lost !== undefined) {
+      state.lost.severity = 'warning';
+      state.lost.reason =
+        'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings, until the masterclock comes back.';
+      state.lost = undefined;
+      this.#report({
+        ...base,
+        rule: 'masterclock-regained',
+        severity: 'notice',
+        cause: vcpu.vm.lastRecompute?.cause?.kind ?? 'a masterclock update',
+        reason: 'The page is STABLE again: all vCPUs share one reference.',
+      });
+    }
+  }
+
+  /** A reference followed another: did it step by what MONOTONIC_RAW's rate predicts? */
+  measure(vcpu: Vcpu, change: ClockChange): void {
+    if (!isStable(change.from) || !isStable(change.to)) return;
+    const predicted = rawResidue(change.from, change.elapsedCycles);
+    if (predicted === undefined) return;
+    const rest = change.deltaNs - predicted;
+    if (rest > 2n || rest < -2n) this.#state(vcpu.vm).contradicted = true;
+  }
+
+  /** The recording ends at `ticks`: what the next masterclock update of each VM will step by. */
+  drift(clock: HostClock, ticks: bigint): void {
+    const tsc = clock.tsc(ticks);
+    for (const [vm, { newest, contradicted }] of this.#states) {
+      if (newest === undefined || contradicted || vm.ambiguous || vm.resolved !== vm) continue;
+      const { vcpu, page } = newest;
+      const perCycles = rawResidue(page, RATE_CYCLES);
+      const offset = vcpu.clock.tscOffset;
+      if (perCycles === undefined || perCycles === 0n) continue;
+      const pending =
+        tsc === undefined || offset === undefined
+          ? undefined
+          : rawResidue(page, tsc + BigInt.asIntN(64, offset) - page.tscTimestamp);
+      const rate = scaleDelta(RATE_CYCLES, page.tscToSystemMul, page.tscShift);
+      this.#report({
+        vm,
+        vcpu: undefined,
+        timestamp: ticks,
+        tsc,
+        timeNs: clock.ns(ticks),
+        visibility: 'entry',
+        rule: 'drift',
+        severity: 'info',
+        ...(pending === undefined ? {} : { deltaNs: pending }),
+        cause: `MONOTONIC_RAW runs ${formatRate(perCycles, rate)} against kvmclock`,
+        reason: `That is ${formatSignedNs((perCycles * 86_400_000_000_000n) / rate)} a day, and it comes out as a step at the next masterclock update (if the page's kHz is the host's tsc_khz).`,
+      });
+    }
+  }
+
+  #state(vm: Vm): State {
+    let state = this.#states.get(vm);
+    if (state === undefined) {
+      state = { lost: undefined, newest: undefined, contradicted: false };
+      this.#states.set(vm, state);
+    }
+    return state;
+  }
+}
+
+function whyLost(recompute: Recompute | undefined): string {
+  if (recompute === undefined || recompute.useMasterClock) return 'no masterclock update was seen';
+  if (recompute.hostClock !== HOST_CLOCK_TSC && recompute.hostClock !== HOST_CLOCK_HVCLOCK) {
+    return "the host's clocksource is not the TSC";
+  }
+  if (!recompute.offsetMatched) {
+    const by = recompute.cause;
+    return by?.vcpu === undefined
+      ? "the vCPUs' TSCs no longer match"
+      : `the vCPUs' TSCs no longer match, after ${by.kind} on vCPU ${by.vcpu}`;
+  }
+  return 'the host’s TSC went backwards, or vCPU 0 uses the old kvmclock MSR';
+}

@@ -1,0 +1,62 @@
+/**
+ * The ways in which KVM is known to move a guest's clock.
+ *
+ * `since` and `fixed` name the release, and the commit where one commit did it. A kernel's release
+ * only suggests a mechanism (distributions backport), so a finding names one when the numbers fit it.
+ */
+export interface Mechanism {
+  /** What happens, in one sentence. */
+  readonly what: string;
+  /** What to do, or which kernel does not have it. */
+  readonly remedy: string;
+}
+
+export const MECHANISMS = {
+  'raw-residue': {
+    what: 'a masterclock update takes its reference from MONOTONIC_RAW, whose multiplier is rounded differently from the page’s',
+    remedy:
+      'Every kernel from v5.5 to v7.3 has this; v6.8 (c52ffadc65e2) takes no new reference at vCPU hotplug, so it shows less often.',
+  },
+  'base-rate': {
+    what: 'the clock behind the masterclock ran at another rate than the page since the last reference',
+    remedy:
+      'A rate that varies is NTP steering: v5.5 (53fafdbb8b21) took the base off the steered clock. A constant rate is a page computed from another kHz than the host’s tsc_khz.',
+  },
+  suspend: {
+    what: 'the host slept: the TSC that the page extrapolates and the boot-time base counted the sleep differently',
+    remedy:
+      'Set the clock after resume (KVM_SET_CLOCK), or keep guests stopped over a host suspend.',
+  },
+  'set-clock': {
+    what: 'userspace set the clock (KVM_SET_CLOCK)',
+    remedy: 'That is the VMM’s doing: compare the value it sets with the one it saved.',
+  },
+  'negative-time': {
+    what: 'KVM_SET_CLOCK left a slightly negative system_time, which reads as 584 years until it wraps',
+    remedy: 'Fixed in v5.12 (77fcbe823f00).',
+  },
+  'guest-tsc-write': {
+    what: 'the guest wrote its TSC and KVM did not refresh the page',
+    remedy:
+      'A write of TSC_ADJUST refreshes it from v5.14 (d9130a2dfdd4) on; a write of IA32_TSC does in no release up to v7.3.',
+  },
+  'tsc-write': {
+    what: 'the VMM moved the vCPU’s TSC and the page was not refreshed',
+    remedy: 'Restore TSCs before guests run, with equal offsets on all vCPUs.',
+  },
+  refreshed: {
+    what: 'the page was refreshed at last and takes back what an earlier TSC write had moved',
+    remedy: 'See the TSC write before it.',
+  },
+  'masterclock-switch': {
+    what: 'the VM went from one shared reference to a reference per vCPU, or back',
+    remedy:
+      'Find out why the masterclock was lost or came back (rules masterclock-lost, -regained).',
+  },
+  'own-reference': {
+    what: 'without the masterclock each clock update takes a reference of its own',
+    remedy: 'Expected while the masterclock is off; find out why it is.',
+  },
+} as const satisfies Record<string, Mechanism>;
+
+export type MechanismId = keyof typeof MECHANISMS;

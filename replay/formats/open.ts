@@ -1,0 +1,74 @@
+/**
+ * Opens a recording whatever its format: the content decides, never the name.
+ */
+import { type FileHandle, open as openFile } from 'node:fs/promises';
+import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
+import { FormatError } from './error.ts';
+import type { ReadOptions, Recording } from './recording.ts';
+import { openText } from './text/index.ts';
+import { isTraceDat, openTraceDat } from './tracedat/index.ts';
+
+/** Enough of a file's beginning to know its format. */
+const HEAD_BYTES = 16;
+
+/** What stdin is called on the command line, and in messages. */
+const STDIN_PATH = '-';
+const STDIN_NAME = '<stdin>';
+
+/**
+ * Opens the recording at `path` (`-`: stdin): ftrace text or trace.dat, from a file or a pipe.
+ *
+ * @throws FormatError if it is missing, can't be read, or is neither.
+ */
+export async function open(path: string, options: ReadOptions = {}): Promise<Recording> {
+  if (path === STDIN_PATH) return openPipe(STDIN_NAME, process.stdin, options);
+  const file = await openPath(path);
+  try {
+    const stat = await file.stat();
+    if (stat.isDirectory()) {
+      throw new FormatError(path, undefined, 'a recording', 'a directory');
+    }
+    if (!stat.isFile()) return await openPipe(path, file.createReadStream(), options);
+    const bytes = new FileBytes(path, file, stat.size);
+    const head = new Uint8Array(HEAD_BYTES);
+    const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);
+    return isTraceDat(head.subarray(0, length))
+      ? await openTraceDat(bytes, options)
+      : await openText(new SequentialBytes(bytes), options);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function openPipe(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+  options: ReadOptions,
+): Promise<Recording> {
+  const pipe = new PipeBytes(name, chunks);
+  if (!isTraceDat(await pipe.peek(HEAD_BYTES))) return openText(pipe, options);
+  return openTraceDat(await spool(pipe), options);
+}
+
+async function openPath(path: string): Promise<FileHandle> {
+  try {
+    return await openFile(path, 'r');
+  } catch (error) {
+    throw new FormatError(path, undefined, 'a recording', describe(error));
+  }
+}
+
+const ERRNO_TEXT: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'a path through something that is no directory',
+  EACCES: 'a file that may not be read (permission denied)',
+  EISDIR: 'a directory',
+  ELOOP: 'a loop of symbolic links',
+  ENAMETOOLONG: 'a name that is too long',
+};
+
+function describe(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  return (code !== undefined ? ERRNO_TEXT[code] : undefined) ?? `an error (${code ?? error})`;
+}

@@ -1,0 +1,138 @@
+/**
+ * A vCPU's clock as its guest sees it: a pvclock page and a TSC offset.
+ *
+ * KVM may rewrite both several times while the vCPU is outside the guest; the guest sees only what
+ * is in force when it enters again. So there are two views: `current`, what KVM has written last,
+ * and `seen`, what was in force when the vCPU last ran. A jump is the difference of the two, both
+ * read at one host TSC.
+ */
+import { PVCLOCK_TSC_STABLE_BIT, scaleDelta } from '../src/num/index.ts';
+
+/** A pvclock page: `struct pvclock_vcpu_time_info` without its pads. */
+export interface Page {
+  readonly version: number;
+  /** Guest TSC cycles. */
+  readonly tscTimestamp: bigint;
+  /** ns */
+  readonly systemTime: bigint;
+  readonly tscToSystemMul: number;
+  readonly tscShift: number;
+  readonly flags: number;
+}
+
+/** What is known of a vCPU's page: its content, `off` when the guest has none, or nothing. */
+export type PageState = Page | 'off' | 'unknown';
+
+/** A page and an offset that are in force together. */
+export interface ClockView {
+  readonly page: PageState;
+  /** TSC offset, cycles modulo 2^64; `undefined` until a write of it is seen. */
+  readonly tscOffset: bigint | undefined;
+}
+
+const U64 = (1n << 64n) - 1n;
+
+export const sameScale = (a: Page, b: Page): boolean =>
+  a.tscToSystemMul === b.tscToSystemMul && a.tscShift === b.tscShift;
+
+export const sameReference = (a: Page, b: Page): boolean =>
+  a.tscTimestamp === b.tscTimestamp && a.systemTime === b.systemTime && sameScale(a, b);
+
+export const isStable = (page: Page): boolean => (page.flags & PVCLOCK_TSC_STABLE_BIT) !== 0;
+
+/** `tsc` lies before the page's reference: the guest's unsigned difference wraps (by years). */
+export const wrapsAt = (page: Page, tsc: bigint): boolean =>
+  BigInt.asIntN(64, tsc - page.tscTimestamp) < 0n;
+
+/** The page holds a negative time: it reads as 584 years until the 64-bit sum overflows. */
+export const isNegative = (page: Page): boolean => BigInt.asIntN(64, page.systemTime) < 0n;
+
+/**
+ * kvmclock at a guest TSC, ns: `__pvclock_read_cycles()` with the scaled difference taken modulo
+ * 2^64 as the guest does, but the final sum left whole, so that a page that holds a negative time
+ * shows as what it is.
+ */
+export function kvmclockAt(page: Page, guestTsc: bigint): bigint {
+  const delta = (guestTsc - page.tscTimestamp) & U64;
+  return page.systemTime + scaleDelta(delta, page.tscToSystemMul, page.tscShift);
+}
+
+/** Difference of two offsets as a signed number of cycles; 0 while one of them is unknown. */
+export function offsetChange(from: ClockView, to: ClockView): bigint {
+  if (from.tscOffset === undefined || to.tscOffset === undefined) return 0n;
+  return BigInt.asIntN(64, to.tscOffset - from.tscOffset);
+}
+
+/** The clock of one vCPU through a recording. */
+export class GuestClock {
+  page: PageState = 'unknown';
+  tscOffset: bigint | undefined;
+  seenPage: PageState = 'unknown';
+  seenOffset: bigint | undefined;
+  /** Something was written since the vCPU last ran. */
+  dirty = false;
+  /** The vCPU's creation is in the recording, so nothing can have been written before. */
+  born = false;
+  /** Events were lost since the page was seen: it counts only if versions prove nothing is missing. */
+  inDoubt = false;
+  /** The page was written since the vCPU last ran. */
+  #fresh = false;
+  /** The last page written continues the versions of the one before. */
+  #continues = true;
+
+  get current(): ClockView {
+    return { page: this.page, tscOffset: this.tscOffset };
+  }
+
+  get seen(): ClockView {
+    return { page: this.seenPage, tscOffset: this.seenOffset };
+  }
+
+  writePage(page: Page): void {
+    const before = this.page;
+    // A Xen guest has further pages: the same content written again, with its own version and
+    // perhaps without STABLE. The kvmclock page comes first and is the one that is followed.
+    if (this.#fresh && typeof before === 'object' && sameReference(before, page)) return;
+    this.#continues = typeof before === 'object' && isNextVersion(before.version, page.version);
+    this.page = page;
+    this.#fresh = true;
+    this.dirty = true;
+  }
+
+  /** The guest turned its page off, or moved it. */
+  turnOff(): void {
+    this.page = 'off';
+    this.dirty = true;
+  }
+
+  writeOffset(previous: bigint, next: bigint): void {
+    this.seenOffset ??= previous;
+    this.tscOffset = next;
+    this.dirty = true;
+  }
+
+  /** Events were lost: what was written meanwhile is not known. */
+  loseTrack(): void {
+    this.inDoubt = true;
+  }
+
+  /** After a loss: is what was seen before still comparable with what is current now? */
+  settleDoubt(): boolean {
+    const trusted = !this.inDoubt || this.#continues;
+    this.inDoubt = false;
+    return trusted;
+  }
+
+  /** The vCPU runs with what is current. */
+  enter(): void {
+    this.seenPage = this.page;
+    this.seenOffset = this.tscOffset;
+    this.#fresh = false;
+    this.dirty = false;
+  }
+}
+
+/** KVM adds 2 to a page's version at each update, whichever half of the update was traced. */
+function isNextVersion(before: number, after: number): boolean {
+  return (after - before) >>> 0 === 2;
+}

@@ -1,0 +1,190 @@
+/**
+ * Telling VMs apart where no ioctl does: by guest, process, or thread.
+ *
+ * trace.dat's GUEST option names the threads of a guest's vCPUs; a tgid column names a thread's
+ * process. Within such a group, and in the one group of all threads where neither is recorded, a
+ * thread that carries a vCPU is the evidence: it carries one vCPU for life, so every jump on it is
+ * sound whatever VM it is of. Threads are joined to VMs by what only one VM can have:
+ *
+ * - one masterclock reference (host TSC, ns) or, with equal offsets, one (tsc_timestamp,
+ *   system_time): 128 bits that two VMs never share;
+ * - one TSC offset other than 0: it holds the instant at which the VM was created.
+ *
+ * What no evidence joins is one VM if its vCPU ids allow it (a host with one VM is the usual case).
+ * Otherwise the vCPUs that could belong to several VMs become one VM marked ambiguous.
+ */
+import { isStable, type Page } from '../guest-clock.ts';
+import type { Thread } from './thread.ts';
+import { type IdentitySource, type Vcpu, Vm } from './vm.ts';
+
+/** Threads among which VMs are told apart. */
+class ThreadGroup {
+  readonly vms = new Set<Vm>();
+  /** Which VM shows a piece of evidence now. */
+  readonly evidence = new Map<string, Vm>();
+  readonly label: string | undefined;
+  readonly source: IdentitySource;
+
+  constructor(label: string | undefined, source: IdentitySource) {
+    this.label = label;
+    this.source = source;
+  }
+}
+
+export class ThreadGroups {
+  readonly #groups = new Map<string, ThreadGroup>();
+  readonly #groupOf = new Map<Vm, ThreadGroup>();
+  readonly #guestOf: ReadonlyMap<number, string>;
+  /** The evidence each vCPU shows now, so that older evidence can be forgotten. */
+  readonly #shown = new Map<Vcpu, readonly string[]>();
+  readonly #created: (vm: Vm) => void;
+
+  /** `guests`: names by thread, from trace.dat's GUEST option. */
+  constructor(guests: ReadonlyMap<number, string>, created: (vm: Vm) => void) {
+    this.#guestOf = guests;
+    this.#created = created;
+  }
+
+  /** The vCPU `id` that `thread` carries. */
+  vcpu(thread: Thread, id: number): Vcpu {
+    let vcpu = thread.carried.get(id);
+    if (vcpu === undefined) {
+      vcpu = this.#place(thread, id);
+      thread.carried.set(id, vcpu);
+    }
+    return vcpu;
+  }
+
+  /** `vcpu` got this page: perhaps it shows which VM it is of. */
+  observe(vcpu: Vcpu, page: Page): void {
+    const group = this.#groupOf.get(vcpu.vm);
+    if (group === undefined) return;
+    const keys = [...evidence(vcpu, page)];
+    for (const old of this.#shown.get(vcpu) ?? []) {
+      if (!keys.includes(old) && group.evidence.get(old) === vcpu.vm) group.evidence.delete(old);
+    }
+    this.#shown.set(vcpu, keys);
+    for (const key of keys) {
+      const other = group.evidence.get(key)?.resolved;
+      if (other !== undefined && other !== vcpu.vm) this.#join(group, other, vcpu.vm);
+      group.evidence.set(key, vcpu.vm);
+    }
+  }
+
+  /** Everything is read: settle what no evidence has told. */
+  settle(): void {
+    for (const group of this.#groups.values()) this.#settle(group);
+  }
+
+  #place(thread: Thread, id: number): Vcpu {
+    const group = this.#group(thread);
+    const beside = thread.carried.values().next().value?.vm;
+    if (beside !== undefined) return beside.vcpu(id);
+    // A VMM's main thread may create vCPUs for other threads to run: one that never ran is taken.
+    const waiting = [...group.vms]
+      .flatMap((vm) => vm.vcpus.get(id) ?? [])
+      .filter((v) => v.tid === 0);
+    const [created, ...others] = waiting;
+    if (created !== undefined && others.length === 0) return created;
+    // A process or guest is one VM until a second thread carries a vCPU of the same id.
+    if (group.source !== 'threads') {
+      const vm = group.vms.values().next().value;
+      if (vm !== undefined && !vm.vcpus.has(id)) return vm.vcpu(id);
+    }
+    const first = group.vms.size === 0;
+    const name = group.label !== undefined && first ? group.label : String(thread.tid);
+    const vm = new Vm(name, group.source, thread.comm, thread.tgid || thread.tid);
+    group.vms.add(vm);
+    this.#groupOf.set(vm, group);
+    this.#created(vm);
+    return vm.vcpu(id);
+  }
+
+  #group(thread: Thread): ThreadGroup {
+    const guest = this.#guestOf.get(thread.tid);
+    const label = guest ?? (thread.tgid !== 0 ? String(thread.tgid) : undefined);
+    const source =
+      guest !== undefined ? 'guest option' : label !== undefined ? 'process' : 'threads';
+    const key = `${source} ${label ?? ''}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = new ThreadGroup(label, source);
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  #join(group: ThreadGroup, one: Vm, other: Vm): void {
+    if (!compatible(one, other)) return;
+    const [keep, gone] = order(group, one, other);
+    keep.absorb(gone);
+    group.vms.delete(gone);
+    this.#groupOf.delete(gone);
+  }
+
+  #settle(group: ThreadGroup): void {
+    const vms = [...group.vms];
+    const byId = new Map<number, Vcpu[]>();
+    for (const vm of vms) {
+      for (const [id, vcpu] of vm.vcpus) byId.set(id, [...(byId.get(id) ?? []), vcpu]);
+    }
+    const [first, ...rest] = vms;
+    if (first === undefined) return;
+    if ([...byId.values()].every(takeTurns)) {
+      for (const vm of rest) this.#join(group, first, vm);
+      return;
+    }
+    // A lone vCPU could belong to any VM that has none of its id.
+    const torn = vms.filter((vm) => {
+      const [only, ...more] = vm.vcpus.keys();
+      return only !== undefined && more.length === 0 && byId.get(only)!.length < vms.length;
+    });
+    const [ambiguous, ...others] = torn;
+    if (ambiguous === undefined) return;
+    ambiguous.ambiguous = true;
+    for (const vm of others) {
+      ambiguous.absorb(vm);
+      group.vms.delete(vm);
+    }
+  }
+}
+
+/** Earlier VMs keep their name. */
+function order(group: ThreadGroup, one: Vm, other: Vm): [Vm, Vm] {
+  for (const vm of group.vms) {
+    if (vm === one) return [one, other];
+    if (vm === other) return [other, one];
+  }
+  return [one, other];
+}
+
+/** Could these be one VM? Not if two threads carry vCPUs of one id at the same time. */
+function compatible(a: Vm, b: Vm): boolean {
+  for (const [id, vcpu] of a.vcpus) {
+    const other = b.vcpus.get(id);
+    if (other !== undefined && !takeTurns([vcpu, other])) return false;
+  }
+  return true;
+}
+
+/** vCPUs of one id that never live at once: one vCPU, unplugged and plugged in again. */
+function takeTurns(vcpus: readonly Vcpu[]): boolean {
+  if (vcpus.length < 2) return true;
+  const lives = vcpus.map((v) => ({ from: v.firstEntry, to: v.lastEntry }));
+  lives.sort((a, b) => ((a.from ?? 0n) < (b.from ?? 0n) ? -1 : 1));
+  return lives.every(({ from }, i) => {
+    if (from === undefined) return false;
+    const before = i === 0 ? undefined : lives[i - 1];
+    return before === undefined || (before.to !== undefined && before.to < from);
+  });
+}
+
+function* evidence(vcpu: Vcpu, page: Page): Generator<string> {
+  const offset = vcpu.clock.tscOffset;
+  if (offset !== undefined && offset !== 0n) yield `offset ${offset}`;
+  if (!isStable(page)) return;
+  yield `page ${page.tscTimestamp} ${page.systemTime}`;
+  if (offset !== undefined) {
+    yield `reference ${BigInt.asUintN(64, page.tscTimestamp - offset)} ${page.systemTime}`;
+  }
+}

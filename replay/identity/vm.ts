@@ -1,0 +1,86 @@
+import type { Cause, Recompute } from '../causes.ts';
+import { GuestClock } from '../guest-clock.ts';
+
+/** How a VM was told apart from others. */
+export type IdentitySource = 'ioctls' | 'guest option' | 'process' | 'threads';
+
+/** A vCPU of a VM. */
+export class Vcpu {
+  vm: Vm;
+  /** vCPU id: unique within its VM. */
+  readonly id: number;
+  /** The thread that last ran it; 0 before. */
+  tid = 0;
+  readonly clock = new GuestClock();
+  /** In guest mode now. */
+  running = false;
+  /** Instants of the first and last entry and of the last exit, ticks; `undefined` before. */
+  firstEntry: bigint | undefined;
+  lastEntry: bigint | undefined;
+  lastExit: bigint | undefined;
+  /** What happened to it since it last entered the guest. */
+  causes: Cause[] = [];
+  /** The VM's `epoch` when this vCPU's page was last written. */
+  pageEpoch = 0;
+  /** The VM's `epoch` at its last entry; −1 before. */
+  entryEpoch = -1;
+  /** Its thread also carries a vCPU of the same id of another VM: no jump can be told. */
+  ambiguous = false;
+
+  constructor(vm: Vm, id: number) {
+    this.vm = vm;
+    this.id = id;
+  }
+}
+
+/** A VM, as far as the recording lets it be told from others. */
+export class Vm {
+  /** The name debugfs has for it (`pid-fd`) where its creation was recorded; else pid, tid or guest. */
+  readonly id: string;
+  readonly source: IdentitySource;
+  /** Name and id of its process; of its first thread where the recording doesn't tell processes. */
+  readonly process: string;
+  readonly pid: number;
+  readonly vcpus = new Map<number, Vcpu>();
+  /** It may be several VMs that can't be told apart. */
+  ambiguous = false;
+  /** Counts masterclock recomputations: pages of different epochs are not comparable. */
+  epoch = 0;
+  lastRecompute: Recompute | undefined;
+  lastSetClock: Cause | undefined;
+  /** The VM that this one turned out to be. */
+  #mergedInto: Vm | undefined;
+
+  constructor(id: string, source: IdentitySource, process: string, pid: number) {
+    this.id = id;
+    this.source = source;
+    this.process = process;
+    this.pid = pid;
+  }
+
+  /** The VM this is now known to be. */
+  get resolved(): Vm {
+    return this.#mergedInto?.resolved ?? this;
+  }
+
+  vcpu(id: number): Vcpu {
+    let vcpu = this.vcpus.get(id);
+    if (vcpu === undefined) {
+      vcpu = new Vcpu(this, id);
+      this.vcpus.set(id, vcpu);
+    }
+    return vcpu;
+  }
+
+  /** `other` turned out to be this VM: its vCPUs move here, replacing older ones of the same id. */
+  absorb(other: Vm): void {
+    for (const vcpu of other.vcpus.values()) {
+      vcpu.vm = this;
+      this.vcpus.set(vcpu.id, vcpu);
+    }
+    other.vcpus.clear();
+    other.#mergedInto = this;
+    this.epoch = Math.max(this.epoch, other.epoch);
+    this.ambiguous ||= other.ambiguous;
+  }
+}

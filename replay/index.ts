@@ -1,0 +1,35 @@
+/**
+ * Replay of recordings: findings about guests' clocks.
+ *
+ * @packageDocumentation
+ */
+export { type Finding, RULES, type Rule } from './findings/finding.ts';
+export { MECHANISMS, type Mechanism, type MechanismId } from './findings/mechanism.ts';
+export {
+  atLeast,
+  DEFAULT_THRESHOLDS,
+  SEVERITIES,
+  type Severity,
+  stepSeverity,
+  type Thresholds,
+} from './findings/severity.ts';
+export * from './formats/index.ts';
+export type { IdentitySource, Vm } from './identity/vm.ts';
+export {
+  REPLAY_EVENTS,
+  type ReplayOptions,
+  type ReplaySummary,
+  replay,
+  replayAll,
+  type VmSummary,
+} from './replay.ts';
+export { findingToJson, summaryToJson } from './report/json.ts';
+export {
+  findingLines,
+  plain,
+  Shown,
+  type Style,
+  summaryLines,
+  unjudgeable,
+  verdict,
+} from './report/text.ts';

@@ -1,0 +1,201 @@
+/**
+ * What a vCPU's entry into the guest shows: compares the clock it had when it last ran with the one
+ * it enters with, and reports what the guest could see of the difference.
+ */
+import type { Agreement } from './findings/agreement.ts';
+import { type Circumstances, explain, rawResidue } from './findings/explain.ts';
+import type { Finding } from './findings/finding.ts';
+import { type ClockChange, clockChange, trusted } from './findings/jump.ts';
+import type { MasterclockWatch } from './findings/masterclock.ts';
+import { stepSeverity, type Thresholds } from './findings/severity.ts';
+import { printable } from './formats/error.ts';
+import { isStable, sameScale } from './guest-clock.ts';
+import { type HostClock, scaledHz } from './host-clock.ts';
+import type { Vcpu } from './identity/vm.ts';
+import { count, formatRate } from './quantity.ts';
+
+export interface JudgeOptions {
+  readonly thresholds: Thresholds;
+  /** Smaller steps are not reported, ns. */
+  readonly minNs: bigint;
+}
+
+/** Where findings go. */
+export type Report = (finding: Finding) => void;
+
+const FLAG_NAMES = ['PVCLOCK_TSC_STABLE_BIT', 'PVCLOCK_GUEST_STOPPED', 'PVCLOCK_COUNTS_FROM_ZERO'];
+
+export class Judge {
+  /** Entries at which an old clock could be compared with a new one. */
+  compared = 0;
+  /** Instant at which the host last went to sleep, ticks. */
+  lastSuspend: bigint | undefined;
+  readonly #clock: HostClock;
+  readonly #options: JudgeOptions;
+  readonly #report: Report;
+  readonly #masterclock: MasterclockWatch;
+  readonly #agreement: Agreement;
+  /** By how much a vCPU's TSC was moved under its present page, cycles. */
+  readonly #staleCycles = new Map<Vcpu, bigint>();
+
+  constructor(
+    clock: HostClock,
+    options: JudgeOptions,
+    rules: { readonly masterclock: MasterclockWatch; readonly agreement: Agreement },
+    report: Report,
+  ) {
+    this.#clock = clock;
+    this.#options = options;
+    this.#masterclock = rules.masterclock;
+    this.#agreement = rules.agreement;
+    this.#report = report;
+  }
+
+  /** `vcpu` enters the guest at `ticks` (or, in a recording without entries, may have). */
+  enter(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
+    const { clock } = vcpu;
+    if (clock.dirty) {
+      if (!vcpu.ambiguous) this.#compare(vcpu, ticks, visibility);
+      clock.enter();
+      vcpu.entryEpoch = vcpu.vm.epoch;
+      if (!vcpu.ambiguous) this.#agreement.check(vcpu, ticks);
+    } else if (typeof clock.page === 'object') {
+      if (vcpu.pageEpoch !== vcpu.vm.epoch) this.#agreement.checkStale(vcpu, ticks);
+      vcpu.entryEpoch = vcpu.vm.epoch;
+    }
+    vcpu.firstEntry ??= ticks;
+    vcpu.lastEntry = ticks;
+    if (vcpu.causes.length > 0) vcpu.causes = [];
+  }
+
+  #compare(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
+    const { clock } = vcpu;
+    const { seen, current } = clock;
+    if (typeof current.page !== 'object' || seen.page === 'off') return;
+    const doubtful = !clock.settleDoubt();
+    if (seen.page === 'unknown' || doubtful) {
+      if (!clock.born || doubtful) this.#unmeasured(vcpu, ticks, visibility, doubtful);
+      return;
+    }
+    const hostTsc = this.#agreement.isScaled(vcpu) ? undefined : this.#clock.tsc(ticks);
+    const change = clockChange(seen, current, hostTsc);
+    if (change === undefined) return;
+    this.compared++;
+    this.#jump(vcpu, ticks, visibility, change);
+    this.#rate(vcpu, ticks, visibility, change);
+    this.#flags(vcpu, ticks, visibility, change);
+    this.#masterclock.see(vcpu, change, this.#base(vcpu, ticks, visibility));
+    if (change.pageChanged && rawResidue(change.from, change.elapsedCycles) !== undefined) {
+      this.#masterclock.measure(vcpu, change);
+    }
+  }
+
+  /** Events are missing at `ticks`: `lost` of them, 0 if nobody knows how many. */
+  gap(ticks: bigint, lost: bigint, reason: string): void {
+    this.#report({
+      vm: undefined,
+      vcpu: undefined,
+      timestamp: ticks,
+      tsc: this.#clock.tsc(ticks),
+      timeNs: this.#clock.ns(ticks),
+      visibility: 'unknown',
+      rule: 'gap',
+      severity: 'notice',
+      cause: lost > 0n ? `${count(lost, 'event')} lost` : 'events lost',
+      reason: `${printable(reason)}. What was known of clocks before no longer holds until their pages are written again.`,
+    });
+  }
+
+  /** What every finding about a vCPU says. */
+  #base(
+    vcpu: Vcpu,
+    ticks: bigint,
+    visibility: Finding['visibility'],
+  ): Pick<Finding, 'vm' | 'vcpu' | 'timestamp' | 'tsc' | 'timeNs' | 'visibility'> {
+    return {
+      vm: vcpu.vm,
+      vcpu: vcpu.id,
+      timestamp: ticks,
+      tsc: this.#clock.tsc(ticks),
+      timeNs: this.#clock.ns(ticks),
+      visibility,
+    };
+  }
+
+  #jump(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], change: ClockChange): void {
+    const staleCycles = this.#staleCycles.get(vcpu) ?? 0n;
+    const around: Circumstances = { vcpu, staleCycles, slept: this.#slept(change, vcpu) };
+    if (change.pageChanged) this.#staleCycles.delete(vcpu);
+    else this.#staleCycles.set(vcpu, staleCycles + change.offsetCycles);
+    const { deltaNs } = change;
+    const size = deltaNs < 0n ? -deltaNs : deltaNs;
+    if (size === 0n || size < this.#options.minNs) return;
+    const wrapped = BigInt.asIntN(64, deltaNs);
+    this.#report({
+      ...this.#base(vcpu, ticks, visibility),
+      ...explain(change, around),
+      rule: change.pageChanged ? 'jump' : 'tsc-jump',
+      severity: change.wraps
+        ? 'error'
+        : stepSeverity(deltaNs, trusted(change), this.#options.thresholds),
+      deltaNs,
+      ...(wrapped === deltaNs ? {} : { wrappedDeltaNs: wrapped }),
+    });
+  }
+
+  /** The host went to sleep after the old page's reference was taken. */
+  #slept({ from }: ClockChange, { clock }: Vcpu): boolean {
+    if (this.lastSuspend === undefined || clock.seenOffset === undefined) return false;
+    const slept = this.#clock.tsc(this.lastSuspend);
+    const taken = BigInt.asUintN(64, from.tscTimestamp - clock.seenOffset);
+    return slept !== undefined && taken < slept;
+  }
+
+  #rate(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], change: ClockChange): void {
+    const { from, to } = change;
+    if (sameScale(from, to)) return;
+    const before = scaledHz(from);
+    const after = scaledHz(to);
+    const by =
+      before === undefined || after === undefined
+        ? 'to a scale that fits no frequency'
+        : `by ${formatRate(after - before, before)}: the page is now for a TSC of ${after} Hz, not ${before} Hz`;
+    this.#report({
+      ...this.#base(vcpu, ticks, visibility),
+      rule: 'rate',
+      severity: 'notice',
+      cause: 'the page was computed from another TSC frequency',
+      reason: `Multiplier and shift changed ${by}.`,
+    });
+  }
+
+  #flags(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], change: ClockChange): void {
+    const changed = (change.from.flags ^ change.to.flags) & ~1;
+    if (changed === 0) return;
+    const names = [0, 1, 2, 3, 4, 5, 6, 7]
+      .filter((bit) => (changed >> bit) & 1)
+      .map(
+        (bit) =>
+          `${FLAG_NAMES[bit] ?? `bit ${bit}`} ${(change.to.flags >> bit) & 1 ? 'set' : 'cleared'}`,
+      );
+    this.#report({
+      ...this.#base(vcpu, ticks, visibility),
+      rule: 'flags',
+      severity: 'info',
+      cause: names.join(', '),
+      reason: `Flags went from ${change.from.flags} to ${change.to.flags}${isStable(change.to) ? '' : ', without STABLE'}.`,
+    });
+  }
+
+  #unmeasured(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], lost: boolean): void {
+    this.#report({
+      ...this.#base(vcpu, ticks, visibility),
+      rule: 'unmeasured',
+      severity: 'info',
+      cause: lost ? 'events were lost before it' : 'the first page in this recording',
+      reason: lost
+        ? 'The page changed while events were lost, so how far the clock moved is unknown. Record with a larger buffer (trace-cmd record -b 20000).'
+        : 'What the guest read before this page was written is not in the recording. Start recording before the guest boots, or before what you want to see acts a second time.',
+    });
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Replays a recording: every event once, in order, and what it shows of guests' clocks.
+ */
+import { EventBatch } from '../events/index.ts';
+import { Digest } from './digest.ts';
+import { Agreement } from './findings/agreement.ts';
+import type { Finding, Rule } from './findings/finding.ts';
+import { MasterclockWatch } from './findings/masterclock.ts';
+import { DEFAULT_THRESHOLDS, type Severity, type Thresholds } from './findings/severity.ts';
+import type { Recording } from './formats/recording.ts';
+import { HostClock } from './host-clock.ts';
+import { Identity } from './identity/identity.ts';
+import type { IdentitySource } from './identity/vm.ts';
+import { Judge } from './judge.ts';
+import { findingToJson } from './report/json.ts';
+import { Tracker } from './tracker.ts';
+
+export interface ReplayOptions {
+  /** Steps smaller than this are not reported, ns. Default 1. */
+  readonly minNs?: bigint;
+  /** Report only findings of the VM with this id (and those of no VM). */
+  readonly vm?: string;
+  readonly thresholds?: Thresholds;
+}
+
+/** A VM of the recording. */
+export interface VmSummary {
+  readonly id: string;
+  readonly source: IdentitySource;
+  /** Name of its process or thread: hostile text. */
+  readonly process: string;
+  readonly pid: number;
+  /** It may be several VMs that can't be told apart. */
+  readonly ambiguous: boolean;
+  readonly vcpus: readonly number[];
+}
+
+/** What a replay saw, beside its findings. */
+export interface ReplaySummary {
+  readonly recording: string;
+  readonly format: Recording['format'];
+  readonly kernelRelease: string | undefined;
+  readonly clock: {
+    readonly unit: 'tsc' | 'ns' | 'order';
+    readonly name: string | undefined;
+    readonly resolutionNs: number;
+    /** Host TSCs are derived from the pages, not recorded. */
+    readonly tscDerived: boolean;
+  };
+  readonly events: number;
+  readonly lostEvents: bigint;
+  readonly gaps: number;
+  readonly malformed: number;
+  readonly firstMalformed: string | undefined;
+  /** First and last instant, ticks, and the time between them where the clock tells it. */
+  readonly from: bigint | undefined;
+  readonly to: bigint | undefined;
+  readonly fromNs: bigint | undefined;
+  readonly spanNs: bigint | undefined;
+  readonly vms: readonly VmSummary[];
+  /** Entries at which a changed clock could be compared with the one before. */
+  readonly compared: number;
+  /** Pages that were written in the recording. */
+  readonly pages: number;
+  readonly byRule: Readonly<Partial<Record<Rule, number>>>;
+  readonly bySeverity: Readonly<Partial<Record<Severity, number>>>;
+  readonly digest: string;
+}
+
+/**
+ * Findings are held back until it is settled which VM each belongs to: to the end of the recording,
+ * or until this many wait. That bounds the memory that a long recording takes.
+ */
+const MOST_HELD = 20_000;
+
+/**
+ * Replays `recording` to its end, yields its findings in order of time and returns the summary. The
+ * recording stays open. @throws FormatError where it can't be read.
+ */
+export async function* replay(
+  recording: Recording,
+  options: ReplayOptions = {},
+): AsyncGenerator<Finding, ReplaySummary> {
+  const run = new Replay(recording, options);
+  const batch = new EventBatch();
+  for (;;) {
+    const rows = await recording.read(batch);
+    if (rows === 0) break;
+    run.take(batch, rows);
+    if (run.held > MOST_HELD) yield* run.release();
+  }
+  run.finish();
+  yield* run.release();
+  return run.summary();
+}
+
+/** Replays a recording at once: for tests, and for recordings known to be short. */
+export async function replayAll(
+  recording: Recording,
+  options: ReplayOptions = {},
+): Promise<{ readonly findings: readonly Finding[]; readonly summary: ReplaySummary }> {
+  const findings: Finding[] = [];
+  const run = replay(recording, options);
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return { findings, summary: next.value };
+    findings.push(next.value);
+  }
+}
+
+/** The kinds of events a replay needs: pass them to `open` so that others are only counted. */
+export const REPLAY_EVENTS = Tracker.needs;
+
+class Replay {
+  readonly #recording: Recording;
+  readonly #vm: string | undefined;
+  readonly #clock: HostClock;
+  readonly #identity: Identity;
+  readonly #masterclock: MasterclockWatch;
+  readonly #judge: Judge;
+  readonly #tracker: Tracker;
+  readonly #digest: Digest;
+  readonly #byRule: Partial<Record<Rule, number>> = {};
+  readonly #bySeverity: Partial<Record<Severity, number>> = {};
+  #held: Finding[] = [];
+
+  constructor(recording: Recording, options: ReplayOptions) {
+    const { minNs = 1n, thresholds = DEFAULT_THRESHOLDS } = options;
+    const report = (finding: Finding): void => void this.#held.push(finding);
+    this.#recording = recording;
+    this.#vm = options.vm;
+    this.#clock = new HostClock(recording.clock);
+    const guests = recording.guests.flatMap((g) => g.vcpus.map((v) => [v.tid, g.name] as const));
+    this.#identity = new Identity(new Map(guests));
+    this.#masterclock = new MasterclockWatch(report);
+    const agreement = new Agreement(this.#clock, thresholds, report);
+    this.#judge = new Judge(
+      this.#clock,
+      { thresholds, minNs },
+      { masterclock: this.#masterclock, agreement },
+      report,
+    );
+    this.#tracker = new Tracker(this.#identity, this.#judge, this.#clock, agreement);
+    this.#digest = new Digest({ minNs: String(minNs), vm: options.vm ?? '' });
+  }
+
+  get held(): number {
+    return this.#held.length;
+  }
+
+  take(batch: EventBatch, rows: number): void {
+    for (let row = 0; row < rows; row++) {
+      this.#digest.addRow(batch, row);
+      this.#tracker.take(batch, row);
+    }
+  }
+
+  finish(): void {
+    const end = this.#recording.stats.lastTimestamp ?? 0n;
+    this.#tracker.finish(end);
+    this.#masterclock.drift(this.#clock, end);
+  }
+
+  /** Findings held so far, in order of time; which VMs they belong to is settled as of now. */
+  *release(): Generator<Finding> {
+    this.#identity.settle();
+    const held = this.#held;
+    this.#held = [];
+    held.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
+    for (const finding of held) {
+      const vm = finding.vm?.resolved;
+      if (this.#vm !== undefined && vm !== undefined && vm.id !== this.#vm) continue;
+      const settled = vm === finding.vm ? finding : { ...finding, vm };
+      this.#byRule[finding.rule] = (this.#byRule[finding.rule] ?? 0) + 1;
+      this.#bySeverity[finding.severity] = (this.#bySeverity[finding.severity] ?? 0) + 1;
+      this.#digest.addText(JSON.stringify(findingToJson(settled)));
+      yield settled;
+    }
+  }
+
+  summary(): ReplaySummary {
+    const { name, format, kernelRelease, stats, clock } = this.#recording;
+    const { firstTimestamp: from, lastTimestamp: to } = stats;
+    const fromNs = from === undefined ? undefined : this.#clock.ns(from);
+    const toNs = to === undefined ? undefined : this.#clock.ns(to);
+    return {
+      recording: name,
+      format,
+      kernelRelease,
+      clock: {
+        unit: this.#clock.unit,
+        name: clock.name,
+        resolutionNs: clock.resolutionNs,
+        tscDerived: this.#clock.derived,
+      },
+      events: stats.events,
+      lostEvents: stats.lostEvents,
+      gaps: stats.gaps,
+      malformed: stats.malformed,
+      firstMalformed: stats.firstMalformed,
+      from,
+      to,
+      fromNs,
+      spanNs: fromNs === undefined || toNs === undefined ? undefined : toNs - fromNs,
+      vms: this.#identity.vms.map((vm) => ({
+        id: vm.id,
+        source: vm.source,
+        process: vm.process,
+        pid: vm.pid,
+        ambiguous: vm.ambiguous,
+        vcpus: [...vm.vcpus.keys()].sort((a, b) => a - b),
+      })),
+      compared: this.#judge.compared,
+      pages: this.#tracker.pages,
+      byRule: this.#byRule,
+      bySeverity: this.#bySeverity,
+      digest: this.#digest.finish(),
+    };
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Findings and summaries as JSON: one object a line, 64-bit values as decimal strings, names in
+ * snake_case, keys in a fixed order.
+ */
+import type { Finding } from '../findings/finding.ts';
+import type { ReplaySummary } from '../replay.ts';
+
+const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
+
+/** One line of `--json`: a finding. Absent values are null, or left out where a rule has none. */
+export function findingToJson(finding: Finding): Record<string, unknown> {
+  const { vm, vcpu, deltaNs, wrappedDeltaNs, predictedNs, remainderNs } = finding;
+  return {
+    kind: 'finding',
+    rule: finding.rule,
+    severity: finding.severity,
+    vm: vm?.id ?? null,
+    vcpu: vcpu ?? null,
+    tsc: text(finding.tsc),
+    time_ns: text(finding.timeNs),
+    timestamp: text(finding.timestamp),
+    ...(deltaNs === undefined ? {} : { delta_ns: text(deltaNs) }),
+    ...(wrappedDeltaNs === undefined ? {} : { wrapped_delta_ns: text(wrappedDeltaNs) }),
+    ...(predictedNs === undefined ? {} : { predicted_ns: text(predictedNs) }),
+    ...(remainderNs === undefined ? {} : { remainder_ns: text(remainderNs) }),
+    ...(finding.mechanism === undefined ? {} : { mechanism: finding.mechanism }),
+    cause: finding.cause,
+    reason: finding.reason,
+    visibility: finding.visibility,
+  };
+}
+
+/** The last line of `--json` for a recording. */
+export function summaryToJson(summary: ReplaySummary): Record<string, unknown> {
+  const { clock } = summary;
+  return {
+    kind: 'summary',
+    recording: summary.recording,
+    format: summary.format,
+    kernel: summary.kernelRelease ?? null,
+    clock: { unit: clock.unit, name: clock.name ?? null, tsc_derived: clock.tscDerived },
+    events: summary.events,
+    lost_events: text(summary.lostEvents),
+    gaps: summary.gaps,
+    malformed: summary.malformed,
+    first_malformed: summary.firstMalformed ?? null,
+    from: text(summary.from),
+    to: text(summary.to),
+    span_ns: text(summary.spanNs),
+    vms: summary.vms,
+    pages: summary.pages,
+    compared: summary.compared,
+    findings: { by_rule: summary.byRule, by_severity: summary.bySeverity },
+    digest: summary.digest,
+  };
+}

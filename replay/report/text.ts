@@ -1,0 +1,206 @@
+/**
+ * A replay's report for people: the verdict first, then the findings, then what was read.
+ */
+import type { Finding } from '../findings/finding.ts';
+import { RULES } from '../findings/finding.ts';
+import { SEVERITIES, type Severity, severityRank } from '../findings/severity.ts';
+import { printable } from '../formats/error.ts';
+import { count, decimal, formatNs, formatSignedNs, groups } from '../quantity.ts';
+import type { ReplaySummary, VmSummary } from '../replay.ts';
+
+/** Colours text, or leaves it alone where the output is no terminal. */
+export type Style = (kind: Severity | 'strong' | 'faint', text: string) => string;
+
+export const plain: Style = (_, text) => text;
+
+/** More lines than this help nobody: the most severe findings are kept. `--json` lists all. */
+export const MOST_SHOWN = 200;
+
+/** Keeps the findings to print: the most severe, the earliest among equals. */
+export class Shown {
+  readonly #bySeverity = new Map<Severity, Finding[]>(SEVERITIES.map((s) => [s, []]));
+  /** The finding that the verdict is about. */
+  worst: Finding | undefined;
+  total = 0;
+
+  add(finding: Finding): void {
+    this.total++;
+    const list = this.#bySeverity.get(finding.severity)!;
+    if (list.length < MOST_SHOWN) list.push(finding);
+    if (this.worst === undefined || isWorse(finding, this.worst)) this.worst = finding;
+  }
+
+  /** At most `MOST_SHOWN` findings, in order of time. */
+  list(): Finding[] {
+    const chosen = [...SEVERITIES]
+      .reverse()
+      .flatMap((s) => this.#bySeverity.get(s)!)
+      .slice(0, MOST_SHOWN);
+    return chosen.sort((a, b) =>
+      a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0,
+    );
+  }
+}
+
+const size = (n: bigint | undefined): bigint => (n === undefined ? 0n : n < 0n ? -n : n);
+
+/** Steps that a guest saw come before what merely could matter. */
+const isStep = (f: Finding): boolean => f.rule === 'jump' || f.rule === 'tsc-jump';
+
+function isWorse(a: Finding, b: Finding): boolean {
+  const rank = severityRank(a.severity) - severityRank(b.severity);
+  if (rank !== 0) return rank > 0;
+  if (isStep(a) !== isStep(b)) return isStep(a);
+  return size(a.deltaNs) > size(b.deltaNs);
+}
+
+/** Why a recording can't be judged, or `undefined` if it can. */
+export function unjudgeable(summary: ReplaySummary): string | undefined {
+  if (summary.vms.length === 0 && summary.pages === 0) {
+    return summary.gaps > 0
+      ? 'events were lost and no KVM clock event is left'
+      : 'no KVM event in this recording (record with -e kvm)';
+  }
+  if (summary.gaps > 0 && summary.compared === 0 && (summary.byRule.unmeasured ?? 0) > 0) {
+    return 'events were lost before every page update, so no clock could be compared';
+  }
+  return undefined;
+}
+
+export function verdict(summary: ReplaySummary, worst: Finding | undefined): string {
+  const cannot = unjudgeable(summary);
+  if (cannot !== undefined) return `cannot tell: ${cannot}`;
+  if (worst === undefined || worst.severity === 'info' || worst.rule === 'gap') {
+    return quietVerdict(summary, worst);
+  }
+  const where = `${place(worst)}, ${time(worst, summary)} into the recording`;
+  const others = SEVERITIES.slice(severityRank('notice'))
+    .map((s) => summary.bySeverity[s] ?? 0)
+    .reduce((a, b) => a + b, -1);
+  const more = others > 0 ? `; ${count(others, 'more finding')}` : '';
+  if (isStep(worst)) {
+    return `the guest's clock jumped ${formatSignedNs(worst.deltaNs ?? 0n)} on ${where}, after ${printable(worst.cause)}${more}`;
+  }
+  return `${RULES[worst.rule].split(':')[0]} on ${where}: ${printable(worst.cause)}${more}`;
+}
+
+function quietVerdict(summary: ReplaySummary, worst: Finding | undefined): string {
+  const vcpus = summary.vms.reduce((n, vm) => n + vm.vcpus.length, 0);
+  const who = `${count(vcpus, 'vCPU')} of ${count(summary.vms.length, 'VM')}`;
+  const most =
+    worst !== undefined && isStep(worst)
+      ? `largest step ${formatSignedNs(worst.deltaNs ?? 0n)}`
+      : 'no step at all';
+  const lost = summary.gaps > 0 ? ', as far as events were not lost' : '';
+  const unmeasured = summary.byRule.unmeasured ?? 0;
+  const blind =
+    unmeasured > 0 ? `; ${count(unmeasured, 'page')} had nothing to be compared with` : '';
+  return `no jump of 1 µs or more on ${who} (${most})${lost}${blind}`;
+}
+
+function place({ vm, vcpu }: Finding): string {
+  const of = vm === undefined ? '' : `VM ${printable(vm.id)} (${printable(vm.process)})`;
+  return vcpu === undefined ? of || 'the host' : `vCPU ${vcpu} of ${of || 'an unknown VM'}`;
+}
+
+/** Seconds since the recording began, or the raw timestamp where its clock tells no time. */
+function time({ timeNs, timestamp }: Finding, { fromNs }: ReplaySummary): string {
+  if (timeNs === undefined || fromNs === undefined) return `at ${timestamp}`;
+  return `${decimal(timeNs - fromNs, 1_000_000_000n, 6)} s`;
+}
+
+/** The findings as aligned lines, each with its reason below it. */
+export function* findingLines(
+  findings: readonly Finding[],
+  summary: ReplaySummary,
+  style: Style,
+): Generator<string> {
+  const rows = findings.map((f) => ({
+    finding: f,
+    cells: [
+      time(f, summary),
+      f.severity,
+      f.rule,
+      f.vm === undefined ? '-' : `${printable(f.vm.id)}${f.vcpu === undefined ? '' : `/${f.vcpu}`}`,
+      f.deltaNs === undefined ? '' : formatSignedNs(f.deltaNs),
+    ],
+  }));
+  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(0, ...rows.map((r) => r.cells[i]!.length)));
+  const indent = ' '.repeat(widths[0]! + 2);
+  for (const { finding, cells } of rows) {
+    const [at, severity, rule, who, delta] = cells.map((cell, i) =>
+      i === 0 || i === 4 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!),
+    );
+    const after = isStep(finding) ? 'after ' : '';
+    yield `${style('faint', at!)}  ${style(finding.severity, severity!)}  ${rule}  ${who}  ${style('strong', delta!)}  ${after}${printable(finding.cause)}`.trimEnd();
+    yield `${indent}${style('faint', explained(finding))}`;
+  }
+}
+
+function explained({ reason, visibility, deltaNs }: Finding): string {
+  const unseen =
+    visibility === 'unknown' && deltaNs !== undefined
+      ? ' When the guest saw it is unknown: the recording has no kvm_entry events.'
+      : '';
+  return `${printable(reason, 1000)}${unseen}`;
+}
+
+/** What was read: the foot of the report. */
+export function* summaryLines(summary: ReplaySummary): Generator<string> {
+  const { clock } = summary;
+  const kernel =
+    summary.kernelRelease === undefined ? '' : `, kernel ${printable(summary.kernelRelease)}`;
+  yield `recording  ${printable(summary.recording)} (${summary.format}${kernel})`;
+  yield `clock      ${clockText(clock)}`;
+  const span = summary.spanNs === undefined ? '' : ` over ${formatNs(summary.spanNs)}`;
+  yield `events     ${groups(summary.events)}${span}; ${lostText(summary)}`;
+  if (summary.malformed > 0) {
+    yield `           ${count(summary.malformed, 'record')} not understood, the first at ${summary.firstMalformed}`;
+  }
+  for (const [i, vm] of summary.vms.entries()) {
+    yield `${i === 0 ? 'VMs        ' : '           '}${vmText(vm)}`;
+  }
+  const counts = (of: Readonly<Partial<Record<string, number>>>): string =>
+    Object.entries(of)
+      .map(([name, n]) => `${groups(n ?? 0)} ${name}`)
+      .join(', ');
+  const total = counts(summary.byRule);
+  yield `findings   ${total === '' ? 'none' : `${total} (${counts(summary.bySeverity)})`}`;
+  yield `digest     ${summary.digest}`;
+}
+
+function clockText(clock: ReplaySummary['clock']): string {
+  const name = clock.name === undefined ? '' : ` (${printable(clock.name)})`;
+  switch (clock.unit) {
+    case 'tsc':
+      return `host TSC${name}`;
+    case 'ns':
+      return `nanoseconds${name}; host TSCs are derived from the pages (record with -C x86-tsc to have them exactly)`;
+    case 'order':
+      return `only the order of events${name}; host TSCs are taken from the pages (record with -C x86-tsc)`;
+  }
+}
+
+function lostText({ gaps, lostEvents }: ReplaySummary): string {
+  if (gaps === 0) return 'none lost';
+  const known = lostEvents > 0n ? `${groups(lostEvents)} or more lost` : 'some lost';
+  return `${known} in ${count(gaps, 'place')}`;
+}
+
+function vmText(vm: VmSummary): string {
+  const ids = vm.vcpus.length === 0 ? 'no vCPU' : `vCPU ${ranges(vm.vcpus)}`;
+  const how = vm.ambiguous ? 'ambiguous: perhaps several VMs' : `told by ${vm.source}`;
+  return `${printable(vm.id)}  ${printable(vm.process)}, pid ${vm.pid}, ${ids} (${how})`;
+}
+
+/** `0-3, 7` for 0, 1, 2, 3, 7. */
+function ranges(ids: readonly number[]): string {
+  const parts: string[] = [];
+  for (let i = 0; i < ids.length; ) {
+    let end = i;
+    while (ids[end + 1] === ids[end]! + 1) end++;
+    parts.push(end === i ? `${ids[i]}` : `${ids[i]}-${ids[end]}`);
+    i = end + 1;
+  }
+  return parts.join(', ');
+}

@@ -1,0 +1,302 @@
+/**
+ * Follows a recording event by event: keeps each vCPU's page and TSC offset, what happened to it,
+ * and asks the judge at every entry into the guest.
+ */
+import {
+  EVENT_CODES,
+  type EventBatch,
+  type EventName,
+  IOCTLS,
+  MSRS,
+  NARROW_COLUMNS,
+  slotOf,
+  WIDE_COLUMNS,
+} from '../events/index.ts';
+import { addCause, type CauseKind, recomputeCause } from './causes.ts';
+import { Entryless } from './entryless.ts';
+import type { Agreement } from './findings/agreement.ts';
+import type { HostClock } from './host-clock.ts';
+import type { Identity } from './identity/identity.ts';
+import type { Thread } from './identity/thread.ts';
+import type { Vm } from './identity/vm.ts';
+import type { Judge } from './judge.ts';
+
+type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
+
+/** Guest MSR writes that move a clock or ask for a masterclock recomputation. */
+const MSR_CAUSES: ReadonlyMap<number, CauseKind> = new Map(
+  (
+    [
+      'IA32_TSC',
+      'IA32_TSC_ADJUST',
+      'MSR_KVM_SYSTEM_TIME',
+      'MSR_KVM_SYSTEM_TIME_NEW',
+      'HV_X64_MSR_REFERENCE_TSC',
+    ] as const
+  ).map((name) => [MSRS[name], `guest wrote ${name}`]),
+);
+const CLOCK_IOCTLS: ReadonlyMap<number, CauseKind> = new Map(
+  IOCTLS.filter((i) => 'movesClock' in i && i.name !== 'KVM_CREATE_VCPU').map((i) => [
+    i.cmd,
+    i.name,
+  ]),
+);
+/** Steps of suspend during which the host's TSC or its clocks stand still. */
+const SLEEP_STEPS = new Set(['machine_suspend', 'timekeeping_freeze']);
+const MSR_ENABLE = 1n;
+
+const PAGE = {
+  vcpu: slotOf('kvm_pvclock_update', 'vcpu_id'),
+  version: slotOf('kvm_pvclock_update', 'version'),
+  tscTimestamp: slotOf('kvm_pvclock_update', 'tsc_timestamp'),
+  systemTime: slotOf('kvm_pvclock_update', 'system_time'),
+  mul: slotOf('kvm_pvclock_update', 'tsc_to_system_mul'),
+  shift: slotOf('kvm_pvclock_update', 'tsc_shift'),
+  flags: slotOf('kvm_pvclock_update', 'flags'),
+};
+const OFFSET = {
+  vcpu: slotOf('kvm_write_tsc_offset', 'vcpu_id'),
+  previous: slotOf('kvm_write_tsc_offset', 'previous_tsc_offset'),
+  next: slotOf('kvm_write_tsc_offset', 'next_tsc_offset'),
+};
+const MASTERCLOCK = {
+  use: slotOf('kvm_update_master_clock', 'use_master_clock'),
+  hostClock: slotOf('kvm_update_master_clock', 'host_clock'),
+  matched: slotOf('kvm_update_master_clock', 'offset_matched'),
+};
+const ENTRY = {
+  vcpu: slotOf('kvm_entry', 'vcpu_id'),
+  immediateExit: slotOf('kvm_entry', 'immediate_exit'),
+};
+const MSR = {
+  write: slotOf('kvm_msr', 'write'),
+  ecx: slotOf('kvm_msr', 'ecx'),
+  data: slotOf('kvm_msr', 'data'),
+  exception: slotOf('kvm_msr', 'exception'),
+};
+const IOCTL = {
+  fd: slotOf('sys_enter_ioctl', 'fd'),
+  cmd: slotOf('sys_enter_ioctl', 'cmd'),
+  arg: slotOf('sys_enter_ioctl', 'arg'),
+  ret: slotOf('sys_exit_ioctl', 'ret'),
+};
+
+const SUSPEND_START = slotOf('suspend_resume', 'start');
+
+export class Tracker {
+  /** Pages that were written so far. */
+  pages = 0;
+  /** The kinds of events it looks at. */
+  static readonly needs: readonly EventName[] = [
+    'kvm_pvclock_update',
+    'kvm_write_tsc_offset',
+    'kvm_update_master_clock',
+    'kvm_track_tsc',
+    'kvm_entry',
+    'kvm_exit',
+    'kvm_msr',
+    'sys_enter_ioctl',
+    'sys_exit_ioctl',
+    'suspend_resume',
+    'gap',
+  ];
+
+  readonly #identity: Identity;
+  readonly #judge: Judge;
+  readonly #clock: HostClock;
+  readonly #agreement: Agreement;
+  readonly #handlers: (Handler | undefined)[] = [];
+  readonly #entryless: Entryless;
+
+  constructor(identity: Identity, judge: Judge, clock: HostClock, agreement: Agreement) {
+    this.#identity = identity;
+    this.#judge = judge;
+    this.#clock = clock;
+    this.#agreement = agreement;
+    this.#entryless = new Entryless(judge);
+    const on = (name: EventName, handler: Handler): void => {
+      this.#handlers[EVENT_CODES[name]] = handler;
+    };
+    on('kvm_entry', (b, row, thread) => this.#entry(b, row, thread));
+    on('kvm_exit', (_, __, thread) => {
+      if (thread.vcpu !== undefined) thread.vcpu.running = false;
+    });
+    on('kvm_pvclock_update', (b, row, thread) => this.#page(b, row, thread));
+    on('kvm_write_tsc_offset', (b, row, thread) => this.#offset(b, row, thread));
+    on('kvm_update_master_clock', (b, row, thread) => this.#recompute(b, row, thread));
+    on('kvm_msr', (b, row, thread) => this.#msr(b, row, thread));
+    on('sys_enter_ioctl', (b, row, thread) => this.#ioctl(b, row, thread));
+    on('sys_exit_ioctl', (b, row, thread) =>
+      this.#identity.exitIoctl(thread, BigInt.asIntN(64, b.wides[row * WIDE_COLUMNS + IOCTL.ret]!)),
+    );
+    on('suspend_resume', (b, row) => {
+      const begins = b.narrows[row * NARROW_COLUMNS + SUSPEND_START] === 1;
+      if (begins && SLEEP_STEPS.has(b.texts[row]!)) this.#judge.lastSuspend = b.timestamps[row]!;
+    });
+    on('gap', (b, row) => this.#gap(b, row));
+  }
+
+  /** Takes in the event in `row`. */
+  take(batch: EventBatch, row: number): void {
+    const handler = this.#handlers[batch.codes[row]!];
+    if (handler === undefined) return;
+    const thread = this.#identity.thread(
+      batch.tids[row]!,
+      batch.tgids[row]!,
+      batch.comms[batch.commIds[row]!]!,
+    );
+    if (this.#entryless.active) {
+      this.#entryless.beforeEvent(thread, batch.codes[row]!, batch.timestamps[row]!);
+    }
+    handler(batch, row, thread);
+  }
+
+  /** The recording ends at `ticks`: judges what a recording without entries left open. */
+  finish(ticks: bigint): void {
+    this.#identity.settle();
+    this.#entryless.finish(this.#identity, ticks);
+  }
+
+  #entry(batch: EventBatch, row: number, thread: Thread): void {
+    if (this.#entryless.active) this.#entryless.end();
+    const narrow = row * NARROW_COLUMNS;
+    const vcpu = this.#identity.vcpu(thread, batch.narrows[narrow + ENTRY.vcpu]! >>> 0);
+    thread.vcpu = vcpu;
+    vcpu.tid = thread.tid;
+    vcpu.running = true;
+    // Such an entry runs no guest instruction: what is in force shows at the next one.
+    if (batch.narrows[narrow + ENTRY.immediateExit] === 1) return;
+    this.#judge.enter(vcpu, batch.timestamps[row]!, 'entry');
+  }
+
+  #page(batch: EventBatch, row: number, thread: Thread): void {
+    const narrow = row * NARROW_COLUMNS;
+    const wide = row * WIDE_COLUMNS;
+    const vcpu = this.#identity.vcpu(thread, batch.narrows[narrow + PAGE.vcpu]! >>> 0);
+    thread.vcpu = vcpu;
+    const ticks = batch.timestamps[row]!;
+    const page = {
+      version: batch.narrows[narrow + PAGE.version]! >>> 0,
+      tscTimestamp: batch.wides[wide + PAGE.tscTimestamp]!,
+      systemTime: batch.wides[wide + PAGE.systemTime]!,
+      tscToSystemMul: batch.narrows[narrow + PAGE.mul]! >>> 0,
+      tscShift: batch.narrows[narrow + PAGE.shift]!,
+      flags: batch.narrows[narrow + PAGE.flags]!,
+    };
+    this.pages++;
+    if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    vcpu.clock.writePage(page);
+    this.#identity.observe(vcpu, page);
+    vcpu.pageEpoch = vcpu.vm.epoch;
+    this.#clock.observe(vcpu, page, ticks);
+    this.#agreement.observe(vcpu, page, ticks);
+    if (this.#entryless.active) this.#entryless.wrotePage(vcpu, ticks);
+  }
+
+  #offset(batch: EventBatch, row: number, thread: Thread): void {
+    const wide = row * WIDE_COLUMNS;
+    const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
+    const vcpu = this.#identity.vcpu(thread, id);
+    const { clock } = vcpu;
+    const previous = batch.wides[wide + OFFSET.previous]!;
+    const known = clock.tscOffset;
+    if (vcpu.vm.source !== 'ioctls') {
+      if (known !== undefined && known !== previous && !clock.inDoubt) {
+        this.#identity.conflict(vcpu);
+      }
+      if (known === undefined && previous === 0n && clock.page === 'unknown') {
+        clock.born = true;
+        addCause(vcpu, 'vCPU created', batch.timestamps[row]!);
+      }
+    }
+    if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
+    if (this.#entryless.active) this.#entryless.wroteOffset(thread, vcpu);
+  }
+
+  #recompute(batch: EventBatch, row: number, thread: Thread): void {
+    if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return;
+    const narrow = row * NARROW_COLUMNS;
+    const vm = this.#identity.vm(thread);
+    const timestamp = batch.timestamps[row]!;
+    if (vm === undefined) {
+      for (const any of this.#identity.vms) forgetEpoch(any);
+      return;
+    }
+    const cause =
+      thread.call?.ioctl?.name === 'KVM_SET_CLOCK'
+        ? vm.lastSetClock
+        : thread.vcpu !== undefined || thread.call?.vcpu !== undefined
+          ? recomputeCause(thread.call?.vcpu ?? thread.vcpu!)
+          : undefined;
+    vm.epoch++;
+    vm.lastRecompute = {
+      timestamp,
+      useMasterClock: batch.narrows[narrow + MASTERCLOCK.use] === 1,
+      hostClock: batch.narrows[narrow + MASTERCLOCK.hostClock]! >>> 0,
+      offsetMatched: batch.narrows[narrow + MASTERCLOCK.matched] === 1,
+      // Several vCPUs may have asked for what one of them served with no cause of its own.
+      cause: cause ?? this.#causeInVm(vm),
+    };
+  }
+
+  #causeInVm(vm: Vm): ReturnType<typeof recomputeCause> {
+    for (const vcpu of vm.vcpus.values()) {
+      const cause = recomputeCause(vcpu);
+      if (cause !== undefined) return cause;
+    }
+    return undefined;
+  }
+
+  #msr(batch: EventBatch, row: number, thread: Thread): void {
+    const narrow = row * NARROW_COLUMNS;
+    const vcpu = thread.call?.vcpu ?? thread.vcpu;
+    if (batch.narrows[narrow + MSR.write] !== 1 || batch.narrows[narrow + MSR.exception] === 1) {
+      return;
+    }
+    const ecx = batch.narrows[narrow + MSR.ecx]! >>> 0;
+    const kind = MSR_CAUSES.get(ecx);
+    if (vcpu === undefined || kind === undefined) return;
+    addCause(vcpu, kind, batch.timestamps[row]!);
+    const isSystemTime = ecx === MSRS.MSR_KVM_SYSTEM_TIME || ecx === MSRS.MSR_KVM_SYSTEM_TIME_NEW;
+    const data = batch.wides[row * WIDE_COLUMNS + MSR.data]!;
+    if (isSystemTime && (data & MSR_ENABLE) === 0n) vcpu.clock.turnOff();
+  }
+
+  #ioctl(batch: EventBatch, row: number, thread: Thread): void {
+    const narrow = row * NARROW_COLUMNS;
+    const cmd = batch.narrows[narrow + IOCTL.cmd]! >>> 0;
+    this.#identity.enterIoctl(
+      thread,
+      batch.narrows[narrow + IOCTL.fd]! >>> 0,
+      cmd,
+      batch.wides[row * WIDE_COLUMNS + IOCTL.arg]!,
+    );
+    const call = thread.call;
+    const timestamp = batch.timestamps[row]!;
+    if (call?.creates && call.vcpu !== undefined) addCause(call.vcpu, 'vCPU created', timestamp);
+    const kind = CLOCK_IOCTLS.get(cmd);
+    if (call === undefined || kind === undefined) return;
+    if (call.vcpu !== undefined) addCause(call.vcpu, kind, timestamp);
+    else if (kind === 'KVM_SET_CLOCK' && call.vm !== undefined) {
+      call.vm.lastSetClock = { kind, timestamp };
+    }
+  }
+
+  #gap(batch: EventBatch, row: number): void {
+    this.#identity.loseTrack();
+    for (const vm of this.#identity.vms) {
+      for (const vcpu of vm.vcpus.values()) {
+        vcpu.clock.loseTrack();
+        vcpu.running = false;
+      }
+    }
+    this.#judge.gap(batch.timestamps[row]!, batch.wides[row * WIDE_COLUMNS]!, batch.texts[row]!);
+  }
+}
+
+/** A masterclock update of an unknown VM: what was written before is no longer comparable. */
+function forgetEpoch(vm: Vm): void {
+  vm.epoch++;
+  for (const vcpu of vm.vcpus.values()) vcpu.pageEpoch = vm.epoch;
+}

@@ -1,0 +1,62 @@
+// Makes a fresh clone ready: installs what the lockfile names and builds, each only when needed.
+// Says nothing when there is nothing to do. `--build` always builds.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+
+const SOURCES = ['events', 'src', 'replay', 'tsconfig.json', 'tsconfig.build.json'];
+const INSTALL_STAMP = 'node_modules/.masterclock-installed';
+const BUILD_STAMP = 'dist/.masterclock-built';
+
+function files(path) {
+  const entries = readdirSync(path, { withFileTypes: true });
+  return entries.flatMap((e) =>
+    e.isDirectory() ? files(`${path}/${e.name}`) : `${path}/${e.name}`,
+  );
+}
+
+function digest(paths) {
+  const hash = createHash('sha256');
+  for (const path of paths.flatMap((p) => (p.includes('.') ? p : files(p))).sort()) {
+    hash.update(`${path}\0`).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+const isCurrent = (stamp, wanted) => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+
+function run(what, command, args) {
+  process.stderr.write(`masterclock: ${what} …\n`);
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  if (status === 0) return;
+  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
+  process.stderr.write(
+    `masterclock: ${what} failed: ${error?.message ?? `${command} ended with ${status}`}\n`,
+  );
+  process.exit(1);
+}
+
+const locked = digest(['package-lock.json']);
+if (!isCurrent(INSTALL_STAMP, locked)) {
+  run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund']);
+  writeFileSync(INSTALL_STAMP, locked);
+}
+
+const sources = digest(SOURCES);
+if (process.argv.includes('--build') || !isCurrent(BUILD_STAMP, sources)) {
+  rmSync('dist', { recursive: true, force: true });
+  run('building', process.execPath, [
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'tsconfig.build.json',
+  ]);
+  mkdirSync('dist', { recursive: true });
+  writeFileSync(BUILD_STAMP, sources);
+}

@@ -1,0 +1,158 @@
+/** `masterclock replay`: recordings in, findings out. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import {
+  atLeast,
+  type Finding,
+  FormatError,
+  findingLines,
+  findingToJson,
+  open,
+  REPLAY_EVENTS,
+  type Recording,
+  type ReplayOptions,
+  type ReplaySummary,
+  replay,
+  SEVERITIES,
+  type Severity,
+  Shown,
+  summaryLines,
+  summaryToJson,
+  unjudgeable,
+  verdict,
+} from '../../replay/index.ts';
+import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
+import { withProgress } from './progress.ts';
+import { styleFor, type Terminal } from './terminal.ts';
+
+interface Options {
+  readonly json: boolean;
+  readonly minNs: bigint;
+  readonly failOn: Severity | 'never';
+  readonly vm?: string;
+}
+
+/** Adds the command to `program`; `finished` is told how it ended. */
+export function addReplayCommand(
+  program: Command,
+  terminal: Terminal,
+  finished: (code: ExitCode) => void,
+): void {
+  program
+    .command('replay')
+    .summary('find the moments when a guest’s clock jumped in recordings of real hosts')
+    .description(
+      'Reads recordings of a host (trace.dat, or ftrace text from trace-cmd report or tracefs) and\n' +
+        'reports when a guest’s clock jumped, how far, on which vCPU and after what.',
+    )
+    .argument('<file...>', 'recordings; - for stdin')
+    .option('--json', 'print one JSON object a line: findings, then a summary', false)
+    .addOption(
+      new Option('--min-ns <n>', 'report no step smaller than this')
+        .argParser(parseNs)
+        .default(1n, '1'),
+    )
+    .addOption(
+      new Option('--fail-on <severity>', 'exit with 1 on findings of this severity or above')
+        .choices([...SEVERITIES, 'never'])
+        .default('warning'),
+    )
+    .option('--vm <id>', 'report only this VM (ids are in the summary)')
+    .addHelpText('after', HELP)
+    .action(async (files: string[], options: Options) => {
+      let code: ExitCode = EXIT.ok;
+      for (const [i, file] of files.entries()) {
+        if (i > 0 && !options.json) terminal.stdout.write('\n');
+        code = graver(code, await replayFile(file, options, terminal));
+      }
+      finished(code);
+    });
+}
+
+const HELP = `
+Exit codes:
+  0  nothing at or above --fail-on      3  a recording can't be read
+  1  findings at or above it            4  too much was lost to judge
+  2  wrong usage
+
+Examples:
+  Record on the host, as root, while it happens:
+    trace-cmd record -C x86-tsc -e kvm -e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl
+  Then, anywhere:
+    masterclock replay trace.dat
+    masterclock replay --json --min-ns 1000 trace.dat | jq 'select(.rule == "jump")'
+    ssh host cat trace.txt | masterclock replay -`;
+
+function parseNs(text: string): bigint {
+  if (!/^\d{1,19}$/.test(text)) {
+    throw new InvalidArgumentError('A whole number of nanoseconds is expected.');
+  }
+  return BigInt(text);
+}
+
+async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
+  try {
+    const recording = await open(file, { only: REPLAY_EVENTS });
+    try {
+      return await report(withProgress(recording, terminal), options, terminal);
+    } finally {
+      await recording.close();
+    }
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    terminal.stderr.write(`masterclock: ${error.message}\n`);
+    return EXIT.unreadable;
+  }
+}
+
+async function report(
+  recording: Recording,
+  options: Options,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { json, failOn, minNs, vm } = options;
+  const { stdout } = terminal;
+  const shown = new Shown();
+  let failed = false;
+  const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
+  const summary = await drain(replay(recording, replayOptions), (finding) => {
+    if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
+    if (json) stdout.write(`${JSON.stringify(findingToJson(finding))}\n`);
+    else shown.add(finding);
+  });
+  checkVm(vm, summary);
+  if (json) stdout.write(`${JSON.stringify(summaryToJson(summary))}\n`);
+  else writeText(summary, shown, terminal);
+  if (unjudgeable(summary) !== undefined) return EXIT.unjudgeable;
+  return failed ? EXIT.findings : EXIT.ok;
+}
+
+async function drain(
+  run: AsyncGenerator<Finding, ReplaySummary>,
+  take: (finding: Finding) => void,
+): Promise<ReplaySummary> {
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return next.value;
+    take(next.value);
+  }
+}
+
+function checkVm(vm: string | undefined, { vms, recording }: ReplaySummary): void {
+  if (vm === undefined || vms.some((v) => v.id === vm)) return;
+  const known = vms.length === 0 ? 'it has none' : `it has ${vms.map((v) => v.id).join(', ')}`;
+  throw new UsageError(`${recording} has no VM ${vm}: ${known}`);
+}
+
+function writeText(summary: ReplaySummary, shown: Shown, terminal: Terminal): void {
+  const { stdout } = terminal;
+  const style = styleFor(terminal);
+  stdout.write(`${style('strong', verdict(summary, shown.worst))}\n`);
+  const list = shown.list();
+  if (list.length > 0) stdout.write('\n');
+  for (const line of findingLines(list, summary, style)) stdout.write(`${line}\n`);
+  if (shown.total > list.length) {
+    stdout.write(`… and ${shown.total - list.length} less severe; --json lists all\n`);
+  }
+  stdout.write('\n');
+  for (const line of summaryLines(summary)) stdout.write(`${line}\n`);
+}

@@ -1,0 +1,30 @@
+/** Where the command writes: kept apart from `process` so that tests can stand in for it. */
+import type { Style } from '../../replay/report/text.ts';
+import { plain } from '../../replay/report/text.ts';
+
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+}
+
+export interface Terminal {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** NO_COLOR is set (https://no-color.org). */
+  readonly noColor: boolean;
+}
+
+const SGR: Readonly<Record<Parameters<Style>[0], string>> = {
+  error: '1;31',
+  warning: '33',
+  notice: '36',
+  info: '2',
+  strong: '1',
+  faint: '2',
+};
+
+const coloured: Style = (kind, text) => `\u001b[${SGR[kind]}m${text}\u001b[0m`;
+
+/** Colours only on a terminal, and not where NO_COLOR asks for none. */
+export const styleFor = ({ stdout, noColor }: Terminal): Style =>
+  stdout.isTTY === true && !noColor ? coloured : plain;
