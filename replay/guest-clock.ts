@@ -6,19 +6,9 @@
  * and `seen`, what was in force when the vCPU last ran. A jump is the difference of the two, both
  * read at one host TSC.
  */
-import { PVCLOCK_TSC_STABLE_BIT, scaleDelta } from '../src/num/index.ts';
+import { asU64, PVCLOCK_TSC_STABLE_BIT, type PvclockPage, scaleDelta } from '../src/num/index.ts';
 
-/** A pvclock page: `struct pvclock_vcpu_time_info` without its pads. */
-export interface Page {
-  readonly version: number;
-  /** Guest TSC cycles. */
-  readonly tscTimestamp: bigint;
-  /** ns */
-  readonly systemTime: bigint;
-  readonly tscToSystemMul: number;
-  readonly tscShift: number;
-  readonly flags: number;
-}
+export type Page = PvclockPage;
 
 /** What is known of a vCPU's page: its content, `off` when the guest has none, or nothing. */
 export type PageState = Page | 'off' | 'unknown';
@@ -29,8 +19,6 @@ export interface ClockView {
   /** TSC offset, cycles modulo 2^64; `undefined` until a write of it is seen. */
   readonly tscOffset: bigint | undefined;
 }
-
-const U64 = (1n << 64n) - 1n;
 
 export const sameScale = (a: Page, b: Page): boolean =>
   a.tscToSystemMul === b.tscToSystemMul && a.tscShift === b.tscShift;
@@ -53,7 +41,7 @@ export const isNegative = (page: Page): boolean => BigInt.asIntN(64, page.system
  * shows as what it is.
  */
 export function kvmclockAt(page: Page, guestTsc: bigint): bigint {
-  const delta = (guestTsc - page.tscTimestamp) & U64;
+  const delta = asU64(guestTsc - page.tscTimestamp);
   return page.systemTime + scaleDelta(delta, page.tscToSystemMul, page.tscShift);
 }
 
@@ -96,6 +84,12 @@ export class GuestClock {
     this.#continues = typeof before === 'object' && isNextVersion(before.version, page.version);
     this.page = page;
     this.#fresh = true;
+    this.dirty = true;
+  }
+
+  /** The page that was reported makes no sense: nothing is known until the next one. */
+  forgetPage(): void {
+    this.page = 'unknown';
     this.dirty = true;
   }
 

@@ -8,13 +8,14 @@
  * reading lies on, and all a jump needs where page and offset keep their rate.
  */
 
-import { scaleDelta, timeScale } from '../src/num/index.ts';
+import { hvclockToHz, NSEC_PER_SEC, scaleDelta, timeScale } from '../src/num/index.ts';
 import type { TraceClock } from './formats/recording.ts';
 import type { Page } from './guest-clock.ts';
 import { isStable } from './guest-clock.ts';
 import type { Vcpu } from './identity/vm.ts';
 
-const NS_PER_SECOND = 1_000_000_000n;
+/** Far above any TSC, far below what arithmetic in Hz can't take. */
+const MOST_HZ = 1n << 40n;
 
 /** A TSC and the trace clock's reading for the same instant. */
 interface Anchor {
@@ -59,7 +60,7 @@ export class HostClock {
     const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
     const hz = scaledHz(page);
     if (taken === undefined || hz === undefined) return;
-    this.#anchor = { tsc, ticks: taken, cycles: timeScale(hz, NS_PER_SECOND) };
+    this.#anchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
   }
 
   /** Host TSC at `ticks`, cycles; `undefined` where nothing tells it yet. */
@@ -83,15 +84,10 @@ export class HostClock {
 }
 
 /** TSC frequency that a page's scale stands for, Hz; `undefined` if it can't be one. */
-export function scaledHz(page: Page): bigint | undefined {
-  if (page.tscToSystemMul === 0) return undefined;
-  const { tscShift: shift, tscToSystemMul: mul } = page;
-  const numerator = NS_PER_SECOND << 32n;
-  const hz =
-    shift < 0
-      ? (numerator << BigInt(-shift)) / BigInt(mul)
-      : numerator / (BigInt(mul) << BigInt(shift));
-  return hz > 0n && hz < 1n << 62n ? hz : undefined;
+export function scaledHz({ tscToSystemMul, tscShift }: Page): bigint | undefined {
+  if (tscToSystemMul === 0) return undefined;
+  const hz = hvclockToHz(tscToSystemMul, tscShift);
+  return hz > 0n && hz < MOST_HZ ? hz : undefined;
 }
 
 /** The kHz a page was computed from: the nearest whole number. */

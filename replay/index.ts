@@ -14,14 +14,13 @@ export {
   type Thresholds,
 } from './findings/severity.ts';
 export * from './formats/index.ts';
-export type { IdentitySource, Vm } from './identity/vm.ts';
+export type { IdentitySource, Vm, VmSummary } from './identity/vm.ts';
 export {
   REPLAY_EVENTS,
   type ReplayOptions,
   type ReplaySummary,
   replay,
   replayAll,
-  type VmSummary,
 } from './replay.ts';
 export { findingToJson, summaryToJson } from './report/json.ts';
 export {

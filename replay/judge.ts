@@ -2,14 +2,17 @@
  * What a vCPU's entry into the guest shows: compares the clock it had when it last ran with the one
  * it enters with, and reports what the guest could see of the difference.
  */
+
+import { PVCLOCK_TSC_STABLE_BIT } from '../src/num/index.ts';
 import type { Agreement } from './findings/agreement.ts';
-import { type Circumstances, explain, rawResidue } from './findings/explain.ts';
-import type { Finding } from './findings/finding.ts';
+import { type Circumstances, explain } from './findings/explain.ts';
+import { type Finding, makeFinding } from './findings/finding.ts';
 import { type ClockChange, clockChange, trusted } from './findings/jump.ts';
 import type { MasterclockWatch } from './findings/masterclock.ts';
+import { type Scene, sceneAt, sceneOf } from './findings/scene.ts';
 import { stepSeverity, type Thresholds } from './findings/severity.ts';
 import { printable } from './formats/error.ts';
-import { isStable, sameScale } from './guest-clock.ts';
+import { sameScale } from './guest-clock.ts';
 import { type HostClock, scaledHz } from './host-clock.ts';
 import type { Vcpu } from './identity/vm.ts';
 import { count, formatRate } from './quantity.ts';
@@ -36,7 +39,7 @@ export class Judge {
   readonly #masterclock: MasterclockWatch;
   readonly #agreement: Agreement;
   /** By how much a vCPU's TSC was moved under its present page, cycles. */
-  readonly #staleCycles = new Map<Vcpu, bigint>();
+  readonly #staleCycles = new WeakMap<Vcpu, bigint>();
 
   constructor(
     clock: HostClock,
@@ -74,55 +77,33 @@ export class Judge {
     if (typeof current.page !== 'object' || seen.page === 'off') return;
     const doubtful = !clock.settleDoubt();
     if (seen.page === 'unknown' || doubtful) {
-      if (!clock.born || doubtful) this.#unmeasured(vcpu, ticks, visibility, doubtful);
+      if (!clock.born || doubtful) {
+        this.#unmeasured(sceneOf(this.#clock, ticks, vcpu, visibility), doubtful);
+      }
       return;
     }
     const hostTsc = this.#agreement.isScaled(vcpu) ? undefined : this.#clock.tsc(ticks);
     const change = clockChange(seen, current, hostTsc);
     if (change === undefined) return;
     this.compared++;
-    this.#jump(vcpu, ticks, visibility, change);
-    this.#rate(vcpu, ticks, visibility, change);
-    this.#flags(vcpu, ticks, visibility, change);
-    this.#masterclock.see(vcpu, change, this.#base(vcpu, ticks, visibility));
-    if (change.pageChanged && rawResidue(change.from, change.elapsedCycles) !== undefined) {
-      this.#masterclock.measure(vcpu, change);
-    }
+    const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
+    this.#jump(vcpu, scene, change);
+    if (!sameScale(change.from, change.to)) this.#rate(scene, change);
+    if (change.from.flags !== change.to.flags) this.#flags(scene, change);
+    this.#masterclock.see(vcpu, change, scene);
   }
 
   /** Events are missing at `ticks`: `lost` of them, 0 if nobody knows how many. */
   gap(ticks: bigint, lost: bigint, reason: string): void {
-    this.#report({
-      vm: undefined,
-      vcpu: undefined,
-      timestamp: ticks,
-      tsc: this.#clock.tsc(ticks),
-      timeNs: this.#clock.ns(ticks),
-      visibility: 'unknown',
-      rule: 'gap',
-      severity: 'notice',
-      cause: lost > 0n ? `${count(lost, 'event')} lost` : 'events lost',
-      reason: `${printable(reason)}. What was known of clocks before no longer holds until their pages are written again.`,
-    });
+    this.#report(
+      makeFinding('gap', 'notice', sceneAt(this.#clock, ticks, undefined), {
+        cause: lost > 0n ? `${count(lost, 'event')} lost` : 'events lost',
+        reason: `${printable(reason)}. What was known of clocks before no longer holds until their pages are written again.`,
+      }),
+    );
   }
 
-  /** What every finding about a vCPU says. */
-  #base(
-    vcpu: Vcpu,
-    ticks: bigint,
-    visibility: Finding['visibility'],
-  ): Pick<Finding, 'vm' | 'vcpu' | 'timestamp' | 'tsc' | 'timeNs' | 'visibility'> {
-    return {
-      vm: vcpu.vm,
-      vcpu: vcpu.id,
-      timestamp: ticks,
-      tsc: this.#clock.tsc(ticks),
-      timeNs: this.#clock.ns(ticks),
-      visibility,
-    };
-  }
-
-  #jump(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], change: ClockChange): void {
+  #jump(vcpu: Vcpu, scene: Scene, change: ClockChange): void {
     const staleCycles = this.#staleCycles.get(vcpu) ?? 0n;
     const around: Circumstances = { vcpu, staleCycles, slept: this.#slept(change, vcpu) };
     if (change.pageChanged) this.#staleCycles.delete(vcpu);
@@ -130,17 +111,11 @@ export class Judge {
     const { deltaNs } = change;
     const size = deltaNs < 0n ? -deltaNs : deltaNs;
     if (size === 0n || size < this.#options.minNs) return;
-    const wrapped = BigInt.asIntN(64, deltaNs);
-    this.#report({
-      ...this.#base(vcpu, ticks, visibility),
-      ...explain(change, around),
-      rule: change.pageChanged ? 'jump' : 'tsc-jump',
-      severity: change.wraps
-        ? 'error'
-        : stepSeverity(deltaNs, trusted(change), this.#options.thresholds),
-      deltaNs,
-      ...(wrapped === deltaNs ? {} : { wrappedDeltaNs: wrapped }),
-    });
+    const rule = change.pageChanged ? 'jump' : 'tsc-jump';
+    const severity = change.wraps
+      ? 'error'
+      : stepSeverity(deltaNs, trusted(change), this.#options.thresholds);
+    this.#report(makeFinding(rule, severity, scene, explain(change, around), deltaNs));
   }
 
   /** The host went to sleep after the old page's reference was taken. */
@@ -151,51 +126,46 @@ export class Judge {
     return slept !== undefined && taken < slept;
   }
 
-  #rate(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], change: ClockChange): void {
-    const { from, to } = change;
-    if (sameScale(from, to)) return;
+  #rate(scene: Scene, { from, to }: ClockChange): void {
     const before = scaledHz(from);
     const after = scaledHz(to);
     const by =
       before === undefined || after === undefined
         ? 'to a scale that fits no frequency'
         : `by ${formatRate(after - before, before)}: the page is now for a TSC of ${after} Hz, not ${before} Hz`;
-    this.#report({
-      ...this.#base(vcpu, ticks, visibility),
-      rule: 'rate',
-      severity: 'notice',
-      cause: 'the page was computed from another TSC frequency',
-      reason: `Multiplier and shift changed ${by}.`,
-    });
+    this.#report(
+      makeFinding('rate', 'notice', scene, {
+        cause: 'the page was computed from another TSC frequency',
+        reason: `Multiplier and shift changed ${by}.`,
+      }),
+    );
   }
 
-  #flags(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], change: ClockChange): void {
-    const changed = (change.from.flags ^ change.to.flags) & ~1;
+  #flags(scene: Scene, { from, to }: ClockChange): void {
+    // STABLE has rules of its own.
+    const changed = (from.flags ^ to.flags) & ~PVCLOCK_TSC_STABLE_BIT;
     if (changed === 0) return;
     const names = [0, 1, 2, 3, 4, 5, 6, 7]
       .filter((bit) => (changed >> bit) & 1)
       .map(
-        (bit) =>
-          `${FLAG_NAMES[bit] ?? `bit ${bit}`} ${(change.to.flags >> bit) & 1 ? 'set' : 'cleared'}`,
+        (bit) => `${FLAG_NAMES[bit] ?? `bit ${bit}`} ${(to.flags >> bit) & 1 ? 'set' : 'cleared'}`,
       );
-    this.#report({
-      ...this.#base(vcpu, ticks, visibility),
-      rule: 'flags',
-      severity: 'info',
-      cause: names.join(', '),
-      reason: `Flags went from ${change.from.flags} to ${change.to.flags}${isStable(change.to) ? '' : ', without STABLE'}.`,
-    });
+    this.#report(
+      makeFinding('flags', 'info', scene, {
+        cause: names.join(', '),
+        reason: `Flags went from ${from.flags} to ${to.flags}.`,
+      }),
+    );
   }
 
-  #unmeasured(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility'], lost: boolean): void {
-    this.#report({
-      ...this.#base(vcpu, ticks, visibility),
-      rule: 'unmeasured',
-      severity: 'info',
-      cause: lost ? 'events were lost before it' : 'the first page in this recording',
-      reason: lost
-        ? 'The page changed while events were lost, so how far the clock moved is unknown. Record with a larger buffer (trace-cmd record -b 20000).'
-        : 'What the guest read before this page was written is not in the recording. Start recording before the guest boots, or before what you want to see acts a second time.',
-    });
+  #unmeasured(scene: Scene, lost: boolean): void {
+    this.#report(
+      makeFinding('unmeasured', 'info', scene, {
+        cause: lost ? 'events were lost before it' : 'the first page in this recording',
+        reason: lost
+          ? 'The page changed while events were lost, so how far the clock moved is unknown. Record with a larger buffer (trace-cmd record -b 20000).'
+          : 'What the guest read before this page was written is not in the recording. Start recording before the guest boots, or before what you want to see acts a second time.',
+      }),
+    );
   }
 }

@@ -10,7 +10,7 @@ import { DEFAULT_THRESHOLDS, type Severity, type Thresholds } from './findings/s
 import type { Recording } from './formats/recording.ts';
 import { HostClock } from './host-clock.ts';
 import { Identity } from './identity/identity.ts';
-import type { IdentitySource } from './identity/vm.ts';
+import type { VmSummary } from './identity/vm.ts';
 import { Judge } from './judge.ts';
 import { findingToJson } from './report/json.ts';
 import { Tracker } from './tracker.ts';
@@ -21,18 +21,6 @@ export interface ReplayOptions {
   /** Report only findings of the VM with this id (and those of no VM). */
   readonly vm?: string;
   readonly thresholds?: Thresholds;
-}
-
-/** A VM of the recording. */
-export interface VmSummary {
-  readonly id: string;
-  readonly source: IdentitySource;
-  /** Name of its process or thread: hostile text. */
-  readonly process: string;
-  readonly pid: number;
-  /** It may be several VMs that can't be told apart. */
-  readonly ambiguous: boolean;
-  readonly vcpus: readonly number[];
 }
 
 /** What a replay saw, beside its findings. */
@@ -57,7 +45,9 @@ export interface ReplaySummary {
   readonly to: bigint | undefined;
   readonly fromNs: bigint | undefined;
   readonly spanNs: bigint | undefined;
+  /** The VMs seen; of those that were gone before the end at most the first 1,000. */
   readonly vms: readonly VmSummary[];
+  readonly vmCount: number;
   /** Entries at which a changed clock could be compared with the one before. */
   readonly compared: number;
   /** Pages that were written in the recording. */
@@ -131,9 +121,12 @@ class Replay {
     this.#vm = options.vm;
     this.#clock = new HostClock(recording.clock);
     const guests = recording.guests.flatMap((g) => g.vcpus.map((v) => [v.tid, g.name] as const));
-    this.#identity = new Identity(new Map(guests));
     this.#masterclock = new MasterclockWatch(report);
     const agreement = new Agreement(this.#clock, thresholds, report);
+    this.#identity = new Identity(new Map(guests), (vm) => {
+      this.#masterclock.forget(vm);
+      agreement.forget(vm);
+    });
     this.#judge = new Judge(
       this.#clock,
       { thresholds, minNs },
@@ -183,6 +176,7 @@ class Replay {
     const { firstTimestamp: from, lastTimestamp: to } = stats;
     const fromNs = from === undefined ? undefined : this.#clock.ns(from);
     const toNs = to === undefined ? undefined : this.#clock.ns(to);
+    const live = this.#identity.vms;
     return {
       recording: name,
       format,
@@ -202,14 +196,8 @@ class Replay {
       to,
       fromNs,
       spanNs: fromNs === undefined || toNs === undefined ? undefined : toNs - fromNs,
-      vms: this.#identity.vms.map((vm) => ({
-        id: vm.id,
-        source: vm.source,
-        process: vm.process,
-        pid: vm.pid,
-        ambiguous: vm.ambiguous,
-        vcpus: [...vm.vcpus.keys()].sort((a, b) => a - b),
-      })),
+      vms: [...this.#identity.ended, ...live.map((vm) => vm.summary)],
+      vmCount: this.#identity.endedCount + live.length,
       compared: this.#judge.compared,
       pages: this.#tracker.pages,
       byRule: this.#byRule,

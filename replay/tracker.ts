@@ -18,7 +18,7 @@ import type { Agreement } from './findings/agreement.ts';
 import type { HostClock } from './host-clock.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
-import type { Vm } from './identity/vm.ts';
+import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
 
 type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
@@ -44,6 +44,7 @@ const CLOCK_IOCTLS: ReadonlyMap<number, CauseKind> = new Map(
 /** Steps of suspend during which the host's TSC or its clocks stand still. */
 const SLEEP_STEPS = new Set(['machine_suspend', 'timekeeping_freeze']);
 const MSR_ENABLE = 1n;
+const MOST_SHIFT = 63;
 
 const PAGE = {
   vcpu: slotOf('kvm_pvclock_update', 'vcpu_id'),
@@ -185,6 +186,11 @@ export class Tracker {
     };
     this.pages++;
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    // No kernel writes such a shift; a recording can hold anything.
+    if (Math.abs(page.tscShift) > MOST_SHIFT) {
+      vcpu.clock.forgetPage();
+      return;
+    }
     vcpu.clock.writePage(page);
     this.#identity.observe(vcpu, page);
     vcpu.pageEpoch = vcpu.vm.epoch;
@@ -206,7 +212,7 @@ export class Tracker {
       }
       if (known === undefined && previous === 0n && clock.page === 'unknown') {
         clock.born = true;
-        addCause(vcpu, 'vCPU created', batch.timestamps[row]!);
+        this.#note(vcpu, 'vCPU created', batch.timestamps[row]!);
       }
     }
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
@@ -257,7 +263,7 @@ export class Tracker {
     const ecx = batch.narrows[narrow + MSR.ecx]! >>> 0;
     const kind = MSR_CAUSES.get(ecx);
     if (vcpu === undefined || kind === undefined) return;
-    addCause(vcpu, kind, batch.timestamps[row]!);
+    this.#note(vcpu, kind, batch.timestamps[row]!);
     const isSystemTime = ecx === MSRS.MSR_KVM_SYSTEM_TIME || ecx === MSRS.MSR_KVM_SYSTEM_TIME_NEW;
     const data = batch.wides[row * WIDE_COLUMNS + MSR.data]!;
     if (isSystemTime && (data & MSR_ENABLE) === 0n) vcpu.clock.turnOff();
@@ -274,13 +280,19 @@ export class Tracker {
     );
     const call = thread.call;
     const timestamp = batch.timestamps[row]!;
-    if (call?.creates && call.vcpu !== undefined) addCause(call.vcpu, 'vCPU created', timestamp);
+    if (call?.creates && call.vcpu !== undefined) this.#note(call.vcpu, 'vCPU created', timestamp);
     const kind = CLOCK_IOCTLS.get(cmd);
     if (call === undefined || kind === undefined) return;
-    if (call.vcpu !== undefined) addCause(call.vcpu, kind, timestamp);
+    if (call.vcpu !== undefined) this.#note(call.vcpu, kind, timestamp);
     else if (kind === 'KVM_SET_CLOCK' && call.vm !== undefined) {
       call.vm.lastSetClock = { kind, timestamp };
     }
+  }
+
+  #note(vcpu: Vcpu, kind: CauseKind, timestamp: bigint): void {
+    // What was written before has another cause than this.
+    if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    addCause(vcpu, kind, timestamp);
   }
 
   #gap(batch: EventBatch, row: number): void {

@@ -11,7 +11,8 @@ import { isStable, kvmclockAt, type Page } from '../guest-clock.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatNs } from '../quantity.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, makeFinding } from './finding.ts';
+import { sceneOf } from './scene.ts';
 import { stepSeverity, type Thresholds } from './severity.ts';
 
 /** Two readings of one clock differ by this where references differ: each is rounded down. */
@@ -28,9 +29,9 @@ export class Agreement {
   /** The vCPU that entered last with a page of its own, by VM. */
   readonly #lastEntered = new Map<Vm, Vcpu>();
   /** The disagreement last reported of a vCPU, ns. */
-  readonly #reported = new Map<Vcpu, bigint>();
-  readonly #staleEpochs = new Map<Vcpu, number>();
-  readonly #scaled = new Set<Vcpu>();
+  readonly #reported = new WeakMap<Vcpu, bigint>();
+  readonly #staleEpochs = new WeakMap<Vcpu, number>();
+  readonly #scaled = new WeakSet<Vcpu>();
 
   constructor(clock: HostClock, limits: Thresholds, report: (finding: Finding) => void) {
     this.#clock = clock;
@@ -65,20 +66,14 @@ export class Agreement {
       return;
     }
     this.#reported.set(vcpu, apart);
-    this.#report({
-      rule: 'cross-vcpu',
-      // A thread can move either way, so one of its ways is backwards.
-      severity: stepSeverity(-size(apart), stable, this.#limits),
-      vm: vcpu.vm,
-      vcpu: vcpu.id,
-      timestamp: ticks,
-      tsc,
-      timeNs: this.#clock.ns(ticks),
-      deltaNs: apart,
+    const why = {
       cause: `against vCPU ${other.id}`,
       reason: `At one host TSC vCPU ${vcpu.id} reads ${formatNs(size(apart))} ${apart < 0n ? 'behind' : 'ahead of'} vCPU ${other.id}, ${stable ? 'and both pages say STABLE' : 'without STABLE, so the guest clamps'}.`,
-      visibility: 'entry',
-    });
+    };
+    // A thread can move either way, so one of its ways is backwards.
+    const severity = stepSeverity(-size(apart), stable, this.#limits);
+    const scene = sceneOf(this.#clock, ticks, vcpu, 'entry');
+    this.#report(makeFinding('cross-vcpu', severity, scene, why, apart));
   }
 
   /** `vcpu` enters with a page from before the VM's last masterclock update. */
@@ -86,19 +81,13 @@ export class Agreement {
     const { vm } = vcpu;
     if (vm.ambiguous || this.#staleEpochs.get(vcpu) === vm.epoch || vcpu.clock.inDoubt) return;
     this.#staleEpochs.set(vcpu, vm.epoch);
-    this.#report({
-      rule: 'stale',
-      severity: 'notice',
-      vm,
-      vcpu: vcpu.id,
-      timestamp: ticks,
-      tsc: this.#clock.tsc(ticks),
-      timeNs: this.#clock.ns(ticks),
-      cause: 'its page was not rewritten after a masterclock update',
-      reason:
-        'Every masterclock update makes each vCPU rewrite its page before it enters again; this one entered without. It may have no page any more (a reset turns it off unseen).',
-      visibility: 'entry',
-    });
+    this.#report(
+      makeFinding('stale', 'notice', sceneOf(this.#clock, ticks, vcpu, 'entry'), {
+        cause: 'its page was not rewritten after a masterclock update',
+        reason:
+          'Every masterclock update makes each vCPU rewrite its page before it enters again; this one entered without. It may have no page any more (a reset turns it off unseen).',
+      }),
+    );
   }
 
   /** Notes whether the page just written shows that the guest's TSC runs at a scaled rate. */
@@ -111,6 +100,11 @@ export class Agreement {
     // A ratio of 0 (a vCPU whose frequency was never set) leaves the hardware unscaled.
     if (unscaled !== 0n && size(unscaled - tsc) > tsc / SCALED_SHARE) this.#scaled.add(vcpu);
     else this.#scaled.delete(vcpu);
+  }
+
+  /** The VM is gone. */
+  forget(vm: Vm): void {
+    this.#lastEntered.delete(vm);
   }
 
   /** The guest's TSC is scaled: host TSC plus offset does not give it. */

@@ -3,22 +3,14 @@
  * words and a reason in sentences. Only the recording is asked, no model of the kernel.
  */
 
-import { clocksourceMultShift, scaleDelta } from '../../src/num/index.ts';
+import { type ClocksourceScale, clocksourceMultShift, scaleDelta } from '../../src/num/index.ts';
 import { type Cause, offsetCause, pageCause } from '../causes.ts';
 import { isNegative, isStable, type Page } from '../guest-clock.ts';
 import { scaledKhz } from '../host-clock.ts';
 import type { Vcpu } from '../identity/vm.ts';
 import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
+import type { Explanation } from './finding.ts';
 import type { ClockChange } from './jump.ts';
-import type { MechanismId } from './mechanism.ts';
-
-export interface Explanation {
-  readonly mechanism: MechanismId | undefined;
-  readonly cause: string;
-  readonly reason: string;
-  readonly predictedNs?: bigint;
-  readonly remainderNs?: bigint;
-}
 
 /** What the explanation may look at beside the change itself. */
 export interface Circumstances {
@@ -113,7 +105,8 @@ function explainRefresh(
     mechanism: 'refreshed',
     cause,
     reason: `The page is written anew and takes back what TSC writes of ${cycles} (${formatSignedNs(staleNs)}) had moved the clock by.`,
-    ...(change.wraps ? {} : { predictedNs: -staleNs, remainderNs }),
+    predictedNs: change.wraps ? undefined : -staleNs,
+    remainderNs: change.wraps ? undefined : remainderNs,
   };
 }
 
@@ -139,32 +132,33 @@ function explainOwnReference(change: ClockChange, cause: string): Explanation {
 function explainReference(change: ClockChange, slept: boolean, cause: string): Explanation {
   const elapsed = elapsedNs(change);
   const predictedNs = rawResidue(change.from, change.elapsedCycles);
-  const known = {
-    cause,
-    ...(predictedNs === undefined
-      ? {}
-      : { predictedNs, remainderNs: change.deltaNs - predictedNs }),
-  };
+  const remainderNs = predictedNs === undefined ? undefined : change.deltaNs - predictedNs;
   if (slept) {
     return {
-      ...known,
-      mechanism: 'suspend',
+      cause,
       reason: `The host slept since the last reference, ${formatNs(elapsed)} ago by its TSC: boot time counted ${formatSignedNs(change.deltaNs)} against the TSC.`,
+      mechanism: 'suspend',
+      predictedNs,
+      remainderNs,
     };
   }
   const rate = elapsed === 0n ? 'another rate' : formatRate(change.deltaNs, elapsed);
   if (predictedNs !== undefined && fits(change.deltaNs, predictedNs)) {
     const khz = groups(scaledKhz(change.from) ?? 0);
     return {
-      ...known,
-      mechanism: 'raw-residue',
+      cause,
       reason: `New reference after ${formatNs(elapsed)}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`,
+      mechanism: 'raw-residue',
+      predictedNs,
+      remainderNs,
     };
   }
   return {
-    ...known,
-    mechanism: elapsed > 0n ? 'base-rate' : undefined,
+    cause,
     reason: `New reference after ${formatNs(elapsed)}: the host clock behind it ran ${rate} against the page.`,
+    mechanism: elapsed > 0n ? 'base-rate' : undefined,
+    predictedNs,
+    remainderNs,
   };
 }
 
@@ -193,7 +187,21 @@ const sinceReference = (change: ClockChange): string =>
 export function rawResidue(page: Page, cycles: bigint): bigint | undefined {
   const khz = scaledKhz(page);
   if (khz === undefined || khz < 1000 || khz > 0xffffffff || cycles < 0n) return undefined;
-  const { mult, shift } = clocksourceMultShift(khz);
+  const { mult, shift } = clocksourceOf(khz);
   const raw = (cycles * BigInt(mult)) >> BigInt(shift);
   return raw - scaleDelta(cycles, page.tscToSystemMul, page.tscShift);
+}
+
+/** Scales of the frequencies met so far: a recording has one or two. */
+const clocksources = new Map<number, ClocksourceScale>();
+const MOST_CLOCKSOURCES = 64;
+
+function clocksourceOf(khz: number): ClocksourceScale {
+  let scale = clocksources.get(khz);
+  if (scale === undefined) {
+    if (clocksources.size === MOST_CLOCKSOURCES) clocksources.clear();
+    scale = clocksourceMultShift(khz);
+    clocksources.set(khz, scale);
+  }
+  return scale;
 }

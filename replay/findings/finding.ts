@@ -1,5 +1,7 @@
+import { asS64 } from '../../src/num/index.ts';
 import type { Vm } from '../identity/vm.ts';
 import type { MechanismId } from './mechanism.ts';
+import type { Scene } from './scene.ts';
 import type { Severity } from './severity.ts';
 
 /** What a finding is about. Declared once: types, help and reports derive from it. */
@@ -33,20 +35,57 @@ export interface Finding {
   readonly tsc: bigint | undefined;
   /** That instant in ns of the recording's clock, or since the host's TSC was 0. */
   readonly timeNs: bigint | undefined;
-  /** How far: new minus old, + is forward. */
-  readonly deltaNs?: bigint;
+  /** How far: new minus old, + is forward; `undefined` for rules that measure no step. */
+  readonly deltaNs: bigint | undefined;
   /**
    * The same modulo 2^64, as the guest's own arithmetic reads it, where `deltaNs` is beyond 63 bits.
    */
-  readonly wrappedDeltaNs?: bigint;
+  readonly wrappedDeltaNs: bigint | undefined;
   /** A few words: after what. */
   readonly cause: string;
   /** Sentences: how it came about. */
   reason: string;
-  readonly mechanism?: MechanismId | undefined;
+  readonly mechanism: MechanismId | undefined;
   /** What the mechanism's formula gives, and what is left of `deltaNs` beyond it. */
-  readonly predictedNs?: bigint;
-  readonly remainderNs?: bigint;
+  readonly predictedNs: bigint | undefined;
+  readonly remainderNs: bigint | undefined;
   /** `entry`: seen by the guest at a recorded entry. `unknown`: the recording has no entries. */
   readonly visibility: 'entry' | 'unknown';
+}
+
+/** Why it came about. */
+export interface Explanation {
+  readonly cause: string;
+  readonly reason: string;
+  readonly mechanism?: MechanismId | undefined;
+  readonly predictedNs?: bigint | undefined;
+  readonly remainderNs?: bigint | undefined;
+}
+
+/** Makes a finding. Every finding has the same fields in the same order, whatever its rule. */
+export function makeFinding(
+  rule: Rule,
+  severity: Severity,
+  scene: Scene,
+  why: Explanation,
+  deltaNs?: bigint,
+): Finding {
+  const wrapped = deltaNs === undefined ? undefined : asS64(deltaNs);
+  return {
+    rule,
+    severity,
+    vm: scene.vm,
+    vcpu: scene.vcpu,
+    timestamp: scene.timestamp,
+    tsc: scene.tsc,
+    timeNs: scene.timeNs,
+    deltaNs,
+    wrappedDeltaNs: wrapped === deltaNs ? undefined : wrapped,
+    cause: why.cause,
+    reason: why.reason,
+    mechanism: why.mechanism,
+    predictedNs: why.predictedNs,
+    remainderNs: why.remainderNs,
+    visibility: scene.visibility,
+  };
 }

@@ -7,7 +7,7 @@
  * reading lies before its page's reference and wraps, the instant of the entry is taken.
  */
 
-import { scaleDelta } from '../../src/num/index.ts';
+import { addU64, asS64, scaleDelta } from '../../src/num/index.ts';
 import {
   type ClockView,
   isStable,
@@ -47,32 +47,35 @@ export function clockChange(
   hostTsc: bigint | undefined,
 ): ClockChange | undefined {
   if (typeof from.page !== 'object' || typeof to.page !== 'object') return undefined;
-  const pages = { from: from.page, to: to.page };
   const offsetCycles = offsetChange(from, to);
-  const pageChanged = !sameReference(pages.from, pages.to);
+  const pageChanged = !sameReference(from.page, to.page);
   const deltaNs =
-    pageChanged || offsetCycles !== 0n ? difference(pages, offsetCycles, to, hostTsc) : 0n;
-  const elapsedCycles = BigInt.asIntN(
-    64,
-    pages.to.tscTimestamp - pages.from.tscTimestamp - offsetCycles,
-  );
-  const wraps = deltaNs >= WRAPPED || deltaNs <= -WRAPPED;
-  return { ...pages, offsetCycles, pageChanged, deltaNs, wraps, elapsedCycles };
+    pageChanged || offsetCycles !== 0n
+      ? difference(from.page, to.page, offsetCycles, to.tscOffset, hostTsc)
+      : 0n;
+  return {
+    from: from.page,
+    to: to.page,
+    offsetCycles,
+    pageChanged,
+    deltaNs,
+    wraps: deltaNs >= WRAPPED || deltaNs <= -WRAPPED,
+    elapsedCycles: asS64(to.page.tscTimestamp - from.page.tscTimestamp - offsetCycles),
+  };
 }
 
 function difference(
-  { from, to }: { readonly from: Page; readonly to: Page },
+  from: Page,
+  to: Page,
   offsetCycles: bigint,
-  { tscOffset }: ClockView,
+  tscOffset: bigint | undefined,
   hostTsc: bigint | undefined,
 ): bigint {
   const at = (guestTsc: bigint): bigint =>
     kvmclockAt(to, guestTsc) - kvmclockAt(from, guestTsc - offsetCycles);
   const reference = to.tscTimestamp;
   const entry =
-    hostTsc === undefined || tscOffset === undefined
-      ? undefined
-      : BigInt.asUintN(64, hostTsc + tscOffset);
+    hostTsc === undefined || tscOffset === undefined ? undefined : addU64(hostTsc, tscOffset);
   const wrapsAtEntry =
     entry !== undefined && (wrapsAt(to, entry) || wrapsAt(from, entry - offsetCycles));
   const rateKept = sameScale(from, to) && !wrapsAt(from, reference - offsetCycles);

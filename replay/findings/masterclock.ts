@@ -5,17 +5,16 @@
  * VM loses it once, however many vCPUs follow. The first activation is no finding.
  */
 
-import { scaleDelta } from '../../src/num/index.ts';
+import { asS64, scaleDelta } from '../../src/num/index.ts';
 import type { Recompute } from '../causes.ts';
 import { isStable, type Page } from '../guest-clock.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatRate, formatSignedNs } from '../quantity.ts';
 import { rawResidue } from './explain.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, makeFinding } from './finding.ts';
 import type { ClockChange } from './jump.ts';
-
-type Base = Pick<Finding, 'vm' | 'vcpu' | 'timestamp' | 'tsc' | 'timeNs' | 'visibility'>;
+import { type Scene, sceneAt } from './scene.ts';
 
 /** What is known of one VM's masterclock. */
 interface State {
@@ -30,6 +29,7 @@ const HOST_CLOCK_TSC = 1;
 const HOST_CLOCK_HVCLOCK = 3;
 /** Cycles over which a rate is stated. */
 const RATE_CYCLES = 1n << 50n;
+const NS_PER_DAY = 86_400_000_000_000n;
 
 export class MasterclockWatch {
   readonly #report: (finding: Finding) => void;
@@ -40,73 +40,70 @@ export class MasterclockWatch {
   }
 
   /** A vCPU entered with a page that it did not have before. */
-  see(vcpu: Vcpu, { from, to }: ClockChange, base: Base): void {
+  see(vcpu: Vcpu, change: ClockChange, scene: Scene): void {
+    const { from, to } = change;
     const state = this.#state(vcpu.vm);
     if (isStable(to)) state.newest = { vcpu, page: to };
+    if (change.pageChanged) measure(state, change);
     if (vcpu.vm.ambiguous || isStable(from) === isStable(to)) return;
-    if (isStable(from)) {
-      if (state.lost !== undefined) return;
-      state.lost = {
-        ...base,
-        rule: 'masterclock-lost',
-        severity: 'error',
-        cause: whyLost(vcpu.vm.lastRecompute),
-        reason:
-          'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings. It did not come back in this recording.',
-      };
-      this.#report(state.lost);
-    } else if (state.lost !== undefined) {
-      state.lost.severity = 'warning';
-      state.lost.reason =
-        'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings, until the masterclock comes back.';
-      state.lost = undefined;
-      this.#report({
-        ...base,
-        rule: 'masterclock-regained',
-        severity: 'notice',
-        cause: vcpu.vm.lastRecompute?.cause?.kind ?? 'a masterclock update',
-        reason: 'The page is STABLE again: all vCPUs share one reference.',
-      });
-    }
+    if (isStable(from)) this.#lose(state, vcpu.vm, scene);
+    else if (state.lost !== undefined) this.#regain(state, state.lost, vcpu.vm, scene);
   }
 
-  /** A reference followed another: did it step by what MONOTONIC_RAW's rate predicts? */
-  measure(vcpu: Vcpu, change: ClockChange): void {
-    if (!isStable(change.from) || !isStable(change.to)) return;
-    const predicted = rawResidue(change.from, change.elapsedCycles);
-    if (predicted === undefined) return;
-    const rest = change.deltaNs - predicted;
-    if (rest > 2n || rest < -2n) this.#state(vcpu.vm).contradicted = true;
+  #lose(state: State, vm: Vm, scene: Scene): void {
+    if (state.lost !== undefined) return;
+    state.lost = makeFinding('masterclock-lost', 'error', scene, {
+      cause: whyLost(vm.lastRecompute),
+      reason:
+        'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings. It did not come back in this recording.',
+    });
+    this.#report(state.lost);
+  }
+
+  #regain(state: State, lost: Finding, vm: Vm, scene: Scene): void {
+    lost.severity = 'warning';
+    lost.reason =
+      'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings, until the masterclock comes back.';
+    state.lost = undefined;
+    this.#report(
+      makeFinding('masterclock-regained', 'notice', scene, {
+        cause: vm.lastRecompute?.cause?.kind ?? 'a masterclock update',
+        reason: 'The page is STABLE again: all vCPUs share one reference.',
+      }),
+    );
   }
 
   /** The recording ends at `ticks`: what the next masterclock update of each VM will step by. */
   drift(clock: HostClock, ticks: bigint): void {
-    const tsc = clock.tsc(ticks);
-    for (const [vm, { newest, contradicted }] of this.#states) {
-      if (newest === undefined || contradicted || vm.ambiguous || vm.resolved !== vm) continue;
-      const { vcpu, page } = newest;
-      const perCycles = rawResidue(page, RATE_CYCLES);
-      const offset = vcpu.clock.tscOffset;
-      if (perCycles === undefined || perCycles === 0n) continue;
-      const pending =
-        tsc === undefined || offset === undefined
-          ? undefined
-          : rawResidue(page, tsc + BigInt.asIntN(64, offset) - page.tscTimestamp);
-      const rate = scaleDelta(RATE_CYCLES, page.tscToSystemMul, page.tscShift);
-      this.#report({
-        vm,
-        vcpu: undefined,
-        timestamp: ticks,
-        tsc,
-        timeNs: clock.ns(ticks),
-        visibility: 'entry',
-        rule: 'drift',
-        severity: 'info',
-        ...(pending === undefined ? {} : { deltaNs: pending }),
-        cause: `MONOTONIC_RAW runs ${formatRate(perCycles, rate)} against kvmclock`,
-        reason: `That is ${formatSignedNs((perCycles * 86_400_000_000_000n) / rate)} a day, and it comes out as a step at the next masterclock update (if the page's kHz is the host's tsc_khz).`,
-      });
+    for (const [vm, state] of this.#states) {
+      if (!state.contradicted && !vm.ambiguous && vm.resolved === vm) {
+        this.#drift(clock, ticks, vm, state);
+      }
     }
+  }
+
+  #drift(clock: HostClock, ticks: bigint, vm: Vm, { newest }: State): void {
+    if (newest === undefined) return;
+    const { vcpu, page } = newest;
+    const perCycles = rawResidue(page, RATE_CYCLES);
+    if (perCycles === undefined || perCycles === 0n) return;
+    const tsc = clock.tsc(ticks);
+    const offset = vcpu.clock.tscOffset;
+    const pending =
+      tsc === undefined || offset === undefined
+        ? undefined
+        : rawResidue(page, tsc + asS64(offset) - page.tscTimestamp);
+    const rate = scaleDelta(RATE_CYCLES, page.tscToSystemMul, page.tscShift);
+    const why = {
+      cause: `MONOTONIC_RAW runs ${formatRate(perCycles, rate)} against kvmclock`,
+      reason: `That is ${formatSignedNs((perCycles * NS_PER_DAY) / rate)} a day, and it comes out as a step at the next masterclock update (if the page's kHz is the host's tsc_khz).`,
+    };
+    this.#report(makeFinding('drift', 'info', sceneAt(clock, ticks, vm), why, pending));
+  }
+
+  /** The VM is gone: it has no next masterclock update. */
+  forget(vm: Vm): void {
+    this.#states.delete(vm);
   }
 
   #state(vm: Vm): State {
@@ -117,6 +114,15 @@ export class MasterclockWatch {
     }
     return state;
   }
+}
+
+/** A reference followed another: did it step by what MONOTONIC_RAW's rate predicts? */
+function measure(state: State, change: ClockChange): void {
+  if (!isStable(change.from) || !isStable(change.to)) return;
+  const predicted = rawResidue(change.from, change.elapsedCycles);
+  if (predicted === undefined) return;
+  const rest = change.deltaNs - predicted;
+  if (rest > 2n || rest < -2n) state.contradicted = true;
 }
 
 function whyLost(recompute: Recompute | undefined): string {

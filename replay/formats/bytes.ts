@@ -3,6 +3,9 @@ import { type FileHandle, open as openFile, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** A piece of a file: read while the one before it is being worked on. */
+const READ_AHEAD_BYTES = 1 << 20;
+
 /** Bytes that can be read anywhere: a file. */
 export interface RandomAccess {
   readonly name: string;
@@ -83,10 +86,17 @@ export class MemoryBytes implements RandomAccess {
   async close(): Promise<void> {}
 }
 
-/** A file read from its beginning to its end. */
+/** A file read from its beginning to its end, one piece ahead of whoever reads it. */
 export class SequentialBytes implements ByteStream {
   readonly name: string;
   readonly #bytes: RandomAccess;
+  #ahead = new Uint8Array(READ_AHEAD_BYTES);
+  /** The piece under way: how much of it there will be. */
+  #arriving: Promise<number> | undefined;
+  /** The piece at hand: what of it is not handed out yet. */
+  #piece = new Uint8Array(READ_AHEAD_BYTES);
+  #used = 0;
+  #filled = 0;
   #position = 0;
 
   constructor(bytes: RandomAccess) {
@@ -95,13 +105,32 @@ export class SequentialBytes implements ByteStream {
   }
 
   async readInto(target: Uint8Array, offset: number, length: number): Promise<number> {
-    const count = await this.#bytes.readInto(target, offset, length, this.#position);
-    this.#position += count;
+    if (this.#used === this.#filled) await this.#next();
+    const count = Math.min(length, this.#filled - this.#used);
+    target.set(this.#piece.subarray(this.#used, this.#used + count), offset);
+    this.#used += count;
     return count;
   }
 
-  close(): Promise<void> {
-    return this.#bytes.close();
+  async close(): Promise<void> {
+    await this.#arriving?.catch(() => 0);
+    await this.#bytes.close();
+  }
+
+  async #next(): Promise<void> {
+    this.#arriving ??= this.#fetch();
+    this.#filled = await this.#arriving;
+    this.#used = 0;
+    [this.#piece, this.#ahead] = [this.#ahead, this.#piece];
+    this.#arriving = this.#filled > 0 ? this.#fetch() : undefined;
+    // A failure shows when the piece is asked for; until then nobody waits for it.
+    this.#arriving?.catch(() => {});
+  }
+
+  async #fetch(): Promise<number> {
+    const count = await this.#bytes.readInto(this.#ahead, 0, READ_AHEAD_BYTES, this.#position);
+    this.#position += count;
+    return count;
   }
 }
 

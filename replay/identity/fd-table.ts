@@ -23,12 +23,15 @@ const isKvm = (cmd: number): boolean => ((cmd >>> 8) & 0xff) === KVM_TYPE;
 
 export class FdChain {
   readonly #tables = new Map<number, FdTable>();
-  readonly #names = new Set<string>();
+  /** How often a VM's name was given: a later VM may get the same thread and descriptor. */
+  readonly #names = new Map<string, number>();
   readonly #created: (vm: Vm) => void;
+  readonly #ended: (vm: Vm) => void;
 
-  /** `created` is told of each VM as it is created. */
-  constructor(created: (vm: Vm) => void) {
+  /** `created` is told of each VM as it is created, `ended` when its descriptor is another's. */
+  constructor(created: (vm: Vm) => void, ended: (vm: Vm) => void) {
     this.#created = created;
+    this.#ended = ended;
   }
 
   enter(thread: Thread, fd: number, cmd: number, arg: bigint): void {
@@ -67,13 +70,15 @@ export class FdChain {
   }
 
   #createVm(thread: Thread, fd: number): void {
-    // debugfs names a VM after the creating thread and the descriptor; a later VM may get both again.
+    // debugfs names a VM after the creating thread and the descriptor.
     const name = `${thread.tid}-${fd}`;
-    let id = name;
-    for (let n = 2; this.#names.has(id); n++) id = `${name}.${n}`;
-    this.#names.add(id);
+    const uses = (this.#names.get(name) ?? 0) + 1;
+    this.#names.set(name, uses);
+    const id = uses === 1 ? name : `${name}.${uses}`;
     const vm = new Vm(id, 'ioctls', thread.comm, thread.tgid || thread.tid);
     thread.fds ??= this.#table(thread.tgid || thread.tid);
+    const before = thread.fds.get(fd);
+    if (before instanceof Vm) this.#ended(before);
     thread.fds.set(fd, vm);
     this.#created(vm);
   }

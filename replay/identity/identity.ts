@@ -8,22 +8,36 @@ import type { Page } from '../guest-clock.ts';
 import { FdChain } from './fd-table.ts';
 import { Thread } from './thread.ts';
 import { ThreadGroups } from './thread-groups.ts';
-import type { Vcpu, Vm } from './vm.ts';
+import type { Vcpu, Vm, VmSummary } from './vm.ts';
+
+/** A recording may see any number of VMs come and go; so many of those gone are listed. */
+const MOST_ENDED_LISTED = 1000;
 
 export class Identity {
+  /** VMs that came and went in the recording, in the order in which they went. */
+  readonly ended: VmSummary[] = [];
+  endedCount = 0;
   readonly #threads = new Map<number, Thread>();
-  readonly #vms: Vm[] = [];
+  #vms: Vm[] = [];
   readonly #chain: FdChain;
   readonly #groups: ThreadGroups;
   #lastThread: Thread | undefined;
 
-  constructor(guests: ReadonlyMap<number, string> = new Map()) {
+  /**
+   * `guests`: names of guests by thread, where the recording tells them. `ended` is told of each VM
+   * that is gone, so that nothing is kept of it.
+   */
+  constructor(guests: ReadonlyMap<number, string>, ended: (vm: Vm) => void) {
     const created = (vm: Vm): void => void this.#vms.push(vm);
-    this.#chain = new FdChain(created);
+    this.#chain = new FdChain(created, (vm) => {
+      this.#vms = this.#vms.filter((v) => v !== vm);
+      if (this.endedCount++ < MOST_ENDED_LISTED) this.ended.push(vm.summary);
+      ended(vm);
+    });
     this.#groups = new ThreadGroups(guests, created);
   }
 
-  /** VMs in the order in which they appeared, each once. */
+  /** VMs that may still be there, in the order in which they appeared, each once. */
   get vms(): readonly Vm[] {
     return this.#vms.filter((vm) => vm.resolved === vm);
   }

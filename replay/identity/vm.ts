@@ -33,6 +33,18 @@ export class Vcpu {
   }
 }
 
+/** What a report says of a VM. */
+export interface VmSummary {
+  readonly id: string;
+  readonly source: IdentitySource;
+  /** Name of its process or thread: hostile text. */
+  readonly process: string;
+  readonly pid: number;
+  /** It may be several VMs that can't be told apart. */
+  readonly ambiguous: boolean;
+  readonly vcpus: readonly number[];
+}
+
 /** A VM, as far as the recording lets it be told from others. */
 export class Vm {
   /** The name debugfs has for it (`pid-fd`) where its creation was recorded; else pid, tid or guest. */
@@ -61,6 +73,12 @@ export class Vm {
   /** The VM this is now known to be. */
   get resolved(): Vm {
     return this.#mergedInto?.resolved ?? this;
+  }
+
+  get summary(): VmSummary {
+    const { id, source, process, pid, ambiguous } = this;
+    const vcpus = [...this.vcpus.keys()].sort((a, b) => a - b);
+    return { id, source, process, pid, ambiguous, vcpus };
   }
 
   vcpu(id: number): Vcpu {

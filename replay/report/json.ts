@@ -48,6 +48,7 @@ export function summaryToJson(summary: ReplaySummary): Record<string, unknown> {
     to: text(summary.to),
     span_ns: text(summary.spanNs),
     vms: summary.vms,
+    vm_count: summary.vmCount,
     pages: summary.pages,
     compared: summary.compared,
     findings: { by_rule: summary.byRule, by_severity: summary.bySeverity },

@@ -5,8 +5,9 @@ import type { Finding } from '../findings/finding.ts';
 import { RULES } from '../findings/finding.ts';
 import { SEVERITIES, type Severity, severityRank } from '../findings/severity.ts';
 import { printable } from '../formats/error.ts';
+import type { VmSummary } from '../identity/vm.ts';
 import { count, decimal, formatNs, formatSignedNs, groups } from '../quantity.ts';
-import type { ReplaySummary, VmSummary } from '../replay.ts';
+import type { ReplaySummary } from '../replay.ts';
 
 /** Colours text, or leaves it alone where the output is no terminal. */
 export type Style = (kind: Severity | 'strong' | 'faint', text: string) => string;
@@ -15,6 +16,8 @@ export const plain: Style = (_, text) => text;
 
 /** More lines than this help nobody: the most severe findings are kept. `--json` lists all. */
 export const MOST_SHOWN = 200;
+
+const MOST_VMS_SHOWN = 20;
 
 /** Keeps the findings to print: the most severe, the earliest among equals. */
 export class Shown {
@@ -86,7 +89,7 @@ export function verdict(summary: ReplaySummary, worst: Finding | undefined): str
 
 function quietVerdict(summary: ReplaySummary, worst: Finding | undefined): string {
   const vcpus = summary.vms.reduce((n, vm) => n + vm.vcpus.length, 0);
-  const who = `${count(vcpus, 'vCPU')} of ${count(summary.vms.length, 'VM')}`;
+  const who = `${count(vcpus, 'vCPU')} of ${count(summary.vmCount, 'VM')}`;
   const most =
     worst !== undefined && isStep(worst)
       ? `largest step ${formatSignedNs(worst.deltaNs ?? 0n)}`
@@ -157,9 +160,11 @@ export function* summaryLines(summary: ReplaySummary): Generator<string> {
   if (summary.malformed > 0) {
     yield `           ${count(summary.malformed, 'record')} not understood, the first at ${summary.firstMalformed}`;
   }
-  for (const [i, vm] of summary.vms.entries()) {
+  for (const [i, vm] of summary.vms.slice(0, MOST_VMS_SHOWN).entries()) {
     yield `${i === 0 ? 'VMs        ' : '           '}${vmText(vm)}`;
   }
+  const unlisted = summary.vmCount - MOST_VMS_SHOWN;
+  if (unlisted > 0) yield `           … and ${count(unlisted, 'more VM')}`;
   const counts = (of: Readonly<Partial<Record<string, number>>>): string =>
     Object.entries(of)
       .map(([name, n]) => `${groups(n ?? 0)} ${name}`)

@@ -15,14 +15,16 @@ import {
   SEVERITIES,
   type Severity,
   Shown,
+  type Style,
   summaryLines,
   summaryToJson,
   unjudgeable,
   verdict,
 } from '../../replay/index.ts';
+import { count } from '../../replay/quantity.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
 import { withProgress } from './progress.ts';
-import { styleFor, type Terminal } from './terminal.ts';
+import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 
 interface Options {
   readonly json: boolean;
@@ -41,8 +43,7 @@ export function addReplayCommand(
     .command('replay')
     .summary('find the moments when a guest’s clock jumped in recordings of real hosts')
     .description(
-      'Reads recordings of a host (trace.dat, or ftrace text from trace-cmd report or tracefs) and\n' +
-        'reports when a guest’s clock jumped, how far, on which vCPU and after what.',
+      'Reads recordings of a host (trace.dat, or ftrace text) and reports when a guest’s clock jumped, how far, on which vCPU and after what.',
     )
     .argument('<file...>', 'recordings; - for stdin')
     .option('--json', 'print one JSON object a line: findings, then a summary', false)
@@ -76,7 +77,8 @@ Exit codes:
 
 Examples:
   Record on the host, as root, while it happens:
-    trace-cmd record -C x86-tsc -e kvm -e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl
+    trace-cmd record -C x86-tsc -e kvm -e power:suspend_resume \\
+      -e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl
   Then, anywhere:
     masterclock replay trace.dat
     masterclock replay --json --min-ns 1000 trace.dat | jq 'select(.rule == "jump")'
@@ -110,18 +112,19 @@ async function report(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { json, failOn, minNs, vm } = options;
-  const { stdout } = terminal;
+  const out = new LineWriter(terminal.stdout);
   const shown = new Shown();
   let failed = false;
   const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
   const summary = await drain(replay(recording, replayOptions), (finding) => {
     if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
-    if (json) stdout.write(`${JSON.stringify(findingToJson(finding))}\n`);
+    if (json) out.line(JSON.stringify(findingToJson(finding)));
     else shown.add(finding);
   });
   checkVm(vm, summary);
-  if (json) stdout.write(`${JSON.stringify(summaryToJson(summary))}\n`);
-  else writeText(summary, shown, terminal);
+  if (json) out.line(JSON.stringify(summaryToJson(summary)));
+  else writeText(summary, shown, out, styleFor(terminal));
+  out.flush();
   if (unjudgeable(summary) !== undefined) return EXIT.unjudgeable;
   return failed ? EXIT.findings : EXIT.ok;
 }
@@ -137,22 +140,20 @@ async function drain(
   }
 }
 
-function checkVm(vm: string | undefined, { vms, recording }: ReplaySummary): void {
-  if (vm === undefined || vms.some((v) => v.id === vm)) return;
+function checkVm(vm: string | undefined, { vms, vmCount, recording }: ReplaySummary): void {
+  if (vm === undefined || vms.length < vmCount || vms.some((v) => v.id === vm)) return;
   const known = vms.length === 0 ? 'it has none' : `it has ${vms.map((v) => v.id).join(', ')}`;
   throw new UsageError(`${recording} has no VM ${vm}: ${known}`);
 }
 
-function writeText(summary: ReplaySummary, shown: Shown, terminal: Terminal): void {
-  const { stdout } = terminal;
-  const style = styleFor(terminal);
-  stdout.write(`${style('strong', verdict(summary, shown.worst))}\n`);
+function writeText(summary: ReplaySummary, shown: Shown, out: LineWriter, style: Style): void {
+  out.line(style('strong', verdict(summary, shown.worst)));
   const list = shown.list();
-  if (list.length > 0) stdout.write('\n');
-  for (const line of findingLines(list, summary, style)) stdout.write(`${line}\n`);
+  if (list.length > 0) out.line('');
+  for (const line of findingLines(list, summary, style)) out.line(line);
   if (shown.total > list.length) {
-    stdout.write(`… and ${shown.total - list.length} less severe; --json lists all\n`);
+    out.line(`… and ${count(shown.total - list.length, 'finding')} no worse; --json lists all`);
   }
-  stdout.write('\n');
-  for (const line of summaryLines(summary)) stdout.write(`${line}\n`);
+  out.line('');
+  for (const line of summaryLines(summary)) out.line(line);
 }

@@ -28,3 +28,25 @@ const coloured: Style = (kind, text) => `\u001b[${SGR[kind]}m${text}\u001b[0m`;
 /** Colours only on a terminal, and not where NO_COLOR asks for none. */
 export const styleFor = ({ stdout, noColor }: Terminal): Style =>
   stdout.isTTY === true && !noColor ? coloured : plain;
+
+/** Writes lines in large pieces: a system call for each would cost more than the line. */
+export class LineWriter {
+  readonly #output: Output;
+  #pending = '';
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  line(text: string): void {
+    this.#pending += `${text}\n`;
+    if (this.#pending.length > PIECE) this.flush();
+  }
+
+  flush(): void {
+    if (this.#pending !== '') this.#output.write(this.#pending);
+    this.#pending = '';
+  }
+}
+
+const PIECE = 1 << 16;

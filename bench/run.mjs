@@ -1,0 +1,145 @@
+/**
+ * How fast recordings are replayed, from bundled recordings made long by repetition. Whole
+ * processes are timed, the command line as users run it, each figure beside a named peer's on the
+ * same file in the same run.
+ *
+ *     npm run bench [-- --lines N] [--keep]
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { writeLongText } from './lib/long-text.mjs';
+import { writeLongTraceDat } from './lib/long-tracedat.mjs';
+
+const { values } = parseArgs({
+  options: {
+    lines: { type: 'string', default: '4000000' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const LINES = Number(values.lines);
+const ROUNDS = 5;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = `${root}bench/out`;
+mkdirSync(out, { recursive: true });
+const recording = (name, file) => `${root}test/fixtures/recordings/${name}/${file}`;
+
+/** Seconds that one run of a command takes. */
+function run(command, args) {
+  const from = process.hrtime.bigint();
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  // 1 says that there are findings.
+  if (error !== undefined || status === null || status > 1) {
+    throw error ?? new Error(`${command} ended with ${status}`);
+  }
+  return Number(process.hrtime.bigint() - from) / 1e9;
+}
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+
+/** Medians of commands run in turn, so that a change of the machine's speed meets all of them. */
+function inTurn(commands) {
+  const times = commands.map(() => []);
+  for (let round = 0; round <= ROUNDS; round++) {
+    commands.forEach(([command, ...args], i) => {
+      const seconds = run(command, args);
+      if (round > 0) times[i].push(seconds);
+    });
+  }
+  return times.map(median);
+}
+
+const replay = (file) => [process.execPath, `${root}bin/masterclock.js`, 'replay', '--json', file];
+const has = (command) => spawnSync(command, ['--version']).error === undefined;
+const row = (...cells) =>
+  console.log(
+    cells.map((c, i) => String(c)[i === 0 ? 'padEnd' : 'padStart'](i === 0 ? 34 : 14)).join(' '),
+  );
+const millions = (n) => `${(n / 1e6).toFixed(2)} M/s`;
+
+/** The usual way to read such text in JavaScript, as the peer of the text reader. */
+const PEER = `
+import { createInterface } from 'node:readline';
+import { createReadStream } from 'node:fs';
+const LINE = /^ *(.+)-(\\d+) +\\[(\\d+)\\] +\\S+ +(\\d+): (\\w+): (.*)$/;
+const PAGE = /vcpu_id (\\d+), pvclock { version (\\d+), tsc_timestamp 0x([0-9a-f]+), system_time 0x([0-9a-f]+)/;
+let pages = 0, last = 0n;
+for await (const line of createInterface({ input: createReadStream(process.argv[2]) })) {
+  const m = LINE.exec(line);
+  if (m === null) continue;
+  last = BigInt(m[4]);
+  if (m[5] === 'kvm_pvclock_update' && PAGE.test(m[6])) pages++;
+}
+`;
+const peer = `${out}/readline-regexp.mjs`;
+writeFileSync(peer, PEER);
+
+async function text(name) {
+  const source = `${out}/${name}.txt`;
+  const long = `${out}/${name}.long.txt`;
+  writeFileSync(source, gunzipSync(readFileSync(recording(name, 'trace.txt.gz'))));
+  await writeLongText(source, long, LINES);
+  const [ours, theirs] = inTurn([replay(long), [process.execPath, peer, long]]);
+  row(
+    `text: ${name}`,
+    millions(LINES / ours),
+    millions(LINES / theirs),
+    `${(theirs / ours).toFixed(1)}×`,
+  );
+}
+
+async function traceDat(name, compression) {
+  const long = `${out}/${name}.${compression}.dat`;
+  const { events } = await makeLongTraceDat(recording(name, 'trace.dat'), long, {
+    repeat: Math.ceil(LINES / 4 / 6200),
+    compression,
+  });
+  const [ours, theirs] = inTurn([replay(long), ['trace-cmd', 'report', '-i', long]]);
+  row(
+    `trace.dat ${compression}: ${name}`,
+    millions(events / ours),
+    millions(events / theirs),
+    `${(theirs / ours).toFixed(1)}×`,
+  );
+}
+
+/** Peak resident memory of a replay, MiB. */
+function peakMemory(file) {
+  const script = `
+    const { main } = await import(${JSON.stringify(`${root}dist/src/cli/main.js`)});
+    const sink = { write: () => true };
+    await main(['replay', '--json', ${JSON.stringify(file)}], '', { stdout: sink, stderr: sink, noColor: true });
+    console.log(process.resourceUsage().maxRSS);
+  `;
+  const args = ['--input-type=module', '-e', script];
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  return (Number(stdout) / 1024).toFixed(0);
+}
+
+console.log(
+  `Node ${process.version}; medians of ${ROUNDS} runs of whole processes, start-up included\n`,
+);
+row('text in, findings out', 'masterclock', 'readline+RegExp', 'ratio');
+await text('threads-6.12');
+await text('ntp-hotplug');
+await text('set-clock-7.3');
+console.log();
+if (has('trace-cmd')) {
+  row('trace.dat in, findings out', 'masterclock', 'trace-cmd report', 'ratio');
+  for (const compression of ['none', 'zlib', ...(has('zstd') ? ['zstd'] : [])]) {
+    await traceDat('threads-6.12', compression);
+  }
+} else console.log('trace.dat: not measured, trace-cmd (the peer) is not installed');
+
+console.log('\npeak memory while reading text, MiB (flat: it does not grow with the recording)');
+for (const lines of [LINES / 4, LINES]) {
+  const source = `${out}/threads-6.12.txt`;
+  const long = `${out}/memory.txt`;
+  await writeLongText(source, long, lines);
+  const size = `${(statSync(long).size / 2 ** 20).toFixed(0)} MiB`;
+  row(`${lines} lines, ${size}`, peakMemory(long));
+}
+if (!values.keep) rmSync(out, { recursive: true });

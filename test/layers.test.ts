@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+/**
+ * The layers of the house, lowest first: a file imports only from its own layer and those above it
+ * in this list. ARCHITECTURE.md draws the same picture.
+ */
+const LAYERS = [
+  ['src/num', 'events'],
+  ['src/profiles'],
+  ['src/clock'],
+  ['machines'],
+  ['src/engine'],
+  ['replay', 'src/check', 'src/embed'],
+  ['src/cli', 'src/index.ts'],
+];
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `${folder}/${file.replaceAll('\\', '/')}`);
+}
+
+const all = ['events', 'src', 'replay', 'machines'].flatMap((folder) =>
+  readdirSync(ROOT).includes(folder) ? sources(folder) : [],
+);
+
+const layerOf = (file: string): number =>
+  LAYERS.findIndex((folders) => folders.some((f) => file === f || file.startsWith(`${f}/`)));
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  return [...text.matchAll(/from '(\.[^']*)'/g)].map((m) =>
+    relative(ROOT, normalize(join(ROOT, dirname(file), m[1]!))).replaceAll('\\', '/'),
+  );
+}
+
+test('every source file belongs to a layer', () => {
+  expect(all.length).toBeGreaterThan(30);
+  expect(all.filter((file) => layerOf(file) < 0)).toEqual([]);
+});
+
+test('no file imports from a layer above its own', () => {
+  const wrong = all.flatMap((file) =>
+    importsOf(file)
+      .filter((target) => layerOf(target) > layerOf(file))
+      .map((target) => `${file} imports ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('no source file is much longer than 300 lines', () => {
+  const long = all
+    .map((file) => ({ file, lines: readFileSync(join(ROOT, file), 'utf8').split('\n').length }))
+    .filter(({ lines }) => lines > 330);
+  expect(long).toEqual([]);
+});
