@@ -15,7 +15,7 @@ import {
 } from '../events/index.ts';
 
 /** Raise when the meaning of a digested byte changes. */
-export const DIGEST_SCHEMA = 1;
+const DIGEST_SCHEMA = 1;
 
 /** Codes in the digest: stable for ever, unlike event codes. */
 const TAGS: Partial<Record<EventName, number>> = {

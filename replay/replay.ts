@@ -71,11 +71,11 @@ export async function* replay(
   recording: Recording,
   options: ReplayOptions = {},
 ): AsyncGenerator<Finding, ReplaySummary> {
-  const run = new Replay(recording, options);
   const batch = new EventBatch();
-  for (;;) {
-    const rows = await recording.read(batch);
-    if (rows === 0) break;
+  // Text shows its clock no sooner than its first event.
+  let rows = await recording.read(batch);
+  const run = new Replay(recording, options);
+  for (; rows > 0; rows = await recording.read(batch)) {
     run.take(batch, rows);
     if (run.held > MOST_HELD) yield* run.release();
   }

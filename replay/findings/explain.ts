@@ -11,6 +11,7 @@ import type { Vcpu } from '../identity/vm.ts';
 import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
 import type { Explanation } from './finding.ts';
 import type { ClockChange } from './jump.ts';
+import { CPU_BRING_UP_NS } from './severity.ts';
 
 /** What the explanation may look at beside the change itself. */
 export interface Circumstances {
@@ -27,6 +28,13 @@ const RESIDUE_SHARE = 100n;
 const size = (n: bigint): bigint => (n < 0n ? -n : n);
 
 export function explain(change: ClockChange, around: Circumstances): Explanation {
+  const why = explainChange(change, around);
+  if (change.deltaNs < CPU_BRING_UP_NS || change.wraps) return why;
+  const consequence = ' A CPU that the guest is bringing up fails: Linux waits 10 s for it.';
+  return { ...why, reason: why.reason + consequence };
+}
+
+function explainChange(change: ClockChange, around: Circumstances): Explanation {
   if (!change.pageChanged) return explainOffset(change, around.vcpu);
   const cause = pageCause(around.vcpu, around.vcpu.vm) ?? offsetCause(around.vcpu);
   const told = describeCause(cause, around.vcpu);

@@ -15,7 +15,7 @@ export type Style = (kind: Severity | 'strong' | 'faint', text: string) => strin
 export const plain: Style = (_, text) => text;
 
 /** More lines than this help nobody: the most severe findings are kept. `--json` lists all. */
-export const MOST_SHOWN = 200;
+const MOST_SHOWN = 200;
 
 const MOST_VMS_SHOWN = 20;
 

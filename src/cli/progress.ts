@@ -13,7 +13,9 @@ export function withProgress(recording: Recording, { stderr }: Terminal): Record
   return {
     name: recording.name,
     format: recording.format,
-    clock: recording.clock,
+    get clock() {
+      return recording.clock;
+    },
     kernelRelease: recording.kernelRelease,
     guests: recording.guests,
     stats: recording.stats,

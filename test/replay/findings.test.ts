@@ -68,6 +68,16 @@ describe('jump', () => {
     ]);
   });
 
+  test('a step that outruns the bring-up of a CPU says so', async () => {
+    const step = async (ns: bigint) => {
+      const page = { ...pageAt(20n, ns), version: 4 };
+      const [jump] = await of(vm().page(at(20n), page).entry(at(21n)), 'jump');
+      return jump!.reason;
+    };
+    expect(await step(10_000_000_000n)).toContain('Linux waits 10 s');
+    expect(await step(9_999_999_999n)).not.toContain('Linux waits 10 s');
+  });
+
   test('several updates between two entries count once, net', async () => {
     const trace = vm()
       .page(at(20n), { ...pageAt(20n, 700_000n), version: 4 })

@@ -10,8 +10,8 @@ export interface PageText {
 }
 
 /** 2 GHz: one cycle is exactly half a nanosecond, so that expected values need no rounding. */
-export const MUL = 0x8000_0000;
-export const SHIFT = 0;
+const MUL = 0x8000_0000;
+const SHIFT = 0;
 
 export interface ThreadText {
   readonly comm?: string;
