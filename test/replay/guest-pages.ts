@@ -56,8 +56,35 @@ function read(page: LoggedPage, guestTsc: bigint): bigint {
   return BigInt(page.system_time) + ((shifted * BigInt(page.mul)) >> 32n);
 }
 
-/** All changes, also those of 0 ns, in the order of the log. */
-export function provenJumps(log: string): ProvenJump[] {
+/**
+ * The TSC offset with which a vCPU last entered its guest before `until`, from the text of a
+ * recording with one VM: the driver reads an offset after the guest ran, and where the host's TSC is
+ * unstable every ioctl on the vCPU in between has written another one.
+ */
+export function enteredOffsets(text: string): (vcpu: number, until: bigint) => bigint | undefined {
+  const entries: { readonly vcpu: number; readonly at: bigint; readonly offset: bigint }[] = [];
+  const offsets = new Map<number, bigint>();
+  const event =
+    /\s(\d+): (?:kvm_write_tsc_offset: vcpu=(\d+) prev=\d+ next=(\d+)|kvm_entry: vcpu (\d+))/;
+  for (const line of text.split('\n')) {
+    const [, at, written, next, entered] = event.exec(line) ?? [];
+    if (next !== undefined) offsets.set(Number(written), BigInt(next));
+    const offset = offsets.get(Number(entered));
+    if (at !== undefined && entered !== undefined && offset !== undefined) {
+      entries.push({ vcpu: Number(entered), at: BigInt(at), offset });
+    }
+  }
+  return (vcpu, until) => entries.findLast((e) => e.vcpu === vcpu && e.at <= until)?.offset;
+}
+
+/**
+ * All changes, also those of 0 ns, in the order of the log. `offsetAt` gives the offset with which a
+ * vCPU ran last, where that is not the one that the log has.
+ */
+export function provenJumps(
+  log: string,
+  offsetAt?: (vcpu: number, until: bigint) => bigint | undefined,
+): ProvenJump[] {
   const jumps: ProvenJump[] = [];
   const names = new Map<number, string>();
   const views = new Map<string, View>();
@@ -89,7 +116,8 @@ export function provenJumps(log: string): ProvenJump[] {
         if (action.op.startsWith('guest_')) views.delete(`${vm}/${v.vcpu}`);
         continue;
       }
-      const offset = BigInt(v.tsc_offset);
+      const ran = offsetAt?.(v.vcpu, BigInt(action.t1.tsc_end));
+      const offset = ran ?? BigInt(v.tsc_offset);
       for (const sample of action.op === 'thread_done' ? (action.samples ?? []) : []) {
         if (sample.pvti === undefined) continue;
         const at = (BigInt(sample.tsc) - offset) & U64;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../../replay/index.ts';
 import { fixture, replayFile, replayText, unzipped, withoutMarkers } from './fixtures.ts';
-import { type ProvenJump, provenJumps } from './guest-pages.ts';
+import { enteredOffsets, type ProvenJump, provenJumps } from './guest-pages.ts';
 
 /** Two readings are each rounded down, at instants of one's own choosing. */
 const ROUNDING_NS = 2n;
@@ -85,5 +85,43 @@ describe('recordings of real kernels: the jumps that the guests’ own pages pro
     expect(stripped.length).toBeLessThan(text.length);
     const { findings } = await replayText(stripped);
     expect(essence(findings)).toEqual(essence((await replayText(text)).findings));
+  });
+});
+
+describe('recordings that need a word of their own', () => {
+  test('tsc-unstable-6.12: jumps by the offsets with which guests ran', async () => {
+    const text = unzipped('tsc-unstable-6.12', 'trace.txt');
+    const log = unzipped('tsc-unstable-6.12', 'actions.jsonl');
+    const proven = provenJumps(log, enteredOffsets(text));
+    expect(proven.filter((j) => size(j.deltaNs) >= LEAST_NS)).toHaveLength(14);
+    const { findings } = await replayText(text);
+    expectProven(findings, proven);
+    expect(essence((await replayFile(fixture('tsc-unstable-6.12'))).findings)).toEqual(
+      essence(findings),
+    );
+  });
+
+  test('tsc-host-mono-raw-6.12: another trace clock, host TSCs derived from the pages', async () => {
+    const proven = provenJumps(unzipped('tsc-host-mono-raw-6.12', 'actions.jsonl'));
+    expect(proven.filter((j) => size(j.deltaNs) >= LEAST_NS)).toHaveLength(15);
+    const { findings, summary } = await replayFile(fixture('tsc-host-mono-raw-6.12'));
+    expectProven(findings, proven, false);
+    expect(summary.clock).toMatchObject({ unit: 'ns', name: 'mono_raw', tscDerived: true });
+    const text = await replayText(unzipped('tsc-host-mono-raw-6.12', 'trace.txt'));
+    const steps = (all: readonly Finding[]) => all.filter(isStep).map((f) => [f.vcpu, f.deltaNs]);
+    expect(steps(text.findings)).toEqual(steps(findings));
+  });
+
+  test('xen-6.12: a vCPU with only a Xen page jumps too', async () => {
+    const proven = provenJumps(unzipped('xen-6.12', 'actions.jsonl'));
+    const { findings } = await replayFile(fixture('xen-6.12'));
+    // The log has no page of vCPU 2: its time is in Xen's vcpu_info, which the trace reports.
+    const [xen, ...more] = findings.filter((f) => isStep(f) && f.vcpu === 2);
+    expect(xen).toMatchObject({ deltaNs: 998_759_145_360n, mechanism: 'set-clock' });
+    expect(more).toEqual([]);
+    expectProven(
+      findings.filter((f) => f !== xen),
+      proven,
+    );
   });
 });
