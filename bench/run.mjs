@@ -21,6 +21,8 @@ const { values } = parseArgs({
 });
 const LINES = Number(values.lines);
 const ROUNDS = 5;
+/** Events in the bundled recording that the long trace.dat files are made of. */
+const EVENTS_OF_THREADS = 6200;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = `${root}bench/out`;
@@ -93,16 +95,16 @@ async function text(name) {
 
 async function traceDat(name, compression) {
   const long = `${out}/${name}.${compression}.dat`;
-  const { events } = await makeLongTraceDat(recording(name, 'trace.dat'), long, {
-    repeat: Math.ceil(LINES / 4 / 6200),
-    compression,
-  });
+  const repeat = Math.ceil(LINES / EVENTS_OF_THREADS);
+  await writeLongTraceDat(recording(name, 'trace.dat'), long, { repeat, compression });
+  const events = repeat * EVENTS_OF_THREADS;
   const [ours, theirs] = inTurn([replay(long), ['trace-cmd', 'report', '-i', long]]);
+  const ratio = `${(theirs / ours).toFixed(1)}×`;
   row(
     `trace.dat ${compression}: ${name}`,
     millions(events / ours),
     millions(events / theirs),
-    `${(theirs / ours).toFixed(1)}×`,
+    ratio,
   );
 }
 

@@ -25,6 +25,7 @@ export {
 export { findingToJson, summaryToJson } from './report/json.ts';
 export {
   findingLines,
+  mechanismLines,
   plain,
   Shown,
   type Style,

@@ -6,6 +6,7 @@ import { Digest } from './digest.ts';
 import { Agreement } from './findings/agreement.ts';
 import type { Finding, Rule } from './findings/finding.ts';
 import { MasterclockWatch } from './findings/masterclock.ts';
+import type { MechanismId } from './findings/mechanism.ts';
 import { DEFAULT_THRESHOLDS, type Severity, type Thresholds } from './findings/severity.ts';
 import type { Recording } from './formats/recording.ts';
 import { HostClock } from './host-clock.ts';
@@ -54,6 +55,7 @@ export interface ReplaySummary {
   readonly pages: number;
   readonly byRule: Readonly<Partial<Record<Rule, number>>>;
   readonly bySeverity: Readonly<Partial<Record<Severity, number>>>;
+  readonly byMechanism: Readonly<Partial<Record<MechanismId, number>>>;
   readonly digest: string;
 }
 
@@ -101,6 +103,10 @@ export async function replayAll(
 /** The kinds of events a replay needs: pass them to `open` so that others are only counted. */
 export const REPLAY_EVENTS = Tracker.needs;
 
+function tally<K extends string>(counts: Partial<Record<K, number>>, key: K): void {
+  counts[key] = (counts[key] ?? 0) + 1;
+}
+
 class Replay {
   readonly #recording: Recording;
   readonly #vm: string | undefined;
@@ -112,6 +118,7 @@ class Replay {
   readonly #digest: Digest;
   readonly #byRule: Partial<Record<Rule, number>> = {};
   readonly #bySeverity: Partial<Record<Severity, number>> = {};
+  readonly #byMechanism: Partial<Record<MechanismId, number>> = {};
   #held: Finding[] = [];
 
   constructor(recording: Recording, options: ReplayOptions) {
@@ -164,8 +171,9 @@ class Replay {
       const vm = finding.vm?.resolved;
       if (this.#vm !== undefined && vm !== undefined && vm.id !== this.#vm) continue;
       const settled = vm === finding.vm ? finding : { ...finding, vm };
-      this.#byRule[finding.rule] = (this.#byRule[finding.rule] ?? 0) + 1;
-      this.#bySeverity[finding.severity] = (this.#bySeverity[finding.severity] ?? 0) + 1;
+      tally(this.#byRule, finding.rule);
+      tally(this.#bySeverity, finding.severity);
+      if (finding.mechanism !== undefined) tally(this.#byMechanism, finding.mechanism);
       this.#digest.addText(JSON.stringify(findingToJson(settled)));
       yield settled;
     }
@@ -202,6 +210,7 @@ class Replay {
       pages: this.#tracker.pages,
       byRule: this.#byRule,
       bySeverity: this.#bySeverity,
+      byMechanism: this.#byMechanism,
       digest: this.#digest.finish(),
     };
   }

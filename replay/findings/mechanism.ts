@@ -15,7 +15,7 @@ export const MECHANISMS = {
   'raw-residue': {
     what: 'a masterclock update takes its reference from MONOTONIC_RAW, whose multiplier is rounded differently from the page’s',
     remedy:
-      'Every kernel from v5.5 to v7.3 has this; v6.8 (c52ffadc65e2) takes no new reference at vCPU hotplug, so it shows less often.',
+      'Every kernel from v5.5 to v7.3 has this. With c52ffadc65e2 (not in 6.1, in 6.12) a hot-added vCPU whose TSC matches takes no new reference, so it shows less often.',
   },
   'base-rate': {
     what: 'the clock behind the masterclock ran at another rate than the page since the last reference',

@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+
+export { FileBytes, MemoryBytes, type RandomAccess } from './bytes.ts';
 export { FormatError, type Position, printable } from './error.ts';
 export { open } from './open.ts';
 export type {
@@ -12,3 +14,10 @@ export type {
   RecordingStats,
   TraceClock,
 } from './recording.ts';
+export {
+  type EventFormat,
+  type FieldValue,
+  type FormatField,
+  type RawEvent,
+  rawEvents,
+} from './tracedat/index.ts';

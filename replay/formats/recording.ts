@@ -4,8 +4,9 @@ import type { EventBatch, EventName } from '../../events/index.ts';
  * The clock that stamped a recording's events.
  *
  * - `tsc`: ticks are host TSC cycles (trace clock `x86-tsc`).
- * - `ns`: ticks are nanoseconds of some host clock.
- * - `order`: ticks only order the events (`counter`, `uptime`, or a clock nobody named).
+ * - `ns`: ticks are nanoseconds of some host clock (also where a trace.dat names none: trace-cmd
+ *   reads it so).
+ * - `order`: ticks only order the events (`counter`, `uptime`), or nothing is known yet.
  */
 export interface TraceClock {
   readonly unit: 'tsc' | 'ns' | 'order';
@@ -63,6 +64,11 @@ export interface Recording {
 export interface ReadOptions {
   /** Kinds of events to deliver; all others are only counted. Default: all of the catalogue. */
   readonly only?: readonly EventName[];
+  /**
+   * Read a large file in a thread of its own: the same rows, nearly twice as fast. `read` then takes
+   * batches of the default capacity only. Default: false.
+   */
+  readonly background?: boolean;
 }
 
 export function emptyStats(): RecordingStats {

@@ -3,6 +3,7 @@
  * snake_case, keys in a fixed order.
  */
 import type { Finding } from '../findings/finding.ts';
+import { MECHANISMS, type MechanismId } from '../findings/mechanism.ts';
 import type { ReplaySummary } from '../replay.ts';
 
 const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
@@ -30,6 +31,10 @@ export function findingToJson(finding: Finding): Record<string, unknown> {
   };
 }
 
+/** The mechanisms that explain findings, and how many each. */
+export const seenMechanisms = (summary: ReplaySummary): [MechanismId, number][] =>
+  Object.entries(summary.byMechanism) as [MechanismId, number][];
+
 /** The last line of `--json` for a recording. */
 export function summaryToJson(summary: ReplaySummary): Record<string, unknown> {
   const { clock } = summary;
@@ -52,6 +57,9 @@ export function summaryToJson(summary: ReplaySummary): Record<string, unknown> {
     pages: summary.pages,
     compared: summary.compared,
     findings: { by_rule: summary.byRule, by_severity: summary.bySeverity },
+    mechanisms: Object.fromEntries(
+      seenMechanisms(summary).map(([id, count]) => [id, { count, ...MECHANISMS[id] }]),
+    ),
     digest: summary.digest,
   };
 }

@@ -3,11 +3,13 @@
  */
 import type { Finding } from '../findings/finding.ts';
 import { RULES } from '../findings/finding.ts';
+import { MECHANISMS } from '../findings/mechanism.ts';
 import { SEVERITIES, type Severity, severityRank } from '../findings/severity.ts';
 import { printable } from '../formats/error.ts';
 import type { VmSummary } from '../identity/vm.ts';
 import { count, decimal, formatNs, formatSignedNs, groups } from '../quantity.ts';
 import type { ReplaySummary } from '../replay.ts';
+import { seenMechanisms } from './json.ts';
 
 /** Colours text, or leaves it alone where the output is no terminal. */
 export type Style = (kind: Severity | 'strong' | 'faint', text: string) => string;
@@ -146,6 +148,15 @@ function explained({ reason, visibility, deltaNs }: Finding): string {
       ? ' When the guest saw it is unknown: the recording has no kvm_entry events.'
       : '';
   return `${printable(reason, 1000)}${unseen}`;
+}
+
+/** What the mechanisms behind the findings are, and what to do about them. */
+export function* mechanismLines(summary: ReplaySummary): Generator<string> {
+  for (const [id, n] of seenMechanisms(summary)) {
+    const { what, remedy } = MECHANISMS[id];
+    yield `${id} (${count(n, 'finding')}): ${what}.`;
+    yield `  ${remedy}`;
+  }
 }
 
 /** What was read: the foot of the report. */

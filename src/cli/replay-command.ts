@@ -6,6 +6,7 @@ import {
   FormatError,
   findingLines,
   findingToJson,
+  mechanismLines,
   open,
   REPLAY_EVENTS,
   type Recording,
@@ -93,7 +94,7 @@ function parseNs(text: string): bigint {
 
 async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   try {
-    const recording = await open(file, { only: REPLAY_EVENTS });
+    const recording = await open(file, { only: REPLAY_EVENTS, background: true });
     try {
       return await report(withProgress(recording, terminal), options, terminal);
     } finally {
@@ -155,5 +156,8 @@ function writeText(summary: ReplaySummary, shown: Shown, out: LineWriter, style:
     out.line(`… and ${count(shown.total - list.length, 'finding')} no worse; --json lists all`);
   }
   out.line('');
+  const explained = [...mechanismLines(summary)];
+  for (const line of explained) out.line(line);
+  if (explained.length > 0) out.line('');
   for (const line of summaryLines(summary)) out.line(line);
 }

@@ -21,7 +21,7 @@
  */
 
 /** Where a field's bytes are. */
-export type FieldPlacement = 'inline' | 'data_loc' | 'rel_loc';
+type FieldPlacement = 'inline' | 'data_loc' | 'rel_loc';
 
 export interface FormatField {
   readonly name: string;

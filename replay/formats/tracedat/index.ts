@@ -7,7 +7,7 @@
  * (`compression.ts`, `cpu-data.ts`, `ring-buffer.ts`, `cpu-stream.ts`) merged by time
  * (`merge.ts`), and the meaning of each event's bytes (`decode.ts`, `field-value.ts`).
  */
-export type { EventFormat, FieldPlacement, FormatField } from './event-format.ts';
+export type { EventFormat, FormatField } from './event-format.ts';
 export type { FieldValue } from './field-value.ts';
 export { isTraceDat } from './header.ts';
 export { type RawEvent, rawEvents } from './raw-events.ts';

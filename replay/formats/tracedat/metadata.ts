@@ -57,7 +57,7 @@ function pageHeader(reader: Reader, text: string, at: number): PageHeader {
 }
 
 /** Consumes a fixed text. */
-export async function expectText(reader: Reader, text: string): Promise<void> {
+async function expectText(reader: Reader, text: string): Promise<void> {
   const at = reader.at;
   const found = await reader.text(text.length, JSON.stringify(text));
   if (found !== text) throw reader.error(JSON.stringify(text), JSON.stringify(found), at);

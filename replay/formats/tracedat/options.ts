@@ -33,7 +33,7 @@ export const OPTION = {
 } as const;
 
 /** An option's data is taken into memory up to this size. */
-export const OPTION_BYTES_MAX = 4 << 20;
+const OPTION_BYTES_MAX = 4 << 20;
 /** Options of one file that are taken for real: some repeat per CPU. */
 export const OPTIONS_MAX = 1 << 17;
 const GUESTS_MAX = 4096;

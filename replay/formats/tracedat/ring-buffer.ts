@@ -37,7 +37,7 @@ const NO_DATA = new DataView(new ArrayBuffer(0));
 
 /** What `next` found: an event, the end of the page, or something that can't be. */
 export const PAGE_EVENT = 1;
-export const PAGE_END = 0;
+const PAGE_END = 0;
 export const PAGE_CORRUPT = -1;
 
 /** Goes through the events of one page after the other. */

@@ -99,18 +99,19 @@ function streams(
       if (decompress === undefined) throw new TypeError('compressed data without compression');
       return new PackedCpuData(bytes, range, memory, { decompress, little });
     };
-    const foreign = clockName(file, buffer) !== clock;
+    const name = clockName(file, buffer);
     for (const range of buffer.cpus) {
       if (range.size === 0) continue;
-      const { pageHeader } = metadata;
-      const { name, pageSize } = buffer;
-      const options = { buffer: name, index: found.length, pageHeader, little, pageSize };
-      const stream = new CpuStream(data(range), options);
+      const stream = new CpuStream(data(range), {
+        buffer: buffer.name,
+        index: found.length,
+        pageHeader: metadata.pageHeader,
+        little,
+        pageSize: buffer.pageSize,
+      });
       found.push(stream);
-      if (!foreign) continue;
-      stream.leaveOut(
-        `buffer "${printable(name)}" is left out: its clock is ${printable(`${clockName(file, buffer)}`)}, not ${printable(`${clock}`)}`,
-      );
+      if (name === clock) continue;
+      stream.leaveOut(leftOut(buffer.name, name, clock));
       break;
     }
   }
@@ -124,6 +125,11 @@ function byId({ metadata }: TraceFile): Map<number, EventFormat> {
     if (format.id <= 0xffff && !formats.has(format.id)) formats.set(format.id, format);
   }
   return formats;
+}
+
+function leftOut(buffer: string, own: string | undefined, main: string | undefined): string {
+  const [a, b] = [printable(own ?? 'unknown'), printable(main ?? 'unknown')];
+  return `buffer "${printable(buffer)}" is left out: its clock is ${a}, not ${b}`;
 }
 
 function commonFields(file: TraceFile): CommonFields {

@@ -46,9 +46,9 @@ export interface TraceMetadata {
 
 /** Facts that options carry. */
 export interface TraceOptions {
-  /** Content of `trace_clock` up to the selected one, or its name alone. */
+  /** Name of the selected clock. */
   clock: string | undefined;
-  /** True: timestamps are TSC cycles that the file knows how to convert to nanoseconds. */
+  /** Timestamps are TSC cycles, which the file knows how to convert to nanoseconds. */
   tscToNs: boolean;
   /** To be added to nanosecond timestamps. */
   offsetNs: bigint;
