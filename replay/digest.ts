@@ -1,7 +1,7 @@
 /**
  * One number for what a replay saw and found: the same log and options give the same digest, on any
- * machine. It covers the observations in their order, the findings as the JSON report prints them,
- * the options that change results, and the version of this schema.
+ * machine. It covers the observations in their order, the findings' data, the options that change
+ * results, and the version of this schema.
  */
 import { createHash, type Hash } from 'node:crypto';
 import {
@@ -13,6 +13,7 @@ import {
   NARROW_COLUMNS,
   WIDE_COLUMNS,
 } from '../events/index.ts';
+import type { Finding } from './findings/finding.ts';
 
 /** Raise when the meaning of a digested byte changes. */
 const DIGEST_SCHEMA = 1;
@@ -65,11 +66,13 @@ export class Digest {
     this.#used = at;
   }
 
-  /** Adds a finding's canonical text. */
-  addText(text: string): void {
+  /** Adds what a finding says in numbers and names; its prose may be worded anew. */
+  addFinding(finding: Finding): void {
     this.#flush();
-    this.#hash.update(text);
-    this.#hash.update('\n');
+    const { rule, severity, vm, vcpu, timestamp, deltaNs, mechanism, visibility } = finding;
+    this.#hash.update(
+      `${rule} ${severity} ${vm?.id} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${visibility}\n`,
+    );
   }
 
   /** `sha256:…`. Nothing can be added afterwards. */

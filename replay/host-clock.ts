@@ -58,7 +58,7 @@ export class HostClock {
     if (this.#unit === 'tsc' && this.#unnamed && tsc > ticks) this.#unit = 'order';
     if (this.#unit === 'tsc') return;
     const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
-    const hz = scaledHz(page);
+    const hz = scaledHz(page.tscToSystemMul, page.tscShift);
     if (taken === undefined || hz === undefined) return;
     this.#anchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
   }
@@ -83,15 +83,9 @@ export class HostClock {
   }
 }
 
-/** TSC frequency that a page's scale stands for, Hz; `undefined` if it can't be one. */
-export function scaledHz({ tscToSystemMul, tscShift }: Page): bigint | undefined {
-  if (tscToSystemMul === 0) return undefined;
-  const hz = hvclockToHz(tscToSystemMul, tscShift);
+/** TSC frequency that a page's multiplier and shift stand for, Hz; `undefined` if they can't. */
+export function scaledHz(mul: number, shift: number): bigint | undefined {
+  if (mul === 0) return undefined;
+  const hz = hvclockToHz(mul, shift);
   return hz > 0n && hz < MOST_HZ ? hz : undefined;
-}
-
-/** The kHz a page was computed from: the nearest whole number. */
-export function scaledKhz(page: Page): number | undefined {
-  const hz = scaledHz(page);
-  return hz === undefined ? undefined : Number((hz + 500n) / 1000n);
 }

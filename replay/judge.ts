@@ -127,8 +127,8 @@ export class Judge {
   }
 
   #rate(scene: Scene, { from, to }: ClockChange): void {
-    const before = scaledHz(from);
-    const after = scaledHz(to);
+    const before = scaledHz(from.tscToSystemMul, from.tscShift);
+    const after = scaledHz(to.tscToSystemMul, to.tscShift);
     const by =
       before === undefined || after === undefined
         ? 'to a scale that fits no frequency'

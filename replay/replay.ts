@@ -13,7 +13,6 @@ import { HostClock } from './host-clock.ts';
 import { Identity } from './identity/identity.ts';
 import type { VmSummary } from './identity/vm.ts';
 import { Judge } from './judge.ts';
-import { findingToJson } from './report/json.ts';
 import { Tracker } from './tracker.ts';
 
 export interface ReplayOptions {
@@ -174,7 +173,7 @@ class Replay {
       tally(this.#byRule, finding.rule);
       tally(this.#bySeverity, finding.severity);
       if (finding.mechanism !== undefined) tally(this.#byMechanism, finding.mechanism);
-      this.#digest.addText(JSON.stringify(findingToJson(settled)));
+      this.#digest.addFinding(settled);
       yield settled;
     }
   }

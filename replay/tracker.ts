@@ -128,7 +128,7 @@ export class Tracker {
     on('kvm_msr', (b, row, thread) => this.#msr(b, row, thread));
     on('sys_enter_ioctl', (b, row, thread) => this.#ioctl(b, row, thread));
     on('sys_exit_ioctl', (b, row, thread) =>
-      this.#identity.exitIoctl(thread, BigInt.asIntN(64, b.wides[row * WIDE_COLUMNS + IOCTL.ret]!)),
+      this.#identity.exitIoctl(thread, b.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.ret)]! | 0),
     );
     on('suspend_resume', (b, row) => {
       const begins = b.narrows[row * NARROW_COLUMNS + SUSPEND_START] === 1;
@@ -276,13 +276,14 @@ export class Tracker {
       thread,
       batch.narrows[narrow + IOCTL.fd]! >>> 0,
       cmd,
-      batch.wides[row * WIDE_COLUMNS + IOCTL.arg]!,
+      batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.arg)]!,
     );
     const call = thread.call;
+    if (call?.ioctl?.movesClock !== true) return;
     const timestamp = batch.timestamps[row]!;
-    if (call?.creates && call.vcpu !== undefined) this.#note(call.vcpu, 'vCPU created', timestamp);
+    if (call.creates && call.vcpu !== undefined) this.#note(call.vcpu, 'vCPU created', timestamp);
     const kind = CLOCK_IOCTLS.get(cmd);
-    if (call === undefined || kind === undefined) return;
+    if (kind === undefined) return;
     if (call.vcpu !== undefined) this.#note(call.vcpu, kind, timestamp);
     else if (kind === 'KVM_SET_CLOCK' && call.vm !== undefined) {
       call.vm.lastSetClock = { kind, timestamp };

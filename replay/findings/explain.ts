@@ -3,14 +3,14 @@
  * words and a reason in sentences. Only the recording is asked, no model of the kernel.
  */
 
-import { type ClocksourceScale, clocksourceMultShift, scaleDelta } from '../../src/num/index.ts';
+import { scaleDelta } from '../../src/num/index.ts';
 import { type Cause, offsetCause, pageCause } from '../causes.ts';
 import { isNegative, isStable, type Page } from '../guest-clock.ts';
-import { scaledKhz } from '../host-clock.ts';
 import type { Vcpu } from '../identity/vm.ts';
 import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
 import type { Explanation } from './finding.ts';
 import type { ClockChange } from './jump.ts';
+import { rawClock, rawResidue } from './raw-residue.ts';
 import { CPU_BRING_UP_NS } from './severity.ts';
 
 /** What the explanation may look at beside the change itself. */
@@ -152,7 +152,7 @@ function explainReference(change: ClockChange, slept: boolean, cause: string): E
   }
   const rate = elapsed === 0n ? 'another rate' : formatRate(change.deltaNs, elapsed);
   if (predictedNs !== undefined && fits(change.deltaNs, predictedNs)) {
-    const khz = groups(scaledKhz(change.from) ?? 0);
+    const khz = groups(rawClock(change.from)?.khz ?? 0);
     return {
       cause,
       reason: `New reference after ${formatNs(elapsed)}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`,
@@ -186,30 +186,3 @@ const formatCycles = (cycles: bigint): string =>
 
 const sinceReference = (change: ClockChange): string =>
   `${decimal(elapsedNs(change), 1_000_000_000n, 3)} s after the last`;
-
-/**
- * What a new reference from MONOTONIC_RAW moves a page by after `cycles`: RAW(cycles) −
- * pvclock(cycles), for a guest whose TSC is not scaled. `undefined` where the page's scale is not
- * one of a whole kHz. Source: `clocks_calc_mult_shift()` as the TSC clocksource is registered.
- */
-export function rawResidue(page: Page, cycles: bigint): bigint | undefined {
-  const khz = scaledKhz(page);
-  if (khz === undefined || khz < 1000 || khz > 0xffffffff || cycles < 0n) return undefined;
-  const { mult, shift } = clocksourceOf(khz);
-  const raw = (cycles * BigInt(mult)) >> BigInt(shift);
-  return raw - scaleDelta(cycles, page.tscToSystemMul, page.tscShift);
-}
-
-/** Scales of the frequencies met so far: a recording has one or two. */
-const clocksources = new Map<number, ClocksourceScale>();
-const MOST_CLOCKSOURCES = 64;
-
-function clocksourceOf(khz: number): ClocksourceScale {
-  let scale = clocksources.get(khz);
-  if (scale === undefined) {
-    if (clocksources.size === MOST_CLOCKSOURCES) clocksources.clear();
-    scale = clocksourceMultShift(khz);
-    clocksources.set(khz, scale);
-  }
-  return scale;
-}

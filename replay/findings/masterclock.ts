@@ -11,9 +11,9 @@ import { isStable, type Page } from '../guest-clock.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatRate, formatSignedNs } from '../quantity.ts';
-import { rawResidue } from './explain.ts';
 import { type Finding, makeFinding } from './finding.ts';
 import type { ClockChange } from './jump.ts';
+import { rawResidue } from './raw-residue.ts';
 import { type Scene, sceneAt } from './scene.ts';
 
 /** What is known of one VM's masterclock. */

@@ -34,16 +34,16 @@ export class FdChain {
     this.#ended = ended;
   }
 
-  enter(thread: Thread, fd: number, cmd: number, arg: bigint): void {
+  /** `arg`: the low half of the argument, u32. */
+  enter(thread: Thread, fd: number, cmd: number, arg: number): void {
     thread.call = undefined;
     if (!isKvm(cmd)) return;
     const ioctl = BY_CMD.get(cmd);
     thread.fds ??= this.#findTable(thread, fd, ioctl);
     const target = thread.fds?.get(fd);
     if (ioctl?.name === 'KVM_CREATE_VCPU' && target instanceof Vm) {
-      const id = Number(BigInt.asUintN(32, arg));
-      const creates = !target.vcpus.has(id);
-      const vcpu = target.vcpu(id);
+      const creates = !target.vcpus.has(arg);
+      const vcpu = target.vcpu(arg);
       if (creates) vcpu.clock.born = true;
       thread.call = { cmd, ioctl, vm: target, vcpu, creates };
       return;
@@ -56,15 +56,14 @@ export class FdChain {
     }
   }
 
-  /** The ioctl in progress returned `ret`: a descriptor, a value, or minus errno. */
-  exit(thread: Thread, ret: bigint): void {
+  /** The ioctl in progress returned `ret`, its low half: a descriptor, a value, or minus errno. */
+  exit(thread: Thread, ret: number): void {
     const call = thread.call;
     thread.call = undefined;
     if (call?.ioctl === undefined) return;
-    const fd = Number(ret);
-    if (call.ioctl.name === 'KVM_CREATE_VM' && fd >= 0) this.#createVm(thread, fd);
+    if (call.ioctl.name === 'KVM_CREATE_VM' && ret >= 0) this.#createVm(thread, ret);
     if (call.ioctl.name === 'KVM_CREATE_VCPU' && call.vcpu !== undefined) {
-      if (fd >= 0) thread.fds?.set(fd, call.vcpu);
+      if (ret >= 0) thread.fds?.set(ret, call.vcpu);
       else if (call.creates) call.vm?.vcpus.delete(call.vcpu.id);
     }
   }

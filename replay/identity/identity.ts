@@ -55,11 +55,11 @@ export class Identity {
     return thread;
   }
 
-  enterIoctl(thread: Thread, fd: number, cmd: number, arg: bigint): void {
+  enterIoctl(thread: Thread, fd: number, cmd: number, arg: number): void {
     this.#chain.enter(thread, fd, cmd, arg);
   }
 
-  exitIoctl(thread: Thread, ret: bigint): void {
+  exitIoctl(thread: Thread, ret: number): void {
     this.#chain.exit(thread, ret);
   }
 
