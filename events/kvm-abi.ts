@@ -8,7 +8,7 @@
 /** What kind of file descriptor an ioctl is for. SET_TSC_KHZ and the attribute calls take both. */
 export type IoctlScope = 'system' | 'vm' | 'vcpu' | 'vm or vcpu';
 
-export interface Ioctl {
+interface IoctlSpec {
   readonly name: string;
   readonly cmd: number;
   readonly scope: IoctlScope;
@@ -30,10 +30,13 @@ export const IOCTLS = [
   { name: 'KVM_SET_DEVICE_ATTR', cmd: 0x4018aee1, scope: 'vm or vcpu', movesClock: true },
   { name: 'KVM_XEN_HVM_SET_ATTR', cmd: 0x4048aec9, scope: 'vm', movesClock: true },
   { name: 'KVM_XEN_VCPU_SET_ATTR', cmd: 0x4048aecb, scope: 'vcpu', movesClock: true },
-] as const satisfies readonly Ioctl[];
+] as const satisfies readonly IoctlSpec[];
 
 /** Name of an ioctl that has to do with clocks. */
 export type IoctlName = (typeof IOCTLS)[number]['name'];
+
+/** One of them. */
+export type Ioctl = IoctlSpec & { readonly name: IoctlName };
 
 /** Model-specific registers that read or move a guest's clocks. */
 export const MSRS = {

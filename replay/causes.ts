@@ -10,11 +10,7 @@ import type { IoctlName, MSRS } from '../events/index.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 
 /** Something that can move a guest's clock. */
-export type CauseKind =
-  | IoctlName
-  | `guest wrote ${keyof typeof MSRS}`
-  | 'vCPU created'
-  | 'host suspended';
+export type CauseKind = IoctlName | `guest wrote ${keyof typeof MSRS}` | 'vCPU created';
 
 export interface Cause {
   readonly kind: CauseKind;

@@ -6,7 +6,13 @@
  * and `seen`, what was in force when the vCPU last ran. A jump is the difference of the two, both
  * read at one host TSC.
  */
-import { asU64, PVCLOCK_TSC_STABLE_BIT, type PvclockPage, scaleDelta } from '../src/num/index.ts';
+import {
+  asU64,
+  PVCLOCK_GUEST_STOPPED,
+  PVCLOCK_TSC_STABLE_BIT,
+  type PvclockPage,
+  scaleDelta,
+} from '../src/num/index.ts';
 
 export type Page = PvclockPage;
 
@@ -63,10 +69,12 @@ export class GuestClock {
   born = false;
   /** Events were lost since the page was seen: it counts only if versions prove nothing is missing. */
   inDoubt = false;
+  /** An offset write after a loss does not continue the one before. */
+  #missedOffset = false;
   /** The page was written since the vCPU last ran. */
   #fresh = false;
   /** The last page written continues the versions of the one before. */
-  #continues = true;
+  #continues = false;
 
   get current(): ClockView {
     return { page: this.page, tscOffset: this.tscOffset };
@@ -78,13 +86,19 @@ export class GuestClock {
 
   writePage(page: Page): void {
     const before = this.page;
-    // A Xen guest has further pages: the same content written again, with its own version and
-    // perhaps without STABLE. The kvmclock page comes first and is the one that is followed.
-    if (this.#fresh && typeof before === 'object' && sameReference(before, page)) return;
+    if (this.#fresh && typeof before === 'object' && sameReference(before, page)) {
+      this.page = sameUpdate(before, page);
+      return;
+    }
     this.#continues = typeof before === 'object' && isNextVersion(before.version, page.version);
     this.page = page;
     this.#fresh = true;
     this.dirty = true;
+  }
+
+  /** The page written last is the next version of the one before: no other was written between. */
+  get continues(): boolean {
+    return this.#continues;
   }
 
   /** The page that was reported makes no sense: nothing is known until the next one. */
@@ -100,6 +114,9 @@ export class GuestClock {
   }
 
   writeOffset(previous: bigint, next: bigint): void {
+    if (this.inDoubt && this.tscOffset !== undefined && this.tscOffset !== previous) {
+      this.#missedOffset = true;
+    }
     this.seenOffset ??= previous;
     this.tscOffset = next;
     this.dirty = true;
@@ -108,13 +125,18 @@ export class GuestClock {
   /** Events were lost: what was written meanwhile is not known. */
   loseTrack(): void {
     this.inDoubt = true;
+    this.#continues = false;
+    this.#missedOffset = false;
   }
 
-  /** After a loss: is what was seen before still comparable with what is current now? */
-  settleDoubt(): boolean {
-    const trusted = !this.inDoubt || this.#continues;
+  /**
+   * After a loss: what has been seen since. `unsettled` until a page is written; then `complete` if
+   * versions and offsets prove that nothing was missed, otherwise `missed`.
+   */
+  settleDoubt(): 'unsettled' | 'complete' | 'missed' {
+    if (!this.#fresh) return 'unsettled';
     this.inDoubt = false;
-    return trusted;
+    return this.#continues && !this.#missedOffset ? 'complete' : 'missed';
   }
 
   /** The vCPU runs with what is current. */
@@ -126,7 +148,20 @@ export class GuestClock {
   }
 }
 
-/** KVM adds 2 to a page's version at each update, whichever half of the update was traced. */
+/** KVM adds 2 to a page's version at each update, 3 once if a guest left it odd. */
 function isNextVersion(before: number, after: number): boolean {
-  return (after - before) >>> 0 === 2;
+  const step = (after - before) >>> 0;
+  return step === 2 || step === 3;
+}
+
+/**
+ * A page written again with the same reference before its vCPU ran: the kvmclock page once more, with
+ * its next version, or one of a Xen guest's further pages, with a version of its own and perhaps
+ * without STABLE. The kvmclock page comes first and is the one that is followed; that the guest was
+ * stopped is said in the later one.
+ */
+function sameUpdate(first: Page, again: Page): Page {
+  const stopped = (first.flags | again.flags) & PVCLOCK_GUEST_STOPPED;
+  const version = isNextVersion(first.version, again.version) ? again.version : first.version;
+  return { ...first, version, flags: (first.flags & ~PVCLOCK_GUEST_STOPPED) | stopped };
 }

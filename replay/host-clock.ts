@@ -7,15 +7,20 @@
  * time between the read and the event, some microseconds: enough to tell which side of a reference a
  * reading lies on, and all a jump needs where page and offset keep their rate.
  */
-
-import { hvclockToHz, NSEC_PER_SEC, scaleDelta, timeScale } from '../src/num/index.ts';
+import { asU64, hvclockToHz, NSEC_PER_SEC, scaleDelta, timeScale } from '../src/num/index.ts';
 import type { TraceClock } from './formats/recording.ts';
-import type { Page } from './guest-clock.ts';
-import { isStable } from './guest-clock.ts';
-import type { Vcpu } from './identity/vm.ts';
+import { isStable, type Page } from './guest-clock.ts';
+import type { Vcpu, Vm } from './identity/vm.ts';
 
 /** Far above any TSC, far below what arithmetic in Hz can't take. */
 const MOST_HZ = 1n << 40n;
+/**
+ * Whole numbers this many times smaller than the TSCs in the pages are no TSC (the trace clocks
+ * `counter` and `uptime` print whole numbers too); a guest's scaled TSC is never that far away.
+ */
+const NO_TSC = 64n;
+/** A TSC is read at most this long before the event that reports it, ns. */
+const MOST_LATE_NS = 100_000_000n;
 
 /** A TSC and the trace clock's reading for the same instant. */
 interface Anchor {
@@ -29,7 +34,11 @@ export class HostClock {
   #unit: TraceClock['unit'];
   /** Nobody named the clock: whole numbers may be TSC cycles or just a counter. */
   readonly #unnamed: boolean;
-  #anchor: Anchor | undefined;
+  /** By VM: the TSC of a guest that is scaled is not that of another. */
+  readonly #anchors = new WeakMap<Vm, Anchor>();
+  #lastAnchor: Anchor | undefined;
+  /** vCPUs whose pages do not hold the host's TSC plus their offset. */
+  readonly #scaled = new WeakSet<Vcpu>();
   /** Scale of the first page seen: turns TSC cycles into ns for display. */
   #scale: Page | undefined;
 
@@ -52,26 +61,42 @@ export class HostClock {
     this.#scale ??= page;
     const offset = vcpu.clock.tscOffset;
     if (offset === undefined) return;
-    const tsc = BigInt.asUintN(64, page.tscTimestamp - offset);
-    // A page's TSC was read before the event that reports the page: whole numbers that are smaller
-    // are no TSC (trace clocks `counter` and `uptime` print whole numbers too).
-    if (this.#unit === 'tsc' && this.#unnamed && tsc > ticks) this.#unit = 'order';
-    if (this.#unit === 'tsc') return;
+    const tsc = asU64(page.tscTimestamp - offset);
+    if (this.#unit === 'tsc' && this.#unnamed && tsc / NO_TSC > ticks) this.#unit = 'order';
     const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
     const hz = scaledHz(page.tscToSystemMul, page.tscShift);
     if (taken === undefined || hz === undefined) return;
-    this.#anchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
+    if (this.#unit === 'tsc') {
+      this.#compare(vcpu, tsc, taken, hz);
+      return;
+    }
+    this.#lastAnchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
+    this.#anchors.set(vcpu.vm, this.#lastAnchor);
   }
 
-  /** Host TSC at `ticks`, cycles; `undefined` where nothing tells it yet. */
-  tsc(ticks: bigint): bigint | undefined {
+  /** Does a page that was taken at host TSC `taken` hold that TSC? */
+  #compare(vcpu: Vcpu, tsc: bigint, taken: bigint, hz: bigint): void {
+    const late = taken - tsc;
+    const bound = (MOST_LATE_NS * hz) / NSEC_PER_SEC;
+    // A ratio of 0 (a vCPU whose frequency was never set) leaves the hardware unscaled.
+    if (tsc !== 0n && (late < 0n || late > bound)) this.#scaled.add(vcpu);
+    else this.#scaled.delete(vcpu);
+  }
+
+  /** The guest's TSC is scaled: host TSC plus offset does not give it. */
+  isScaled(vcpu: Vcpu): boolean {
+    return this.#scaled.has(vcpu);
+  }
+
+  /** Host TSC at `ticks` by what `vm` tells, cycles; `undefined` where nothing tells it yet. */
+  tsc(ticks: bigint, vm?: Vm): bigint | undefined {
     if (this.#unit === 'tsc') return ticks;
-    const anchor = this.#anchor;
+    const anchor = vm === undefined ? this.#lastAnchor : this.#anchors.get(vm);
     if (anchor === undefined || this.#unit === 'order') return anchor?.tsc;
     const { mul, shift } = anchor.cycles;
     const elapsed = ticks - anchor.ticks;
     const cycles = scaleDelta(elapsed < 0n ? -elapsed : elapsed, mul, shift);
-    return BigInt.asUintN(64, elapsed < 0n ? anchor.tsc - cycles : anchor.tsc + cycles);
+    return asU64(elapsed < 0n ? anchor.tsc - cycles : anchor.tsc + cycles);
   }
 
   /** ns of the trace clock, or since the host's TSC was 0; `undefined` before the first page. */

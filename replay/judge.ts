@@ -74,15 +74,20 @@ export class Judge {
   #compare(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
     const { clock } = vcpu;
     const { seen, current } = clock;
-    if (typeof current.page !== 'object' || seen.page === 'off') return;
-    const doubtful = !clock.settleDoubt();
-    if (seen.page === 'unknown' || doubtful) {
-      if (!clock.born || doubtful) {
-        this.#unmeasured(sceneOf(this.#clock, ticks, vcpu, visibility), doubtful);
+    if (typeof current.page !== 'object') return;
+    const scaled = this.#clock.isScaled(vcpu);
+    if (!scaled) this.#masterclock.follow(vcpu, current.page);
+    if (clock.inDoubt) {
+      const seenSince = clock.settleDoubt();
+      if (seenSince === 'missed') {
+        this.#unmeasured(sceneOf(this.#clock, ticks, vcpu, visibility), true);
       }
-      return;
+      if (seenSince !== 'complete') return;
     }
-    const hostTsc = this.#agreement.isScaled(vcpu) ? undefined : this.#clock.tsc(ticks);
+    if (seen.page === 'unknown' && !clock.born) {
+      this.#unmeasured(sceneOf(this.#clock, ticks, vcpu, visibility), false);
+    }
+    const hostTsc = scaled ? undefined : this.#clock.tsc(ticks, vcpu.vm);
     const change = clockChange(seen, current, hostTsc);
     if (change === undefined) return;
     this.compared++;
@@ -105,7 +110,12 @@ export class Judge {
 
   #jump(vcpu: Vcpu, scene: Scene, change: ClockChange): void {
     const staleCycles = this.#staleCycles.get(vcpu) ?? 0n;
-    const around: Circumstances = { vcpu, staleCycles, slept: this.#slept(change, vcpu) };
+    const around: Circumstances = {
+      vcpu,
+      staleCycles,
+      slept: this.#slept(change, vcpu),
+      scaled: this.#clock.isScaled(vcpu),
+    };
     if (change.pageChanged) this.#staleCycles.delete(vcpu);
     else this.#staleCycles.set(vcpu, staleCycles + change.offsetCycles);
     const { deltaNs } = change;
@@ -119,9 +129,9 @@ export class Judge {
   }
 
   /** The host went to sleep after the old page's reference was taken. */
-  #slept({ from }: ClockChange, { clock }: Vcpu): boolean {
+  #slept({ from }: ClockChange, { clock, vm }: Vcpu): boolean {
     if (this.lastSuspend === undefined || clock.seenOffset === undefined) return false;
-    const slept = this.#clock.tsc(this.lastSuspend);
+    const slept = this.#clock.tsc(this.lastSuspend, vm);
     const taken = BigInt.asUintN(64, from.tscTimestamp - clock.seenOffset);
     return slept !== undefined && taken < slept;
   }

@@ -40,6 +40,7 @@ const RATES = [
 
 /** A relative rate `part / whole` in the unit that suits it: `−9.9 %`, `+500.0 ppm`, `−31.3 ppb`. */
 export function formatRate(part: bigint, whole: bigint): string {
+  if (whole === 0n) return 'at an unknown rate';
   const ppt = (part * 1_000_000_000_000n) / whole;
   const size = ppt < 0n ? -ppt : ppt;
   const [unit, , name] = RATES.find(([, from]) => size >= from)!;

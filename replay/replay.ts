@@ -50,6 +50,9 @@ export interface ReplaySummary {
   readonly vmCount: number;
   /** Entries at which a changed clock could be compared with the one before. */
   readonly compared: number;
+  /** The options that decided what is reported. */
+  readonly minNs: bigint;
+  readonly onlyVm: string | undefined;
   /** Pages that were written in the recording. */
   readonly pages: number;
   readonly byRule: Readonly<Partial<Record<Rule, number>>>;
@@ -60,7 +63,8 @@ export interface ReplaySummary {
 
 /**
  * Findings are held back until it is settled which VM each belongs to: to the end of the recording,
- * or until this many wait. That bounds the memory that a long recording takes.
+ * or until this many wait; those are then told by what is known so far. That bounds the memory that
+ * a long recording takes.
  */
 const MOST_HELD = 20_000;
 
@@ -109,6 +113,7 @@ function tally<K extends string>(counts: Partial<Record<K, number>>, key: K): vo
 class Replay {
   readonly #recording: Recording;
   readonly #vm: string | undefined;
+  readonly #minNs: bigint;
   readonly #clock: HostClock;
   readonly #identity: Identity;
   readonly #masterclock: MasterclockWatch;
@@ -125,6 +130,7 @@ class Replay {
     const report = (finding: Finding): void => void this.#held.push(finding);
     this.#recording = recording;
     this.#vm = options.vm;
+    this.#minNs = minNs;
     this.#clock = new HostClock(recording.clock);
     const guests = recording.guests.flatMap((g) => g.vcpus.map((v) => [v.tid, g.name] as const));
     this.#masterclock = new MasterclockWatch(report);
@@ -139,7 +145,7 @@ class Replay {
       { masterclock: this.#masterclock, agreement },
       report,
     );
-    this.#tracker = new Tracker(this.#identity, this.#judge, this.#clock, agreement);
+    this.#tracker = new Tracker(this.#identity, this.#judge, this.#clock);
     this.#digest = new Digest({ minNs: String(minNs), vm: options.vm ?? '' });
   }
 
@@ -160,11 +166,11 @@ class Replay {
     this.#masterclock.drift(this.#clock, end);
   }
 
-  /** Findings held so far, in order of time; which VMs they belong to is settled as of now. */
+  /** Findings held so far, in order of time, of the VMs as far as they are known now. */
   *release(): Generator<Finding> {
-    this.#identity.settle();
     const held = this.#held;
     this.#held = [];
+    this.#masterclock.release();
     held.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
     for (const finding of held) {
       const vm = finding.vm?.resolved;
@@ -183,7 +189,7 @@ class Replay {
     const { firstTimestamp: from, lastTimestamp: to } = stats;
     const fromNs = from === undefined ? undefined : this.#clock.ns(from);
     const toNs = to === undefined ? undefined : this.#clock.ns(to);
-    const live = this.#identity.vms;
+    const live = [...this.#identity.vms];
     return {
       recording: name,
       format,
@@ -206,6 +212,8 @@ class Replay {
       vms: [...this.#identity.ended, ...live.map((vm) => vm.summary)],
       vmCount: this.#identity.endedCount + live.length,
       compared: this.#judge.compared,
+      minNs: this.#minNs,
+      onlyVm: this.#vm,
       pages: this.#tracker.pages,
       byRule: this.#byRule,
       bySeverity: this.#bySeverity,

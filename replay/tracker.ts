@@ -6,20 +6,18 @@ import {
   EVENT_CODES,
   type EventBatch,
   type EventName,
-  IOCTLS,
   MSRS,
   NARROW_COLUMNS,
-  slotOf,
   WIDE_COLUMNS,
 } from '../events/index.ts';
-import { addCause, type CauseKind, recomputeCause } from './causes.ts';
+import { addCause, type Cause, type CauseKind, recomputeCause } from './causes.ts';
 import { Entryless } from './entryless.ts';
-import type { Agreement } from './findings/agreement.ts';
 import type { HostClock } from './host-clock.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
+import { ENTRY, GAP, IOCTL, MASTERCLOCK, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
 
 type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
 
@@ -35,54 +33,10 @@ const MSR_CAUSES: ReadonlyMap<number, CauseKind> = new Map(
     ] as const
   ).map((name) => [MSRS[name], `guest wrote ${name}`]),
 );
-const CLOCK_IOCTLS: ReadonlyMap<number, CauseKind> = new Map(
-  IOCTLS.filter((i) => 'movesClock' in i && i.name !== 'KVM_CREATE_VCPU').map((i) => [
-    i.cmd,
-    i.name,
-  ]),
-);
 /** Steps of suspend during which the host's TSC or its clocks stand still. */
 const SLEEP_STEPS = new Set(['machine_suspend', 'timekeeping_freeze']);
 const MSR_ENABLE = 1n;
 const MOST_SHIFT = 63;
-
-const PAGE = {
-  vcpu: slotOf('kvm_pvclock_update', 'vcpu_id'),
-  version: slotOf('kvm_pvclock_update', 'version'),
-  tscTimestamp: slotOf('kvm_pvclock_update', 'tsc_timestamp'),
-  systemTime: slotOf('kvm_pvclock_update', 'system_time'),
-  mul: slotOf('kvm_pvclock_update', 'tsc_to_system_mul'),
-  shift: slotOf('kvm_pvclock_update', 'tsc_shift'),
-  flags: slotOf('kvm_pvclock_update', 'flags'),
-};
-const OFFSET = {
-  vcpu: slotOf('kvm_write_tsc_offset', 'vcpu_id'),
-  previous: slotOf('kvm_write_tsc_offset', 'previous_tsc_offset'),
-  next: slotOf('kvm_write_tsc_offset', 'next_tsc_offset'),
-};
-const MASTERCLOCK = {
-  use: slotOf('kvm_update_master_clock', 'use_master_clock'),
-  hostClock: slotOf('kvm_update_master_clock', 'host_clock'),
-  matched: slotOf('kvm_update_master_clock', 'offset_matched'),
-};
-const ENTRY = {
-  vcpu: slotOf('kvm_entry', 'vcpu_id'),
-  immediateExit: slotOf('kvm_entry', 'immediate_exit'),
-};
-const MSR = {
-  write: slotOf('kvm_msr', 'write'),
-  ecx: slotOf('kvm_msr', 'ecx'),
-  data: slotOf('kvm_msr', 'data'),
-  exception: slotOf('kvm_msr', 'exception'),
-};
-const IOCTL = {
-  fd: slotOf('sys_enter_ioctl', 'fd'),
-  cmd: slotOf('sys_enter_ioctl', 'cmd'),
-  arg: slotOf('sys_enter_ioctl', 'arg'),
-  ret: slotOf('sys_exit_ioctl', 'ret'),
-};
-
-const SUSPEND_START = slotOf('suspend_resume', 'start');
 
 export class Tracker {
   /** Pages that were written so far. */
@@ -105,15 +59,13 @@ export class Tracker {
   readonly #identity: Identity;
   readonly #judge: Judge;
   readonly #clock: HostClock;
-  readonly #agreement: Agreement;
   readonly #handlers: (Handler | undefined)[] = [];
   readonly #entryless: Entryless;
 
-  constructor(identity: Identity, judge: Judge, clock: HostClock, agreement: Agreement) {
+  constructor(identity: Identity, judge: Judge, clock: HostClock) {
     this.#identity = identity;
     this.#judge = judge;
     this.#clock = clock;
-    this.#agreement = agreement;
     this.#entryless = new Entryless(judge);
     const on = (name: EventName, handler: Handler): void => {
       this.#handlers[EVENT_CODES[name]] = handler;
@@ -127,11 +79,9 @@ export class Tracker {
     on('kvm_update_master_clock', (b, row, thread) => this.#recompute(b, row, thread));
     on('kvm_msr', (b, row, thread) => this.#msr(b, row, thread));
     on('sys_enter_ioctl', (b, row, thread) => this.#ioctl(b, row, thread));
-    on('sys_exit_ioctl', (b, row, thread) =>
-      this.#identity.exitIoctl(thread, b.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.ret)]! | 0),
-    );
+    on('sys_exit_ioctl', (b, row, thread) => this.#ioctlExit(b, row, thread));
     on('suspend_resume', (b, row) => {
-      const begins = b.narrows[row * NARROW_COLUMNS + SUSPEND_START] === 1;
+      const begins = b.narrows[row * NARROW_COLUMNS + SUSPEND.start] === 1;
       if (begins && SLEEP_STEPS.has(b.texts[row]!)) this.#judge.lastSuspend = b.timestamps[row]!;
     });
     on('gap', (b, row) => this.#gap(b, row));
@@ -144,7 +94,8 @@ export class Tracker {
     const thread = this.#identity.thread(
       batch.tids[row]!,
       batch.tgids[row]!,
-      batch.comms[batch.commIds[row]!]!,
+      batch.comms[batch.commIds[row]!] ?? '',
+      batch.timestamps[row]!,
     );
     if (this.#entryless.active) {
       this.#entryless.beforeEvent(thread, batch.codes[row]!, batch.timestamps[row]!);
@@ -162,8 +113,7 @@ export class Tracker {
     if (this.#entryless.active) this.#entryless.end();
     const narrow = row * NARROW_COLUMNS;
     const vcpu = this.#identity.vcpu(thread, batch.narrows[narrow + ENTRY.vcpu]! >>> 0);
-    thread.vcpu = vcpu;
-    vcpu.tid = thread.tid;
+    this.#identity.ran(thread, vcpu);
     vcpu.running = true;
     // Such an entry runs no guest instruction: what is in force shows at the next one.
     if (batch.narrows[narrow + ENTRY.immediateExit] === 1) return;
@@ -191,33 +141,42 @@ export class Tracker {
       vcpu.clock.forgetPage();
       return;
     }
-    vcpu.clock.writePage(page);
+    const { clock } = vcpu;
+    const continued = typeof clock.page !== 'object' || clock.inDoubt;
+    clock.writePage(page);
+    if (!continued && !clock.continues && !mayMovePage(vcpu)) this.#mixed(vcpu);
     this.#identity.observe(vcpu, page);
     vcpu.pageEpoch = vcpu.vm.epoch;
     this.#clock.observe(vcpu, page, ticks);
-    this.#agreement.observe(vcpu, page, ticks);
     if (this.#entryless.active) this.#entryless.wrotePage(vcpu, ticks);
   }
 
   #offset(batch: EventBatch, row: number, thread: Thread): void {
     const wide = row * WIDE_COLUMNS;
-    const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
-    const vcpu = this.#identity.vcpu(thread, id);
-    const { clock } = vcpu;
     const previous = batch.wides[wide + OFFSET.previous]!;
-    const known = clock.tscOffset;
-    if (vcpu.vm.source !== 'ioctls') {
-      if (known !== undefined && known !== previous && !clock.inDoubt) {
-        this.#identity.conflict(vcpu);
-      }
-      if (known === undefined && previous === 0n && clock.page === 'unknown') {
+    const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
+    const vcpu = this.#identity.vcpu(thread, id, previous === 0n);
+    const { clock } = vcpu;
+    if (!clock.inDoubt && clock.tscOffset !== undefined && clock.tscOffset !== previous) {
+      this.#mixed(vcpu);
+    }
+    if (clock.tscOffset === undefined && previous === 0n) {
+      if (clock.page !== 'unknown') this.#mixed(vcpu);
+      else if (!clock.born) {
         clock.born = true;
         this.#note(vcpu, 'vCPU created', batch.timestamps[row]!);
       }
     }
+    if (thread.call !== undefined) thread.call.wroteOffset = true;
+    thread.vcpu ??= vcpu;
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
     clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
     if (this.#entryless.active) this.#entryless.wroteOffset(thread, vcpu);
+  }
+
+  /** What `vcpu` shows does not continue what it showed: its thread carries several of its id. */
+  #mixed(vcpu: Vcpu): void {
+    if (vcpu.vm.source !== 'ioctls') this.#identity.conflict(vcpu);
   }
 
   #recompute(batch: EventBatch, row: number, thread: Thread): void {
@@ -229,24 +188,28 @@ export class Tracker {
       for (const any of this.#identity.vms) forgetEpoch(any);
       return;
     }
-    const cause =
-      thread.call?.ioctl?.name === 'KVM_SET_CLOCK'
-        ? vm.lastSetClock
-        : thread.vcpu !== undefined || thread.call?.vcpu !== undefined
-          ? recomputeCause(thread.call?.vcpu ?? thread.vcpu!)
-          : undefined;
+    const cause = this.#recomputeCause(vm, thread);
     vm.epoch++;
     vm.lastRecompute = {
       timestamp,
       useMasterClock: batch.narrows[narrow + MASTERCLOCK.use] === 1,
       hostClock: batch.narrows[narrow + MASTERCLOCK.hostClock]! >>> 0,
       offsetMatched: batch.narrows[narrow + MASTERCLOCK.matched] === 1,
-      // Several vCPUs may have asked for what one of them served with no cause of its own.
-      cause: cause ?? this.#causeInVm(vm),
+      cause,
     };
   }
 
-  #causeInVm(vm: Vm): ReturnType<typeof recomputeCause> {
+  #recomputeCause(vm: Vm, { call, vcpu }: Thread): Cause | undefined {
+    if (call?.ioctl?.name === 'KVM_SET_CLOCK') {
+      return { kind: 'KVM_SET_CLOCK', timestamp: call.since };
+    }
+    const server = call?.vcpu ?? vcpu;
+    const own = server === undefined ? undefined : recomputeCause(server);
+    // Several vCPUs may have asked for what one of them serves with no cause of its own.
+    return own ?? this.#causeInVm(vm) ?? vm.lastCall;
+  }
+
+  #causeInVm(vm: Vm): Cause | undefined {
     for (const vcpu of vm.vcpus.values()) {
       const cause = recomputeCause(vcpu);
       if (cause !== undefined) return cause;
@@ -271,22 +234,32 @@ export class Tracker {
 
   #ioctl(batch: EventBatch, row: number, thread: Thread): void {
     const narrow = row * NARROW_COLUMNS;
-    const cmd = batch.narrows[narrow + IOCTL.cmd]! >>> 0;
     this.#identity.enterIoctl(
       thread,
       batch.narrows[narrow + IOCTL.fd]! >>> 0,
-      cmd,
+      batch.narrows[narrow + IOCTL.cmd]! >>> 0,
       batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.arg)]!,
+      batch.timestamps[row]!,
     );
-    const call = thread.call;
-    if (call?.ioctl?.movesClock !== true) return;
-    const timestamp = batch.timestamps[row]!;
-    if (call.creates && call.vcpu !== undefined) this.#note(call.vcpu, 'vCPU created', timestamp);
-    const kind = CLOCK_IOCTLS.get(cmd);
-    if (kind === undefined) return;
-    if (call.vcpu !== undefined) this.#note(call.vcpu, kind, timestamp);
-    else if (kind === 'KVM_SET_CLOCK' && call.vm !== undefined) {
-      call.vm.lastSetClock = { kind, timestamp };
+  }
+
+  #ioctlExit(batch: EventBatch, row: number, thread: Thread): void {
+    const { call } = thread;
+    const ret = batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.ret)]! | 0;
+    this.#identity.exitIoctl(thread, ret);
+    if (call?.ioctl?.movesClock !== true || ret < 0) return;
+    const { name } = call.ioctl;
+    if (name === 'KVM_CREATE_VCPU') {
+      if (call.creates) this.#note(call.vcpu!, 'vCPU created', call.since);
+    } else if (call.vcpu !== undefined) {
+      // Which MSRs or attributes were set is not recorded; those that count write an offset.
+      if (call.wroteOffset || name === 'KVM_SET_TSC_KHZ' || name === 'KVM_XEN_VCPU_SET_ATTR') {
+        this.#note(call.vcpu, name, call.since);
+      }
+    } else if (call.vm !== undefined) {
+      const cause = { kind: name, timestamp: call.since };
+      if (name === 'KVM_SET_CLOCK') call.vm.lastSetClock = cause;
+      else if (name === 'KVM_XEN_HVM_SET_ATTR') call.vm.lastCall = cause;
     }
   }
 
@@ -304,7 +277,11 @@ export class Tracker {
         vcpu.running = false;
       }
     }
-    this.#judge.gap(batch.timestamps[row]!, batch.wides[row * WIDE_COLUMNS]!, batch.texts[row]!);
+    this.#judge.gap(
+      batch.timestamps[row]!,
+      batch.wides[row * WIDE_COLUMNS + GAP.lost]!,
+      batch.texts[row]!,
+    );
   }
 }
 
@@ -313,3 +290,10 @@ function forgetEpoch(vm: Vm): void {
   vm.epoch++;
   for (const vcpu of vm.vcpus.values()) vcpu.pageEpoch = vm.epoch;
 }
+
+/**
+ * Something happened to `vcpu` that can put its page elsewhere, where versions begin anew. Only the
+ * guest's own writes of the MSR are recorded; the VMM's are inside KVM_SET_MSRS.
+ */
+const mayMovePage = (vcpu: Vcpu): boolean =>
+  vcpu.causes.some(({ kind }) => kind.startsWith('guest wrote MSR_KVM_SYSTEM_TIME'));

@@ -17,8 +17,6 @@ import { stepSeverity, type Thresholds } from './severity.ts';
 
 /** Two readings of one clock differ by this where references differ: each is rounded down. */
 const ROUNDING_NS = 1n;
-/** Below this share of the TSC a reference and its instant agree: the guest's TSC is not scaled. */
-const SCALED_SHARE = 64n;
 
 const size = (n: bigint): bigint => (n < 0n ? -n : n);
 
@@ -31,7 +29,6 @@ export class Agreement {
   /** The disagreement last reported of a vCPU, ns. */
   readonly #reported = new WeakMap<Vcpu, bigint>();
   readonly #staleEpochs = new WeakMap<Vcpu, number>();
-  readonly #scaled = new WeakSet<Vcpu>();
 
   constructor(clock: HostClock, limits: Thresholds, report: (finding: Finding) => void) {
     this.#clock = clock;
@@ -44,7 +41,7 @@ export class Agreement {
     const { vm } = vcpu;
     const other = this.#lastEntered.get(vm);
     this.#lastEntered.set(vm, vcpu);
-    if (other === undefined || other === vcpu || vm.ambiguous) return;
+    if (other === undefined || other.id === vcpu.id || vm.ambiguous || vm !== other.vm) return;
     const mine = readable(vcpu);
     const theirs = readable(other);
     if (mine === undefined || theirs === undefined) return;
@@ -53,8 +50,8 @@ export class Agreement {
   }
 
   #compare(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page, ticks: bigint): void {
-    const tsc = this.#clock.tsc(ticks);
-    if (tsc === undefined || this.#scaled.has(vcpu) || this.#scaled.has(other)) return;
+    const tsc = this.#clock.tsc(ticks, vcpu.vm);
+    if (tsc === undefined || this.#clock.isScaled(vcpu) || this.#clock.isScaled(other)) return;
     const at = (v: Vcpu, page: Page): bigint =>
       kvmclockAt(page, BigInt.asUintN(64, tsc + v.clock.tscOffset!));
     const apart = at(vcpu, mine) - at(other, theirs);
@@ -90,26 +87,9 @@ export class Agreement {
     );
   }
 
-  /** Notes whether the page just written shows that the guest's TSC runs at a scaled rate. */
-  observe(vcpu: Vcpu, page: Page, ticks: bigint): void {
-    const offset = vcpu.clock.tscOffset;
-    const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
-    const tsc = taken === undefined ? undefined : this.#clock.tsc(taken);
-    if (offset === undefined || tsc === undefined || this.#clock.derived) return;
-    const unscaled = BigInt.asUintN(64, page.tscTimestamp - offset);
-    // A ratio of 0 (a vCPU whose frequency was never set) leaves the hardware unscaled.
-    if (unscaled !== 0n && size(unscaled - tsc) > tsc / SCALED_SHARE) this.#scaled.add(vcpu);
-    else this.#scaled.delete(vcpu);
-  }
-
   /** The VM is gone. */
   forget(vm: Vm): void {
     this.#lastEntered.delete(vm);
-  }
-
-  /** The guest's TSC is scaled: host TSC plus offset does not give it. */
-  isScaled(vcpu: Vcpu): boolean {
-    return this.#scaled.has(vcpu);
   }
 }
 

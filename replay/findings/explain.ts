@@ -20,16 +20,22 @@ export interface Circumstances {
   readonly staleCycles: bigint;
   /** The host slept since the old reference was taken. */
   readonly slept: boolean;
+  /** The guest's TSC is scaled: no formula for the host's TSC fits its page. */
+  readonly scaled: boolean;
 }
 
 /** A residue below this share of a jump is rounding and reading time, not another mechanism. */
 const RESIDUE_SHARE = 100n;
 
+/** Each of the two readings is rounded down. */
+const ROUNDING_NS = 2n;
+
 const size = (n: bigint): bigint => (n < 0n ? -n : n);
 
 export function explain(change: ClockChange, around: Circumstances): Explanation {
   const why = explainChange(change, around);
-  if (change.deltaNs < CPU_BRING_UP_NS || change.wraps) return why;
+  const real = !change.wraps && why.mechanism !== 'negative-time';
+  if (change.deltaNs < CPU_BRING_UP_NS || !real) return why;
   const consequence = ' A CPU that the guest is bringing up fails: Linux waits 10 s for it.';
   return { ...why, reason: why.reason + consequence };
 }
@@ -49,7 +55,7 @@ function explainChange(change: ClockChange, around: Circumstances): Explanation 
   const takenBack = explainRefresh(change, around.staleCycles, told);
   if (takenBack !== undefined) return takenBack;
   if (!isStable(change.from) || !isStable(change.to)) return explainOwnReference(change, told);
-  return explainReference(change, around.slept, told);
+  return explainReference(change, around, told);
 }
 
 /** A cause in a few words. */
@@ -137,9 +143,13 @@ function explainOwnReference(change: ClockChange, cause: string): Explanation {
 }
 
 /** Both pages are masterclock pages: the base clock and the page differ in rate. */
-function explainReference(change: ClockChange, slept: boolean, cause: string): Explanation {
+function explainReference(
+  change: ClockChange,
+  { slept, scaled }: Circumstances,
+  cause: string,
+): Explanation {
   const elapsed = elapsedNs(change);
-  const predictedNs = rawResidue(change.from, change.elapsedCycles);
+  const predictedNs = scaled ? undefined : rawResidue(change.from, change.elapsedCycles);
   const remainderNs = predictedNs === undefined ? undefined : change.deltaNs - predictedNs;
   if (slept) {
     return {
@@ -150,12 +160,16 @@ function explainReference(change: ClockChange, slept: boolean, cause: string): E
       remainderNs,
     };
   }
-  const rate = elapsed === 0n ? 'another rate' : formatRate(change.deltaNs, elapsed);
+  const since = `New reference after ${formatNs(elapsed)}`;
   if (predictedNs !== undefined && fits(change.deltaNs, predictedNs)) {
     const khz = groups(rawClock(change.from)?.khz ?? 0);
+    const rate = formatRate(predictedNs, elapsed);
     return {
       cause,
-      reason: `New reference after ${formatNs(elapsed)}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`,
+      reason:
+        size(change.deltaNs) <= ROUNDING_NS
+          ? `${since}: no more than its rounding to whole nanoseconds.`
+          : `${since}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`,
       mechanism: 'raw-residue',
       predictedNs,
       remainderNs,
@@ -163,7 +177,7 @@ function explainReference(change: ClockChange, slept: boolean, cause: string): E
   }
   return {
     cause,
-    reason: `New reference after ${formatNs(elapsed)}: the host clock behind it ran ${rate} against the page.`,
+    reason: `${since}: the host clock behind it ran ${formatRate(change.deltaNs, elapsed)} against the page.`,
     mechanism: elapsed > 0n ? 'base-rate' : undefined,
     predictedNs,
     remainderNs,
@@ -171,7 +185,7 @@ function explainReference(change: ClockChange, slept: boolean, cause: string): E
 }
 
 const fits = (delta: bigint, predicted: bigint): boolean =>
-  size(delta - predicted) <= 2n + size(predicted) / RESIDUE_SHARE;
+  size(delta - predicted) <= ROUNDING_NS + size(predicted) / RESIDUE_SHARE;
 
 const elapsedNs = ({ from, elapsedCycles }: ClockChange): bigint => cyclesToNs(from, elapsedCycles);
 

@@ -49,8 +49,11 @@ export interface Finding {
   /** What the mechanism's formula gives, and what is left of `deltaNs` beyond it. */
   readonly predictedNs: bigint | undefined;
   readonly remainderNs: bigint | undefined;
-  /** `entry`: seen by the guest at a recorded entry. `unknown`: the recording has no entries. */
-  readonly visibility: 'entry' | 'unknown';
+  /**
+   * `entry`: seen by the guest at a recorded entry. `unknown`: the recording has no entries.
+   * `undefined`: it concerns a VM or the host, not what one vCPU saw.
+   */
+  readonly visibility: 'entry' | 'unknown' | undefined;
 }
 
 /** Why it came about. */

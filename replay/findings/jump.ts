@@ -28,14 +28,11 @@ export interface ClockChange {
   readonly pageChanged: boolean;
   /** New minus old, ns. */
   readonly deltaNs: bigint;
-  /** The guest reads before a page's reference now, or did before: its arithmetic wraps. */
+  /** The guest reads before its page's reference, now or before but not both: a wrap. */
   readonly wraps: boolean;
   /** Host cycles from the old reference to the new one. */
   readonly elapsedCycles: bigint;
 }
-
-/** Beyond this a difference can only come from a wrap. */
-const WRAPPED = 1n << 62n;
 
 /**
  * Compares two views that both hold a page. `hostTsc`: host TSC of the entry, or `undefined`.
@@ -49,44 +46,57 @@ export function clockChange(
   if (typeof from.page !== 'object' || typeof to.page !== 'object') return undefined;
   const offsetCycles = offsetChange(from, to);
   const pageChanged = !sameReference(from.page, to.page);
-  const deltaNs =
+  const step =
     pageChanged || offsetCycles !== 0n
-      ? difference(from.page, to.page, offsetCycles, to.tscOffset, hostTsc)
-      : 0n;
+      ? measure(from.page, to.page, offsetCycles, to.tscOffset, hostTsc)
+      : { deltaNs: 0n, wraps: false };
   return {
     from: from.page,
     to: to.page,
     offsetCycles,
     pageChanged,
-    deltaNs,
-    wraps: deltaNs >= WRAPPED || deltaNs <= -WRAPPED,
+    deltaNs: step.deltaNs,
+    wraps: step.wraps,
     elapsedCycles: asS64(to.page.tscTimestamp - from.page.tscTimestamp - offsetCycles),
   };
 }
 
-function difference(
+interface Step {
+  readonly deltaNs: bigint;
+  readonly wraps: boolean;
+}
+
+/** Reads both pages at one host TSC: `guestTsc` is what the guest's TSC shows there now. */
+function stepAt(from: Page, to: Page, guestTsc: bigint, offsetCycles: bigint): Step {
+  const before = guestTsc - offsetCycles;
+  return {
+    deltaNs: kvmclockAt(to, guestTsc) - kvmclockAt(from, before),
+    wraps: wrapsAt(from, before) !== wrapsAt(to, guestTsc),
+  };
+}
+
+function measure(
   from: Page,
   to: Page,
   offsetCycles: bigint,
   tscOffset: bigint | undefined,
   hostTsc: bigint | undefined,
-): bigint {
-  const at = (guestTsc: bigint): bigint =>
-    kvmclockAt(to, guestTsc) - kvmclockAt(from, guestTsc - offsetCycles);
+): Step {
+  const pageChanged = !sameReference(from, to);
   const reference = to.tscTimestamp;
   const entry =
     hostTsc === undefined || tscOffset === undefined ? undefined : addU64(hostTsc, tscOffset);
-  const wrapsAtEntry =
-    entry !== undefined && (wrapsAt(to, entry) || wrapsAt(from, entry - offsetCycles));
-  const rateKept = sameScale(from, to) && !wrapsAt(from, reference - offsetCycles);
-  if (entry !== undefined && (wrapsAtEntry || !rateKept || sameReference(from, to))) {
-    return at(entry);
+  // A page just written lies in the past: a TSC before it is not the guest's (it may be scaled).
+  if (entry !== undefined && !(pageChanged && wrapsAt(to, entry))) {
+    const rateKept = sameScale(from, to) && !wrapsAt(from, reference - offsetCycles);
+    const wrapped = wrapsAt(from, entry - offsetCycles);
+    if (!pageChanged || wrapped || !rateKept) return stepAt(from, to, entry, offsetCycles);
   }
-  if (!sameReference(from, to)) return at(reference);
+  if (pageChanged) return stepAt(from, to, reference, offsetCycles);
   // No instant is known: the offset alone moved an unchanged page, at its own rate.
   const size = offsetCycles < 0n ? -offsetCycles : offsetCycles;
   const moved = scaleDelta(size, to.tscToSystemMul, to.tscShift);
-  return offsetCycles < 0n ? -moved : moved;
+  return { deltaNs: offsetCycles < 0n ? -moved : moved, wraps: false };
 }
 
 /** The guest takes one of the two readings as it is, without Linux's clamp. */

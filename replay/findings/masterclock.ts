@@ -18,7 +18,8 @@ import { type Scene, sceneAt } from './scene.ts';
 
 /** What is known of one VM's masterclock. */
 interface State {
-  lost: Finding | undefined;
+  /** The finding of its loss, until it is regained; `told` once it can't be changed any more. */
+  lost: Finding | 'told' | undefined;
   /** The newest masterclock page and whose it is. */
   newest: { readonly vcpu: Vcpu; readonly page: Page } | undefined;
   /** A new reference did not step by what MONOTONIC_RAW predicts: its rate is not known. */
@@ -39,11 +40,15 @@ export class MasterclockWatch {
     this.#report = report;
   }
 
+  /** A vCPU entered with a page; its guest's TSC is not scaled. */
+  follow(vcpu: Vcpu, page: Page): void {
+    if (isStable(page)) this.#state(vcpu.vm).newest = { vcpu, page };
+  }
+
   /** A vCPU entered with a page that it did not have before. */
   see(vcpu: Vcpu, change: ClockChange, scene: Scene): void {
     const { from, to } = change;
     const state = this.#state(vcpu.vm);
-    if (isStable(to)) state.newest = { vcpu, page: to };
     if (change.pageChanged) measure(state, change);
     if (vcpu.vm.ambiguous || isStable(from) === isStable(to)) return;
     if (isStable(from)) this.#lose(state, vcpu.vm, scene);
@@ -60,10 +65,12 @@ export class MasterclockWatch {
     this.#report(state.lost);
   }
 
-  #regain(state: State, lost: Finding, vm: Vm, scene: Scene): void {
-    lost.severity = 'warning';
-    lost.reason =
-      'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings, until the masterclock comes back.';
+  #regain(state: State, lost: Finding | 'told', vm: Vm, scene: Scene): void {
+    if (lost !== 'told') {
+      lost.severity = 'warning';
+      lost.reason =
+        'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings, until the masterclock comes back.';
+    }
     state.lost = undefined;
     this.#report(
       makeFinding('masterclock-regained', 'notice', scene, {
@@ -73,10 +80,17 @@ export class MasterclockWatch {
     );
   }
 
+  /** All findings so far were handed out: none of them can be changed any more. */
+  release(): void {
+    for (const state of this.#states.values()) {
+      if (state.lost !== undefined) state.lost = 'told';
+    }
+  }
+
   /** The recording ends at `ticks`: what the next masterclock update of each VM will step by. */
   drift(clock: HostClock, ticks: bigint): void {
     for (const [vm, state] of this.#states) {
-      if (!state.contradicted && !vm.ambiguous && vm.resolved === vm) {
+      if (!state.contradicted && !vm.ambiguous) {
         this.#drift(clock, ticks, vm, state);
       }
     }
@@ -87,13 +101,14 @@ export class MasterclockWatch {
     const { vcpu, page } = newest;
     const perCycles = rawResidue(page, RATE_CYCLES);
     if (perCycles === undefined || perCycles === 0n) return;
-    const tsc = clock.tsc(ticks);
+    const tsc = clock.tsc(ticks, vm);
     const offset = vcpu.clock.tscOffset;
     const pending =
       tsc === undefined || offset === undefined
         ? undefined
         : rawResidue(page, tsc + asS64(offset) - page.tscTimestamp);
     const rate = scaleDelta(RATE_CYCLES, page.tscToSystemMul, page.tscShift);
+    if (rate === 0n) return;
     const why = {
       cause: `MONOTONIC_RAW runs ${formatRate(perCycles, rate)} against kvmclock`,
       reason: `That is ${formatSignedNs((perCycles * NS_PER_DAY) / rate)} a day, and it comes out as a step at the next masterclock update (if the page's kHz is the host's tsc_khz).`,

@@ -1,8 +1,9 @@
 /**
  * The ways in which KVM is known to move a guest's clock.
  *
- * `since` and `fixed` name the release, and the commit where one commit did it. A kernel's release
- * only suggests a mechanism (distributions backport), so a finding names one when the numbers fit it.
+ * A kernel's release only suggests a mechanism (distributions backport), so a finding names one when
+ * the numbers fit it. What is said of a release holds for Linus's tree; stable trees may have a fix
+ * earlier.
  */
 export interface Mechanism {
   /** What happens, in one sentence. */
@@ -38,7 +39,7 @@ export const MECHANISMS = {
   'guest-tsc-write': {
     what: 'the guest wrote its TSC and KVM did not refresh the page',
     remedy:
-      'A write of TSC_ADJUST refreshes it from v5.14 (d9130a2dfdd4) on; a write of IA32_TSC does in no release up to v7.3.',
+      'A write of TSC_ADJUST refreshes it from v5.14 on (d9130a2dfdd4, also in 5.10.y); a write of IA32_TSC does in no release up to v7.3.',
   },
   'tsc-write': {
     what: 'the VMM moved the vCPU’s TSC and the page was not refreshed',

@@ -22,7 +22,7 @@ export const sceneOf = (
 
 /** The scene of something at `ticks` that concerns a VM, or the host. */
 export const sceneAt = (clock: HostClock, ticks: bigint, vm: Vm | undefined): Scene =>
-  scene(clock, ticks, vm, undefined, 'unknown');
+  scene(clock, ticks, vm, undefined, undefined);
 
 const scene = (
   clock: HostClock,
@@ -34,7 +34,7 @@ const scene = (
   vm,
   vcpu,
   timestamp: ticks,
-  tsc: clock.tsc(ticks),
+  tsc: clock.tsc(ticks, vm),
   timeNs: clock.ns(ticks),
   visibility,
 });

@@ -5,15 +5,27 @@
  * called on that one, so everything a thread records between an ioctl's entry and its exit belongs
  * to a known VM. A trace has no close(2), but a reused number shows itself: it is returned again.
  *
- * Descriptors belong to a process. Text without a tgid column does not say which process a thread
- * is of; then a thread joins the only process whose table explains its ioctl.
+ * Descriptors belong to a process, and VMMs of one kind all use the same numbers. Where the recording
+ * does not say which process a thread is of (trace.dat never does), a thread joins a process only if
+ * nothing speaks against it: threads are started after their process, one thread runs a vCPU, and a
+ * vCPU is created once.
  */
 import { IOCTLS, type Ioctl } from '../../events/index.ts';
 import type { Thread } from './thread.ts';
 import { type Vcpu, Vm } from './vm.ts';
 
 /** What the KVM descriptors of one process stand for. */
-export type FdTable = Map<number, Vm | Vcpu>;
+export class FdTable extends Map<number, Vm | Vcpu> {
+  /** The thread that created the process's first VM, and when. */
+  readonly creator: Thread;
+  readonly since: bigint;
+
+  constructor(creator: Thread, since: bigint) {
+    super();
+    this.creator = creator;
+    this.since = since;
+  }
+}
 
 const BY_CMD: ReadonlyMap<number, Ioctl> = new Map(IOCTLS.map((i) => [i.cmd, i]));
 const KVM_TYPE = 0xae;
@@ -22,6 +34,7 @@ const KVM_TYPE = 0xae;
 const isKvm = (cmd: number): boolean => ((cmd >>> 8) & 0xff) === KVM_TYPE;
 
 export class FdChain {
+  /** By process id where it is recorded, otherwise by the thread that created the first VM. */
   readonly #tables = new Map<number, FdTable>();
   /** How often a VM's name was given: a later VM may get the same thread and descriptor. */
   readonly #names = new Map<string, number>();
@@ -34,26 +47,24 @@ export class FdChain {
     this.#ended = ended;
   }
 
-  /** `arg`: the low half of the argument, u32. */
-  enter(thread: Thread, fd: number, cmd: number, arg: number): void {
+  /** `arg`: the low half of the argument, u32. `since`: the instant, ticks. */
+  enter(thread: Thread, fd: number, cmd: number, arg: number, since: bigint): void {
     thread.call = undefined;
     if (!isKvm(cmd)) return;
     const ioctl = BY_CMD.get(cmd);
-    thread.fds ??= this.#findTable(thread, fd, ioctl);
+    thread.fds ??= this.#findTable(thread, fd, ioctl, arg);
     const target = thread.fds?.get(fd);
     if (ioctl?.name === 'KVM_CREATE_VCPU' && target instanceof Vm) {
       const creates = !target.vcpus.has(arg);
       const vcpu = target.vcpu(arg);
       if (creates) vcpu.clock.born = true;
-      thread.call = { cmd, ioctl, vm: target, vcpu, creates };
+      thread.call = { fd, ioctl, since, vm: target, vcpu, creates, wroteOffset: false };
       return;
     }
     const vm = target instanceof Vm ? target : target?.vm;
     const vcpu = target instanceof Vm ? undefined : target;
-    thread.call = { cmd, ioctl, vm, vcpu, creates: false };
-    if (ioctl?.name === 'KVM_RUN' && vcpu !== undefined && thread.ran !== vcpu) {
-      thread.ran = thread.ran === undefined ? vcpu : 'several';
-    }
+    thread.call = { fd, ioctl, since, vm, vcpu, creates: false, wroteOffset: false };
+    if (ioctl?.name === 'KVM_RUN' && vcpu !== undefined) runs(thread, vcpu);
   }
 
   /** The ioctl in progress returned `ret`, its low half: a descriptor, a value, or minus errno. */
@@ -61,49 +72,70 @@ export class FdChain {
     const call = thread.call;
     thread.call = undefined;
     if (call?.ioctl === undefined) return;
-    if (call.ioctl.name === 'KVM_CREATE_VM' && ret >= 0) this.#createVm(thread, ret);
+    if (call.vcpu?.caller === thread) call.vcpu.caller = undefined;
+    if (call.ioctl.name === 'KVM_CREATE_VM' && ret >= 0) this.#createVm(thread, ret, call.since);
     if (call.ioctl.name === 'KVM_CREATE_VCPU' && call.vcpu !== undefined) {
       if (ret >= 0) thread.fds?.set(ret, call.vcpu);
       else if (call.creates) call.vm?.vcpus.delete(call.vcpu.id);
     }
   }
 
-  #createVm(thread: Thread, fd: number): void {
+  #createVm(thread: Thread, fd: number, since: bigint): void {
     // debugfs names a VM after the creating thread and the descriptor.
     const name = `${thread.tid}-${fd}`;
     const uses = (this.#names.get(name) ?? 0) + 1;
     this.#names.set(name, uses);
     const id = uses === 1 ? name : `${name}.${uses}`;
-    const vm = new Vm(id, 'ioctls', thread.comm, thread.tgid || thread.tid);
-    thread.fds ??= this.#table(thread.tgid || thread.tid);
+    const process = thread.tgid || thread.tid;
+    const vm = new Vm(id, 'ioctls', thread.comm, process);
+    if (thread.fds === undefined) {
+      thread.fds = this.#tables.get(process) ?? new FdTable(thread, since);
+      this.#tables.set(process, thread.fds);
+    }
     const before = thread.fds.get(fd);
     if (before instanceof Vm) this.#ended(before);
     thread.fds.set(fd, vm);
     this.#created(vm);
   }
 
-  #table(process: number): FdTable {
-    let table = this.#tables.get(process);
-    if (table === undefined) {
-      table = new Map();
-      this.#tables.set(process, table);
-    }
-    return table;
-  }
-
-  #findTable(thread: Thread, fd: number, ioctl: Ioctl | undefined): FdTable | undefined {
-    if (thread.tgid !== 0) return this.#table(thread.tgid);
+  #findTable(
+    thread: Thread,
+    fd: number,
+    ioctl: Ioctl | undefined,
+    arg: number,
+  ): FdTable | undefined {
+    if (thread.tgid !== 0) return this.#tables.get(thread.tgid);
     if (ioctl === undefined || ioctl.scope === 'system') return undefined;
-    const fitting = [...this.#tables.values()].filter((t) => fits(t.get(fd), ioctl, thread.tid));
-    return fitting.length === 1 ? fitting[0] : undefined;
+    const fitting = [...this.#tables.values()].filter(
+      (table) =>
+        table.creator.tid < thread.tid &&
+        table.since < thread.since &&
+        fits(table.get(fd), ioctl, thread, arg),
+    );
+    if (ioctl.name !== 'KVM_CREATE_VCPU') return fitting.length === 1 ? fitting[0] : undefined;
+    // Of several VMs that lack this vCPU, the one whose process was started last before the thread.
+    return fitting.reduce<FdTable | undefined>(
+      (best, table) => (best === undefined || table.creator.tid > best.creator.tid ? table : best),
+      undefined,
+    );
   }
 }
 
-/** Could `target` be what this ioctl of thread `tid` is called on? */
-function fits(target: Vm | Vcpu | undefined, ioctl: Ioctl, tid: number): boolean {
+function runs(thread: Thread, vcpu: Vcpu): void {
+  vcpu.tid = thread.tid;
+  vcpu.caller = thread;
+  thread.vcpu = vcpu;
+  if (thread.ran === vcpu) return;
+  thread.ran = thread.ran === undefined ? vcpu : 'several';
+}
+
+/** Could `target` be what this ioctl of `thread` is called on? */
+function fits(target: Vm | Vcpu | undefined, ioctl: Ioctl, thread: Thread, arg: number): boolean {
   if (target === undefined) return false;
-  if (target instanceof Vm) return ioctl.scope !== 'vcpu';
-  if (ioctl.scope === 'vm') return false;
-  // A vCPU that another thread is running can't be called on by this one.
-  return !(target.running && target.tid !== tid);
+  if (target instanceof Vm) {
+    if (ioctl.name === 'KVM_CREATE_VCPU') return !target.vcpus.has(arg);
+    return ioctl.scope !== 'vcpu';
+  }
+  // While a thread runs a vCPU nobody else can call on it.
+  return ioctl.scope !== 'vm' && (target.caller === undefined || target.caller === thread);
 }

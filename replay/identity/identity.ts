@@ -18,36 +18,46 @@ export class Identity {
   readonly ended: VmSummary[] = [];
   endedCount = 0;
   readonly #threads = new Map<number, Thread>();
-  #vms: Vm[] = [];
+  readonly #vms = new Set<Vm>();
   readonly #chain: FdChain;
   readonly #groups: ThreadGroups;
   #lastThread: Thread | undefined;
+  #created = 0;
 
   /**
    * `guests`: names of guests by thread, where the recording tells them. `ended` is told of each VM
    * that is gone, so that nothing is kept of it.
    */
   constructor(guests: ReadonlyMap<number, string>, ended: (vm: Vm) => void) {
-    const created = (vm: Vm): void => void this.#vms.push(vm);
+    const created = (vm: Vm): void => {
+      vm.order = this.#created++;
+      this.#vms.add(vm);
+    };
     this.#chain = new FdChain(created, (vm) => {
-      this.#vms = this.#vms.filter((v) => v !== vm);
+      this.#vms.delete(vm);
       if (this.endedCount++ < MOST_ENDED_LISTED) this.ended.push(vm.summary);
       ended(vm);
     });
-    this.#groups = new ThreadGroups(guests, created);
+    this.#groups = new ThreadGroups(guests, created, (vm) => {
+      this.#vms.delete(vm);
+      ended(vm);
+    });
   }
 
   /** VMs that may still be there, in the order in which they appeared, each once. */
-  get vms(): readonly Vm[] {
-    return this.#vms.filter((vm) => vm.resolved === vm);
+  get vms(): ReadonlySet<Vm> {
+    return this.#vms;
   }
 
-  thread(tid: number, tgid: number, comm: string): Thread {
+  /** `ticks`: the instant of an event of the thread. */
+  thread(tid: number, tgid: number, comm: string, ticks: bigint): Thread {
     const last = this.#lastThread;
-    if (last !== undefined && last.tid === tid) return last;
+    if (last !== undefined && last.tid === tid && (tgid === 0 || last.tgid === tgid)) return last;
     let thread = this.#threads.get(tid);
-    if (thread === undefined) {
-      thread = new Thread(tid, tgid, comm);
+    // A thread id that is of another process now is another thread.
+    const reused = thread !== undefined && tgid !== 0 && thread.tgid !== 0 && thread.tgid !== tgid;
+    if (thread === undefined || reused) {
+      thread = new Thread(tid, tgid, comm, ticks);
       this.#threads.set(tid, thread);
     }
     if (tgid !== 0) thread.tgid = tgid;
@@ -55,24 +65,42 @@ export class Identity {
     return thread;
   }
 
-  enterIoctl(thread: Thread, fd: number, cmd: number, arg: number): void {
-    this.#chain.enter(thread, fd, cmd, arg);
+  enterIoctl(thread: Thread, fd: number, cmd: number, arg: number, ticks: bigint): void {
+    this.#chain.enter(thread, fd, cmd, arg, ticks);
+    const { call } = thread;
+    // Whatever this call does is not about the vCPU of the last one.
+    if (call?.ioctl?.scope === 'vcpu') thread.vcpu = call.vcpu ?? thread.carriedByFd.get(fd);
   }
 
   exitIoctl(thread: Thread, ret: number): void {
     this.#chain.exit(thread, ret);
   }
 
-  /** The vCPU that an event of `thread` means by `id`. */
-  vcpu(thread: Thread, id: number): Vcpu {
+  /**
+   * The vCPU that an event of `thread` means by `id`. `creates`: the event shows that it was created
+   * just now.
+   */
+  vcpu(thread: Thread, id: number, creates = false): Vcpu {
     const call = thread.call;
     if (call?.vcpu?.id === id) return call.vcpu;
     const vm = call?.vm;
     if (vm !== undefined) return vm.vcpu(id);
+    if (call?.ioctl?.scope === 'vcpu') return this.#byFd(thread, call.fd, id, creates);
     // The call's entry may be lost; a thread that ran one vCPU all along still runs that one.
     const { ran } = thread;
     if (ran !== undefined && ran !== 'several' && ran.id === id) return ran;
-    return this.#groups.vcpu(thread, id);
+    return this.#groups.vcpu(thread, id, creates);
+  }
+
+  /** A vCPU whose creation was not recorded, by the descriptor that the thread calls on. */
+  #byFd(thread: Thread, fd: number, id: number, creates: boolean): Vcpu {
+    const known = thread.carriedByFd.get(fd);
+    if (known?.id === id) return known;
+    const carried = thread.carried.get(id);
+    const apart = carried !== undefined && [...thread.carriedByFd.values()].includes(carried);
+    const vcpu = this.#groups.vcpu(thread, id, creates, apart);
+    thread.carriedByFd.set(fd, vcpu);
+    return vcpu;
   }
 
   /** The VM that an event of `thread` which names none is about; `undefined` if none is known. */
@@ -80,7 +108,16 @@ export class Identity {
     if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return undefined;
     const known = thread.call?.vm ?? thread.vcpu?.vm;
     if (known !== undefined) return known;
-    return this.#vms.length === 1 ? this.#vms[0] : undefined;
+    if (this.#vms.size !== 1) return undefined;
+    const [only] = this.#vms;
+    return only;
+  }
+
+  /** `thread` runs `vcpu`. */
+  ran(thread: Thread, vcpu: Vcpu): void {
+    if (vcpu.tid === 0 && vcpu.vm.source !== 'ioctls') this.#groups.ran(vcpu);
+    vcpu.tid = thread.tid;
+    thread.vcpu = vcpu;
   }
 
   /** `vcpu` got this page. */

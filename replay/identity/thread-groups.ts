@@ -19,7 +19,10 @@ import { type IdentitySource, type Vcpu, Vm } from './vm.ts';
 
 /** Threads among which VMs are told apart. */
 class ThreadGroup {
+  /** In the order in which they appeared. */
   readonly vms = new Set<Vm>();
+  /** vCPUs that were created but have not run, by id. */
+  readonly waiting = new Map<number, Set<Vcpu>>();
   /** Which VM shows a piece of evidence now. */
   readonly evidence = new Map<string, Vm>();
   readonly label: string | undefined;
@@ -37,22 +40,40 @@ export class ThreadGroups {
   readonly #guestOf: ReadonlyMap<number, string>;
   /** The evidence each vCPU shows now, so that older evidence can be forgotten. */
   readonly #shown = new Map<Vcpu, readonly string[]>();
+  readonly #names = new Map<number, number>();
   readonly #created: (vm: Vm) => void;
+  readonly #absorbed: (vm: Vm) => void;
 
-  /** `guests`: names by thread, from trace.dat's GUEST option. */
-  constructor(guests: ReadonlyMap<number, string>, created: (vm: Vm) => void) {
+  /**
+   * `guests`: names by thread, from trace.dat's GUEST option. `created` is told of each VM, `absorbed`
+   * of each that turned out to be another.
+   */
+  constructor(
+    guests: ReadonlyMap<number, string>,
+    created: (vm: Vm) => void,
+    absorbed: (vm: Vm) => void,
+  ) {
     this.#guestOf = guests;
     this.#created = created;
+    this.#absorbed = absorbed;
   }
 
-  /** The vCPU `id` that `thread` carries. */
-  vcpu(thread: Thread, id: number): Vcpu {
-    let vcpu = thread.carried.get(id);
+  /**
+   * The vCPU `id` that `thread` carries. `creates`: the event shows that it was created just now.
+   * `apart`: it is another than the thread is known to carry under this id.
+   */
+  vcpu(thread: Thread, id: number, creates: boolean, apart = false): Vcpu {
+    let vcpu = apart ? undefined : thread.carried.get(id);
     if (vcpu === undefined) {
-      vcpu = this.#place(thread, id);
+      vcpu = this.#place(thread, id, creates, apart);
       thread.carried.set(id, vcpu);
     }
     return vcpu;
+  }
+
+  /** `vcpu` ran: it waits for no thread any more. */
+  ran(vcpu: Vcpu): void {
+    this.#groupOf.get(vcpu.vm)?.waiting.get(vcpu.id)?.delete(vcpu);
   }
 
   /** `vcpu` got this page: perhaps it shows which VM it is of. */
@@ -76,28 +97,44 @@ export class ThreadGroups {
     for (const group of this.#groups.values()) this.#settle(group);
   }
 
-  #place(thread: Thread, id: number): Vcpu {
+  #place(thread: Thread, id: number, creates: boolean, apart: boolean): Vcpu {
     const group = this.#group(thread);
     const beside = thread.carried.values().next().value?.vm;
-    if (beside !== undefined) return beside.vcpu(id);
+    if (!apart && beside !== undefined && !beside.vcpus.has(id)) {
+      return this.#wait(group, beside.vcpu(id));
+    }
     // A VMM's main thread may create vCPUs for other threads to run: one that never ran is taken.
-    const waiting = [...group.vms]
-      .flatMap((vm) => vm.vcpus.get(id) ?? [])
-      .filter((v) => v.tid === 0);
-    const [created, ...others] = waiting;
+    const [created, ...others] = creates ? [] : (group.waiting.get(id) ?? []);
     if (created !== undefined && others.length === 0) return created;
     // A process or guest is one VM until a second thread carries a vCPU of the same id.
     if (group.source !== 'threads') {
       const vm = group.vms.values().next().value;
-      if (vm !== undefined && !vm.vcpus.has(id)) return vm.vcpu(id);
+      if (vm !== undefined && !vm.vcpus.has(id)) return this.#wait(group, vm.vcpu(id));
     }
     const first = group.vms.size === 0;
-    const name = group.label !== undefined && first ? group.label : String(thread.tid);
+    const name = group.label !== undefined && first ? group.label : this.#name(thread);
     const vm = new Vm(name, group.source, thread.comm, thread.tgid || thread.tid);
     group.vms.add(vm);
     this.#groupOf.set(vm, group);
     this.#created(vm);
-    return vm.vcpu(id);
+    return this.#wait(group, vm.vcpu(id));
+  }
+
+  #wait(group: ThreadGroup, vcpu: Vcpu): Vcpu {
+    let waiting = group.waiting.get(vcpu.id);
+    if (waiting === undefined) {
+      waiting = new Set();
+      group.waiting.set(vcpu.id, waiting);
+    }
+    waiting.add(vcpu);
+    return vcpu;
+  }
+
+  /** The thread's id; a thread that carries vCPUs of several VMs gives the later ones a number. */
+  #name({ tid }: Thread): string {
+    const uses = (this.#names.get(tid) ?? 0) + 1;
+    this.#names.set(tid, uses);
+    return uses === 1 ? String(tid) : `${tid}.${uses}`;
   }
 
   #group(thread: Thread): ThreadGroup {
@@ -116,46 +153,55 @@ export class ThreadGroups {
 
   #join(group: ThreadGroup, one: Vm, other: Vm): void {
     if (!compatible(one, other)) return;
-    const [keep, gone] = order(group, one, other);
+    // Earlier VMs keep their name.
+    const [keep, gone] = one.order < other.order ? [one, other] : [other, one];
+    this.#absorb(group, keep, gone);
+  }
+
+  #absorb(group: ThreadGroup, keep: Vm, gone: Vm): void {
     keep.absorb(gone);
     group.vms.delete(gone);
     this.#groupOf.delete(gone);
+    this.#absorbed(gone);
   }
 
   #settle(group: ThreadGroup): void {
+    this.#dropIdle(group);
     const vms = [...group.vms];
     const byId = new Map<number, Vcpu[]>();
     for (const vm of vms) {
-      for (const [id, vcpu] of vm.vcpus) byId.set(id, [...(byId.get(id) ?? []), vcpu]);
+      for (const [id, vcpu] of vm.vcpus) {
+        const same = byId.get(id);
+        if (same === undefined) byId.set(id, [vcpu]);
+        else same.push(vcpu);
+      }
     }
     const [first, ...rest] = vms;
     if (first === undefined) return;
     if ([...byId.values()].every(takeTurns)) {
-      for (const vm of rest) this.#join(group, first, vm);
+      for (const vm of rest) this.#absorb(group, first, vm);
       return;
     }
     // A lone vCPU could belong to any VM that has none of its id.
-    const torn = vms.filter((vm) => {
+    const [ambiguous, ...others] = vms.filter((vm) => {
       const [only, ...more] = vm.vcpus.keys();
       return only !== undefined && more.length === 0 && byId.get(only)!.length < vms.length;
     });
-    const [ambiguous, ...others] = torn;
     if (ambiguous === undefined) return;
     ambiguous.ambiguous = true;
-    for (const vm of others) {
-      ambiguous.absorb(vm);
+    for (const vm of others) this.#absorb(group, ambiguous, vm);
+  }
+
+  /** A main thread's VM whose vCPUs other threads ran, though nothing told which thread ran which. */
+  #dropIdle(group: ThreadGroup): void {
+    const ran = (vm: Vm): boolean => [...vm.vcpus.values()].some((v) => v.tid !== 0);
+    const idle = [...group.vms].filter((vm) => !ran(vm));
+    if (idle.length === group.vms.size) return;
+    for (const vm of idle) {
       group.vms.delete(vm);
+      this.#absorbed(vm);
     }
   }
-}
-
-/** Earlier VMs keep their name. */
-function order(group: ThreadGroup, one: Vm, other: Vm): [Vm, Vm] {
-  for (const vm of group.vms) {
-    if (vm === one) return [one, other];
-    if (vm === other) return [other, one];
-  }
-  return [one, other];
 }
 
 /** Could these be one VM? Not if two threads carry vCPUs of one id at the same time. */
@@ -167,15 +213,19 @@ function compatible(a: Vm, b: Vm): boolean {
   return true;
 }
 
-/** vCPUs of one id that never live at once: one vCPU, unplugged and plugged in again. */
+/**
+ * vCPUs of one id that never live at once: one vCPU, unplugged and plugged in again. Not so if a
+ * later one was created in the recording: VMMs keep an unplugged vCPU and use it again.
+ */
 function takeTurns(vcpus: readonly Vcpu[]): boolean {
   if (vcpus.length < 2) return true;
-  const lives = vcpus.map((v) => ({ from: v.firstEntry, to: v.lastEntry }));
+  const lives = vcpus.map((v) => ({ from: v.firstEntry, to: v.lastEntry, born: v.clock.born }));
   lives.sort((a, b) => ((a.from ?? 0n) < (b.from ?? 0n) ? -1 : 1));
-  return lives.every(({ from }, i) => {
+  return lives.every(({ from, born }, i) => {
     if (from === undefined) return false;
     const before = i === 0 ? undefined : lives[i - 1];
-    return before === undefined || (before.to !== undefined && before.to < from);
+    if (before === undefined) return true;
+    return !born && before.to !== undefined && before.to < from;
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Cause, Recompute } from '../causes.ts';
 import { GuestClock } from '../guest-clock.ts';
+import type { Thread } from './thread.ts';
 
 /** How a VM was told apart from others. */
 export type IdentitySource = 'ioctls' | 'guest option' | 'process' | 'threads';
@@ -11,13 +12,14 @@ export class Vcpu {
   readonly id: number;
   /** The thread that last ran it; 0 before. */
   tid = 0;
+  /** The thread that is inside KVM_RUN on it. */
+  caller: Thread | undefined;
   readonly clock = new GuestClock();
   /** In guest mode now. */
   running = false;
-  /** Instants of the first and last entry and of the last exit, ticks; `undefined` before. */
+  /** Instants of the first and last entry, ticks; `undefined` before. */
   firstEntry: bigint | undefined;
   lastEntry: bigint | undefined;
-  lastExit: bigint | undefined;
   /** What happened to it since it last entered the guest. */
   causes: Cause[] = [];
   /** The VM's `epoch` when this vCPU's page was last written. */
@@ -54,12 +56,16 @@ export class Vm {
   readonly process: string;
   readonly pid: number;
   readonly vcpus = new Map<number, Vcpu>();
+  /** VMs in the order in which they appeared. */
+  order = 0;
   /** It may be several VMs that can't be told apart. */
   ambiguous = false;
   /** Counts masterclock recomputations: pages of different epochs are not comparable. */
   epoch = 0;
   lastRecompute: Recompute | undefined;
+  /** The last KVM_SET_CLOCK that succeeded, and the last other call on the VM that moves clocks. */
   lastSetClock: Cause | undefined;
+  lastCall: Cause | undefined;
   /** The VM that this one turned out to be. */
   #mergedInto: Vm | undefined;
 
@@ -92,13 +98,25 @@ export class Vm {
 
   /** `other` turned out to be this VM: its vCPUs move here, replacing older ones of the same id. */
   absorb(other: Vm): void {
+    const epoch = Math.max(this.epoch, other.epoch) + 1;
+    this.#enterEpoch(epoch);
+    other.#enterEpoch(epoch);
     for (const vcpu of other.vcpus.values()) {
       vcpu.vm = this;
       this.vcpus.set(vcpu.id, vcpu);
     }
     other.vcpus.clear();
     other.#mergedInto = this;
-    this.epoch = Math.max(this.epoch, other.epoch);
     this.ambiguous ||= other.ambiguous;
+    this.lastRecompute ??= other.lastRecompute;
+  }
+
+  /** Begins another epoch in which what is current stays current. */
+  #enterEpoch(epoch: number): void {
+    for (const vcpu of this.vcpus.values()) {
+      if (vcpu.pageEpoch === this.epoch) vcpu.pageEpoch = epoch;
+      if (vcpu.entryEpoch === this.epoch) vcpu.entryEpoch = epoch;
+    }
+    this.epoch = epoch;
   }
 }

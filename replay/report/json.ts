@@ -16,6 +16,8 @@ export function findingToJson(finding: Finding): Record<string, unknown> {
     rule: finding.rule,
     severity: finding.severity,
     vm: vm?.id ?? null,
+    process: vm?.process ?? null,
+    pid: vm?.pid ?? null,
     vcpu: vcpu ?? null,
     tsc: text(finding.tsc),
     time_ns: text(finding.timeNs),
@@ -27,7 +29,7 @@ export function findingToJson(finding: Finding): Record<string, unknown> {
     ...(finding.mechanism === undefined ? {} : { mechanism: finding.mechanism }),
     cause: finding.cause,
     reason: finding.reason,
-    visibility: finding.visibility,
+    ...(finding.visibility === undefined ? {} : { visibility: finding.visibility }),
   };
 }
 

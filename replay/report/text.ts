@@ -4,7 +4,12 @@
 import type { Finding } from '../findings/finding.ts';
 import { RULES } from '../findings/finding.ts';
 import { MECHANISMS } from '../findings/mechanism.ts';
-import { SEVERITIES, type Severity, severityRank } from '../findings/severity.ts';
+import {
+  DEFAULT_THRESHOLDS,
+  SEVERITIES,
+  type Severity,
+  severityRank,
+} from '../findings/severity.ts';
 import { printable } from '../formats/error.ts';
 import type { VmSummary } from '../identity/vm.ts';
 import { count, decimal, formatNs, formatSignedNs, groups } from '../quantity.ts';
@@ -52,7 +57,11 @@ const size = (n: bigint | undefined): bigint => (n === undefined ? 0n : n < 0n ?
 /** Steps that a guest saw come before what merely could matter. */
 const isStep = (f: Finding): boolean => f.rule === 'jump' || f.rule === 'tsc-jump';
 
+/** What a recording can't tell is the last thing to say of it. */
+const isBlind = (f: Finding): boolean => f.rule === 'gap' || f.rule === 'unmeasured';
+
 function isWorse(a: Finding, b: Finding): boolean {
+  if (isBlind(a) !== isBlind(b)) return isBlind(b);
   const rank = severityRank(a.severity) - severityRank(b.severity);
   if (rank !== 0) return rank > 0;
   if (isStep(a) !== isStep(b)) return isStep(a);
@@ -75,7 +84,7 @@ export function unjudgeable(summary: ReplaySummary): string | undefined {
 export function verdict(summary: ReplaySummary, worst: Finding | undefined): string {
   const cannot = unjudgeable(summary);
   if (cannot !== undefined) return `cannot tell: ${cannot}`;
-  if (worst === undefined || worst.severity === 'info' || worst.rule === 'gap') {
+  if (worst === undefined || worst.severity === 'info' || isBlind(worst)) {
     return quietVerdict(summary, worst);
   }
   const where = `${place(worst)}, ${time(worst, summary)} into the recording`;
@@ -90,18 +99,32 @@ export function verdict(summary: ReplaySummary, worst: Finding | undefined): str
 }
 
 function quietVerdict(summary: ReplaySummary, worst: Finding | undefined): string {
-  const vcpus = summary.vms.reduce((n, vm) => n + vm.vcpus.length, 0);
-  const who = `${count(vcpus, 'vCPU')} of ${count(summary.vmCount, 'VM')}`;
+  const { onlyVm, minNs } = summary;
+  const vms = summary.vms.filter((vm) => onlyVm === undefined || vm.id === onlyVm);
+  const vcpus = count(
+    vms.reduce((n, vm) => n + vm.vcpus.length, 0),
+    'vCPU',
+  );
+  const who =
+    onlyVm === undefined
+      ? `${vcpus} of ${count(summary.vmCount, 'VM')}`
+      : `${vcpus} of VM ${printable(onlyVm)}`;
   const most =
     worst !== undefined && isStep(worst)
-      ? `largest step ${formatSignedNs(worst.deltaNs ?? 0n)}`
-      : 'no step at all';
+      ? ` (largest step ${formatSignedNs(worst.deltaNs ?? 0n)})`
+      : minNs <= 1n
+        ? ' (no step at all)'
+        : '';
   const lost = summary.gaps > 0 ? ', as far as events were not lost' : '';
   const unmeasured = summary.byRule.unmeasured ?? 0;
   const blind =
     unmeasured > 0 ? `; ${count(unmeasured, 'page')} had nothing to be compared with` : '';
-  return `no jump of 1 µs or more on ${who} (${most})${lost}${blind}`;
+  const least = minNs > DEFAULT_THRESHOLDS.noticeNs ? minNs : DEFAULT_THRESHOLDS.noticeNs;
+  return `no jump of ${shortNs(least)} or more on ${who}${most}${lost}${blind}`;
 }
+
+/** A bound in words: `1 µs` rather than `1.000 µs`. */
+const shortNs = (ns: bigint): string => formatNs(ns).replace(/\.0+ /, ' ');
 
 function place({ vm, vcpu }: Finding): string {
   const of = vm === undefined ? '' : `VM ${printable(vm.id)} (${printable(vm.process)})`;
