@@ -10,10 +10,14 @@ const { main } = await import(entry.href);
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 // Whoever reads our output may stop at any time (head, less): that is no error.
+const WRITE_FAILED = 70;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error) => {
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (stream === process.stdout) {
+      process.stderr.write(`masterclock: the output can't be written: ${error.message}\n`);
+    }
+    process.exit(WRITE_FAILED);
   });
 }
 

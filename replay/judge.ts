@@ -168,6 +168,17 @@ export class Judge {
     );
   }
 
+  /** `vcpu` can't be told from others from `ticks` on. */
+  mixed(vcpu: Vcpu, ticks: bigint): void {
+    this.#report(
+      makeFinding('unmeasured', 'notice', sceneOf(this.#clock, ticks, vcpu, undefined), {
+        cause: `thread ${vcpu.tid} carries several vCPUs ${vcpu.id}`,
+        reason:
+          'They are of several VMs that can’t be told apart here, so no jump is reported on them. Record the ioctls too (-e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl).',
+      }),
+    );
+  }
+
   #unmeasured(scene: Scene, lost: boolean): void {
     this.#report(
       makeFinding('unmeasured', 'info', scene, {

@@ -144,7 +144,8 @@ export class Tracker {
     const { clock } = vcpu;
     const continued = typeof clock.page !== 'object' || clock.inDoubt;
     clock.writePage(page);
-    if (!continued && !clock.continues && !mayMovePage(vcpu)) this.#mixed(vcpu);
+    if (!continued && !clock.continues && !mayMovePage(vcpu))
+      this.#mixed(vcpu, batch.timestamps[row]!);
     this.#identity.observe(vcpu, page);
     vcpu.pageEpoch = vcpu.vm.epoch;
     this.#clock.observe(vcpu, page, ticks);
@@ -158,10 +159,10 @@ export class Tracker {
     const vcpu = this.#identity.vcpu(thread, id, previous === 0n);
     const { clock } = vcpu;
     if (!clock.inDoubt && clock.tscOffset !== undefined && clock.tscOffset !== previous) {
-      this.#mixed(vcpu);
+      this.#mixed(vcpu, batch.timestamps[row]!);
     }
     if (clock.tscOffset === undefined && previous === 0n) {
-      if (clock.page !== 'unknown') this.#mixed(vcpu);
+      if (clock.page !== 'unknown') this.#mixed(vcpu, batch.timestamps[row]!);
       else if (!clock.born) {
         clock.born = true;
         this.#note(vcpu, 'vCPU created', batch.timestamps[row]!);
@@ -175,8 +176,10 @@ export class Tracker {
   }
 
   /** What `vcpu` shows does not continue what it showed: its thread carries several of its id. */
-  #mixed(vcpu: Vcpu): void {
-    if (vcpu.vm.source !== 'ioctls') this.#identity.conflict(vcpu);
+  #mixed(vcpu: Vcpu, ticks: bigint): void {
+    if (vcpu.vm.source === 'ioctls' || vcpu.ambiguous) return;
+    this.#identity.conflict(vcpu);
+    this.#judge.mixed(vcpu, ticks);
   }
 
   #recompute(batch: EventBatch, row: number, thread: Thread): void {

@@ -27,6 +27,8 @@ export interface Circumstances {
 /** A residue below this share of a jump is rounding and reading time, not another mechanism. */
 const RESIDUE_SHARE = 100n;
 
+/** No host clock can be steered by more than a tenth and 500 ppm; a fifth is no rate. */
+const LEAST_RATE_PART = 5n;
 /** Each of the two readings is rounded down. */
 const ROUNDING_NS = 2n;
 
@@ -161,27 +163,24 @@ function explainReference(
     };
   }
   const since = `New reference after ${formatNs(elapsed)}`;
+  const known = { cause, predictedNs, remainderNs };
+  if (size(change.deltaNs) <= ROUNDING_NS) {
+    const reason = `${since}: no more than its rounding to whole nanoseconds.`;
+    return { ...known, reason, mechanism: undefined };
+  }
   if (predictedNs !== undefined && fits(change.deltaNs, predictedNs)) {
     const khz = groups(rawClock(change.from)?.khz ?? 0);
     const rate = formatRate(predictedNs, elapsed);
-    return {
-      cause,
-      reason:
-        size(change.deltaNs) <= ROUNDING_NS
-          ? `${since}: no more than its rounding to whole nanoseconds.`
-          : `${since}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`,
-      mechanism: 'raw-residue',
-      predictedNs,
-      remainderNs,
-    };
+    const reason = `${since}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`;
+    return { ...known, reason, mechanism: 'raw-residue' };
   }
-  return {
-    cause,
-    reason: `${since}: the host clock behind it ran ${formatRate(change.deltaNs, elapsed)} against the page.`,
-    mechanism: elapsed > 0n ? 'base-rate' : undefined,
-    predictedNs,
-    remainderNs,
-  };
+  if (size(change.deltaNs) * LEAST_RATE_PART > elapsed) {
+    const reason = `${since}, too soon for two clocks to part so far: the VM's clock was set, though the recording does not show it.`;
+    return { ...known, reason, mechanism: 'unseen-set' };
+  }
+  const rate = formatRate(change.deltaNs, elapsed);
+  const reason = `${since}: the host clock behind it ran ${rate} against the page.`;
+  return { ...known, reason, mechanism: 'base-rate' };
 }
 
 const fits = (delta: bigint, predicted: bigint): boolean =>

@@ -32,6 +32,11 @@ export const MECHANISMS = {
     what: 'userspace set the clock (KVM_SET_CLOCK)',
     remedy: 'That is the VMM’s doing: compare the value it sets with the one it saved.',
   },
+  'unseen-set': {
+    what: 'the VM’s clock was moved by something that the recording does not show',
+    remedy:
+      'Record the ioctls too (-e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl): KVM_SET_CLOCK has no event of its own.',
+  },
   'negative-time': {
     what: 'KVM_SET_CLOCK left a slightly negative system_time, which reads as 584 years until it wraps',
     remedy: 'Fixed in v5.12 (77fcbe823f00).',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open as openFile, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describeErrno, FormatError } from './error.ts';
 
 /** A piece of a file: read while the one before it is being worked on. */
 const READ_AHEAD_BYTES = 1 << 20;
@@ -43,12 +44,12 @@ export class FileBytes implements RandomAccess {
   ): Promise<number> {
     let done = 0;
     while (done < length) {
-      const { bytesRead } = await this.#file.read(
-        target,
-        offset + done,
-        length - done,
-        position + done,
-      );
+      const at = position + done;
+      const { bytesRead } = await this.#file
+        .read(target, offset + done, length - done, at)
+        .catch((error: unknown) => {
+          throw new FormatError(this.name, { byte: at }, 'data', describeErrno(error));
+        });
       if (bytesRead === 0) break;
       done += bytesRead;
     }
@@ -148,7 +149,7 @@ export class PipeBytes implements ByteStream {
   /** Looks at the first `length` bytes (fewer if there are no more) without consuming them. */
   async peek(length: number): Promise<Uint8Array> {
     while (this.#rest.length < length) {
-      const { done, value } = await this.#chunks.next();
+      const { done, value } = await this.#next();
       if (done) break;
       const joined = new Uint8Array(this.#rest.length + value.length);
       joined.set(this.#rest);
@@ -160,7 +161,7 @@ export class PipeBytes implements ByteStream {
 
   async readInto(target: Uint8Array, offset: number, length: number): Promise<number> {
     while (this.#rest.length === 0) {
-      const { done, value } = await this.#chunks.next();
+      const { done, value } = await this.#next();
       if (done) return 0;
       this.#rest = value;
     }
@@ -173,6 +174,14 @@ export class PipeBytes implements ByteStream {
   async close(): Promise<void> {
     await this.#chunks.return?.();
   }
+
+  async #next(): Promise<IteratorResult<Uint8Array>> {
+    try {
+      return await this.#chunks.next();
+    } catch (error) {
+      throw new FormatError(this.name, undefined, 'data', describeErrno(error));
+    }
+  }
 }
 
 /**
@@ -180,6 +189,16 @@ export class PipeBytes implements ByteStream {
  * events in a place of their own, so they can't be merged from a pipe.
  */
 export async function spool(stream: ByteStream): Promise<RandomAccess> {
+  try {
+    return await copyToTemporary(stream);
+  } catch (error) {
+    if (error instanceof FormatError) throw error;
+    const found = `${describeErrno(error)} in ${tmpdir()}`;
+    throw new FormatError(stream.name, undefined, 'room for a copy of the recording', found);
+  }
+}
+
+async function copyToTemporary(stream: ByteStream): Promise<RandomAccess> {
   const path = join(tmpdir(), `masterclock-${randomUUID()}`);
   const file = await openFile(path, 'wx+', 0o600);
   await unlink(path);

@@ -1,10 +1,11 @@
 /**
  * Opens a recording whatever its format: the content decides, never the name.
  */
+import { fstatSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { openInBackground } from './background.ts';
 import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
-import { FormatError } from './error.ts';
+import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
 import { openText } from './text/index.ts';
 import { isTraceDat, openTraceDat } from './tracedat/index.ts';
@@ -18,6 +19,7 @@ const BACKGROUND_FROM_BYTES = 16 << 20;
 /** What stdin is called on the command line, and in messages. */
 const STDIN_PATH = '-';
 const STDIN_NAME = '<stdin>';
+const STDIN_FD = 0;
 
 /**
  * Opens the recording at `path` (`-`: stdin): ftrace text or trace.dat, from a file or a pipe.
@@ -25,7 +27,12 @@ const STDIN_NAME = '<stdin>';
  * @throws FormatError if it is missing, can't be read, or is neither.
  */
 export async function open(path: string, options: ReadOptions = {}): Promise<Recording> {
-  if (path === STDIN_PATH) return openPipe(STDIN_NAME, process.stdin, options);
+  if (path === STDIN_PATH) {
+    if (fstatSync(STDIN_FD).isDirectory()) {
+      throw new FormatError(STDIN_NAME, undefined, 'a recording', 'a directory');
+    }
+    return openPipe(STDIN_NAME, process.stdin, options);
+  }
   const file = await openPath(path);
   try {
     const stat = await file.stat();
@@ -63,20 +70,6 @@ async function openPath(path: string): Promise<FileHandle> {
   try {
     return await openFile(path, 'r');
   } catch (error) {
-    throw new FormatError(path, undefined, 'a recording', describe(error));
+    throw new FormatError(path, undefined, 'a recording', describeErrno(error));
   }
-}
-
-const ERRNO_TEXT: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  ENOTDIR: 'a path through something that is no directory',
-  EACCES: 'a file that may not be read (permission denied)',
-  EISDIR: 'a directory',
-  ELOOP: 'a loop of symbolic links',
-  ENAMETOOLONG: 'a name that is too long',
-};
-
-function describe(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  return (code !== undefined ? ERRNO_TEXT[code] : undefined) ?? `an error (${code ?? error})`;
 }

@@ -10,6 +10,8 @@ export const EXIT = {
   unreadable: 3,
   /** Too much is missing from the recording to judge it. */
   unjudgeable: 4,
+  /** The command itself failed: a bug, or output that can't be written (sysexits' EX_SOFTWARE). */
+  failed: 70,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -20,6 +22,7 @@ const GRAVEST_LAST: readonly ExitCode[] = [
   EXIT.unjudgeable,
   EXIT.unreadable,
   EXIT.usage,
+  EXIT.failed,
 ];
 
 export const graver = (a: ExitCode, b: ExitCode): ExitCode =>

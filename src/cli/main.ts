@@ -45,6 +45,10 @@ export async function main(
       terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
       return EXIT.usage;
     }
-    throw error;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    terminal.stderr.write(
+      `masterclock: a bug, please report it with the command line: ${printable(what, 1000)}\n`,
+    );
+    return EXIT.failed;
   }
 }

@@ -8,6 +8,7 @@ import {
   findingToJson,
   mechanismLines,
   open,
+  printable,
   REPLAY_EVENTS,
   type Recording,
   type ReplayOptions,
@@ -74,7 +75,7 @@ const HELP = `
 Exit codes:
   0  nothing at or above --fail-on      3  a recording can't be read
   1  findings at or above it            4  too much was lost to judge
-  2  wrong usage
+  2  wrong usage                       70  masterclock itself failed
 
 Examples:
   Record on the host, as root, while it happens:
@@ -101,9 +102,9 @@ async function replayFile(file: string, options: Options, terminal: Terminal): P
       await recording.close();
     }
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    terminal.stderr.write(`masterclock: ${error.message}\n`);
-    return EXIT.unreadable;
+    if (!(error instanceof FormatError || error instanceof UsageError)) throw error;
+    terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
+    return error instanceof UsageError ? EXIT.usage : EXIT.unreadable;
   }
 }
 
