@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 
 const entry = new URL('../dist/src/cli/main.js', import.meta.url);
@@ -21,8 +22,14 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+const output = (stream) => ({
+  isTTY: stream.isTTY,
+  write: (text) => stream.write(text),
+  drained: () => (stream.writableNeedDrain ? once(stream, 'drain') : undefined),
+});
+
 process.exitCode = await main(process.argv.slice(2), version, {
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: output(process.stdout),
+  stderr: output(process.stderr),
   noColor: (process.env.NO_COLOR ?? '') !== '',
 });

@@ -36,10 +36,6 @@ export const WIDE_COLUMNS = columns(true);
 /** 32-bit columns of a row. */
 export const NARROW_COLUMNS = columns(false);
 
-const DEFAULT_CAPACITY = 4096;
-/** Timestamp and wide columns, narrow ones, cpu, tid, tgid and comm, code. */
-const BYTES_PER_ROW = 8 + 8 * WIDE_COLUMNS + 4 * NARROW_COLUMNS + 4 * 4 + 1;
-
 /** The place of a field in its event's row, for code that reads columns directly. */
 export function slotOf<N extends EventName>(
   event: N,
@@ -60,8 +56,6 @@ export class EventBatch {
   /** Rows in use. */
   length = 0;
   readonly capacity: number;
-  /** All columns. */
-  readonly bytes: Uint8Array;
   /** Event codes (`EVENT_CODES`). */
   readonly codes: Uint8Array;
   /** Instants, ticks of the recording's clock. */
@@ -84,41 +78,19 @@ export class EventBatch {
   /** Interned thread names; the reader's own, shared by all its batches. */
   comms: readonly string[] = [];
 
-  /**
-   * `buffer`: where the columns stand, `EventBatch.byteLength(capacity)` bytes. A SharedArrayBuffer
-   * lets one thread fill what another reads. Strings are not part of it.
-   */
-  constructor(
-    capacity = DEFAULT_CAPACITY,
-    buffer: ArrayBufferLike = new ArrayBuffer(EventBatch.byteLength(capacity)),
-  ) {
+  constructor(capacity = 4096) {
     this.capacity = capacity;
-    this.bytes = new Uint8Array(buffer, 0, EventBatch.byteLength(capacity));
-    let at = 0;
-    const place = (bytesPerRow: number): number => {
-      const here = at;
-      at += bytesPerRow * capacity;
-      return here;
-    };
-    // Widest first, so that every column is aligned.
-    const timestamps = place(8);
-    const wides = place(8 * WIDE_COLUMNS);
-    this.timestamps = new BigUint64Array(buffer, timestamps, capacity);
-    this.timestampHalves = new Uint32Array(buffer, timestamps, capacity * 2);
-    this.wides = new BigUint64Array(buffer, wides, capacity * WIDE_COLUMNS);
-    this.wideHalves = new Uint32Array(buffer, wides, capacity * WIDE_COLUMNS * 2);
-    this.narrows = new Int32Array(buffer, place(4 * NARROW_COLUMNS), capacity * NARROW_COLUMNS);
-    this.cpus = new Uint32Array(buffer, place(4), capacity);
-    this.tids = new Int32Array(buffer, place(4), capacity);
-    this.tgids = new Int32Array(buffer, place(4), capacity);
-    this.commIds = new Uint32Array(buffer, place(4), capacity);
-    this.codes = new Uint8Array(buffer, place(1), capacity);
+    this.codes = new Uint8Array(capacity);
+    this.timestamps = new BigUint64Array(capacity);
+    this.timestampHalves = new Uint32Array(this.timestamps.buffer);
+    this.cpus = new Uint32Array(capacity);
+    this.tids = new Int32Array(capacity);
+    this.tgids = new Int32Array(capacity);
+    this.commIds = new Uint32Array(capacity);
+    this.wides = new BigUint64Array(capacity * WIDE_COLUMNS);
+    this.wideHalves = new Uint32Array(this.wides.buffer);
+    this.narrows = new Int32Array(capacity * NARROW_COLUMNS);
     this.texts = new Array<string>(capacity).fill('');
-  }
-
-  /** Bytes that the columns of so many rows take. */
-  static byteLength(capacity = DEFAULT_CAPACITY): number {
-    return capacity * BYTES_PER_ROW;
   }
 
   get full(): boolean {

@@ -66,11 +66,11 @@ export interface ReplaySummary {
  * or until this many wait; those are then told by what is known so far. That bounds the memory that
  * a long recording takes.
  */
-const MOST_HELD = 20_000;
+const MOST_HELD = 4096;
 
 /**
  * Replays `recording` to its end, yields its findings in order of time and returns the summary. The
- * recording stays open. @throws FormatError where it can't be read.
+ * recording stays open. @throws FormatError where it can't be read or has too many threads to follow.
  */
 export async function* replay(
   recording: Recording,
@@ -135,7 +135,7 @@ class Replay {
     const guests = recording.guests.flatMap((g) => g.vcpus.map((v) => [v.tid, g.name] as const));
     this.#masterclock = new MasterclockWatch(report);
     const agreement = new Agreement(this.#clock, thresholds, report);
-    this.#identity = new Identity(new Map(guests), (vm) => {
+    this.#identity = new Identity(recording.name, new Map(guests), (vm) => {
       this.#masterclock.forget(vm);
       agreement.forget(vm);
     });

@@ -91,12 +91,16 @@ export class Tracker {
   take(batch: EventBatch, row: number): void {
     const handler = this.#handlers[batch.codes[row]!];
     if (handler === undefined) return;
-    const thread = this.#identity.thread(
-      batch.tids[row]!,
-      batch.tgids[row]!,
-      batch.comms[batch.commIds[row]!] ?? '',
-      batch.timestamps[row]!,
-    );
+    const tid = batch.tids[row]!;
+    const tgid = batch.tgids[row]!;
+    const thread =
+      this.#identity.knownThread(tid, tgid) ??
+      this.#identity.newThread(
+        tid,
+        tgid,
+        batch.comms[batch.commIds[row]!] ?? '',
+        batch.timestamps[row]!,
+      );
     if (this.#entryless.active) {
       this.#entryless.beforeEvent(thread, batch.codes[row]!, batch.timestamps[row]!);
     }

@@ -3,7 +3,6 @@
  */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
-import { openInBackground } from './background.ts';
 import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
@@ -12,9 +11,6 @@ import { isTraceDat, openTraceDat } from './tracedat/index.ts';
 
 /** Enough of a file's beginning to know its format. */
 const HEAD_BYTES = 16;
-
-/** From this size on a thread of its own pays for its start. */
-const BACKGROUND_FROM_BYTES = 16 << 20;
 
 /** What stdin is called on the command line, and in messages. */
 const STDIN_PATH = '-';
@@ -40,10 +36,6 @@ export async function open(path: string, options: ReadOptions = {}): Promise<Rec
       throw new FormatError(path, undefined, 'a recording', 'a directory');
     }
     if (!stat.isFile()) return await openPipe(path, file.createReadStream(), options);
-    if (options.background === true && stat.size >= BACKGROUND_FROM_BYTES) {
-      await file.close();
-      return await openInBackground(path, options);
-    }
     const bytes = new FileBytes(path, file, stat.size);
     const head = new Uint8Array(HEAD_BYTES);
     const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);

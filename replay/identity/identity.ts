@@ -4,6 +4,7 @@
  * In this order: the descriptors of ioctls (`fd-table.ts`), trace.dat's GUEST option or the
  * process, clusters of threads (`thread-groups.ts`).
  */
+import { FormatError } from '../formats/error.ts';
 import type { Page } from '../guest-clock.ts';
 import { FdChain } from './fd-table.ts';
 import { Thread } from './thread.ts';
@@ -12,11 +13,14 @@ import type { Vcpu, Vm, VmSummary } from './vm.ts';
 
 /** A recording may see any number of VMs come and go; so many of those gone are listed. */
 const MOST_ENDED_LISTED = 1000;
+/** Far above any host's; a damaged recording could name as many as it has events. */
+const MOST_THREADS = 200_000;
 
 export class Identity {
   /** VMs that came and went in the recording, in the order in which they went. */
   readonly ended: VmSummary[] = [];
   endedCount = 0;
+  readonly #input: string;
   readonly #threads = new Map<number, Thread>();
   readonly #vms = new Set<Vm>();
   readonly #chain: FdChain;
@@ -25,10 +29,11 @@ export class Identity {
   #created = 0;
 
   /**
-   * `guests`: names of guests by thread, where the recording tells them. `ended` is told of each VM
-   * that is gone, so that nothing is kept of it.
+   * `input`: what messages call the recording. `guests`: names of guests by thread, where the
+   * recording tells them. `ended` is told of each VM that is gone, so that nothing is kept of it.
    */
-  constructor(guests: ReadonlyMap<number, string>, ended: (vm: Vm) => void) {
+  constructor(input: string, guests: ReadonlyMap<number, string>, ended: (vm: Vm) => void) {
+    this.#input = input;
     const created = (vm: Vm): void => {
       vm.order = this.#created++;
       this.#vms.add(vm);
@@ -49,18 +54,29 @@ export class Identity {
     return this.#vms;
   }
 
-  /** `ticks`: the instant of an event of the thread. */
-  thread(tid: number, tgid: number, comm: string, ticks: bigint): Thread {
+  /** The thread of an event, if one of its events came before. */
+  knownThread(tid: number, tgid: number): Thread | undefined {
     const last = this.#lastThread;
     if (last !== undefined && last.tid === tid && (tgid === 0 || last.tgid === tgid)) return last;
-    let thread = this.#threads.get(tid);
-    // A thread id that is of another process now is another thread.
-    const reused = thread !== undefined && tgid !== 0 && thread.tgid !== 0 && thread.tgid !== tgid;
-    if (thread === undefined || reused) {
-      thread = new Thread(tid, tgid, comm, ticks);
-      this.#threads.set(tid, thread);
+    const thread = this.#threads.get(tid);
+    if (thread === undefined) return undefined;
+    if (tgid !== 0) {
+      // A thread id that is of another process now is another thread.
+      if (thread.tgid !== 0 && thread.tgid !== tgid) return undefined;
+      thread.tgid = tgid;
     }
-    if (tgid !== 0) thread.tgid = tgid;
+    this.#lastThread = thread;
+    return thread;
+  }
+
+  /** A thread whose first event is at `ticks`. */
+  newThread(tid: number, tgid: number, comm: string, ticks: bigint): Thread {
+    if (this.#threads.size >= MOST_THREADS) {
+      const found = `another one at ${ticks}`;
+      throw new FormatError(this.#input, undefined, `at most ${MOST_THREADS} threads`, found);
+    }
+    const thread = new Thread(tid, tgid, comm, ticks);
+    this.#threads.set(tid, thread);
     this.#lastThread = thread;
     return thread;
   }

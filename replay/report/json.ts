@@ -8,9 +8,12 @@ import type { ReplaySummary } from '../replay.ts';
 
 const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
 
-/** One line of `--json`: a finding. Absent values are null, or left out where a rule has none. */
+/** Left out of the JSON where a rule has none. */
+const optional = (n: bigint | undefined): string | undefined => n?.toString();
+
+/** One line of `--json`: a finding. What is not known is null. */
 export function findingToJson(finding: Finding): Record<string, unknown> {
-  const { vm, vcpu, deltaNs, wrappedDeltaNs, predictedNs, remainderNs } = finding;
+  const { vm } = finding;
   return {
     kind: 'finding',
     rule: finding.rule,
@@ -18,18 +21,18 @@ export function findingToJson(finding: Finding): Record<string, unknown> {
     vm: vm?.id ?? null,
     process: vm?.process ?? null,
     pid: vm?.pid ?? null,
-    vcpu: vcpu ?? null,
+    vcpu: finding.vcpu ?? null,
     tsc: text(finding.tsc),
     time_ns: text(finding.timeNs),
     timestamp: text(finding.timestamp),
-    ...(deltaNs === undefined ? {} : { delta_ns: text(deltaNs) }),
-    ...(wrappedDeltaNs === undefined ? {} : { wrapped_delta_ns: text(wrappedDeltaNs) }),
-    ...(predictedNs === undefined ? {} : { predicted_ns: text(predictedNs) }),
-    ...(remainderNs === undefined ? {} : { remainder_ns: text(remainderNs) }),
-    ...(finding.mechanism === undefined ? {} : { mechanism: finding.mechanism }),
+    delta_ns: optional(finding.deltaNs),
+    wrapped_delta_ns: optional(finding.wrappedDeltaNs),
+    predicted_ns: optional(finding.predictedNs),
+    remainder_ns: optional(finding.remainderNs),
+    mechanism: finding.mechanism,
     cause: finding.cause,
     reason: finding.reason,
-    ...(finding.visibility === undefined ? {} : { visibility: finding.visibility }),
+    visibility: finding.visibility,
   };
 }
 

@@ -95,7 +95,7 @@ function parseNs(text: string): bigint {
 
 async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   try {
-    const recording = await open(file, { only: REPLAY_EVENTS, background: true });
+    const recording = await open(file, { only: REPLAY_EVENTS });
     try {
       return await report(withProgress(recording, terminal), options, terminal);
     } finally {
@@ -120,25 +120,27 @@ async function report(
   const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
   const summary = await drain(replay(recording, replayOptions), (finding) => {
     if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
-    if (json) out.line(JSON.stringify(findingToJson(finding)));
-    else shown.add(finding);
+    if (!json) shown.add(finding);
+    else out.line(JSON.stringify(findingToJson(finding)));
+    return out.full ? out.flush() : undefined;
   });
   checkVm(vm, summary);
   if (json) out.line(JSON.stringify(summaryToJson(summary)));
   else writeText(summary, shown, out, styleFor(terminal));
-  out.flush();
+  await out.flush();
   if (unjudgeable(summary) !== undefined) return EXIT.unjudgeable;
   return failed ? EXIT.findings : EXIT.ok;
 }
 
 async function drain(
   run: AsyncGenerator<Finding, ReplaySummary>,
-  take: (finding: Finding) => void,
+  take: (finding: Finding) => Promise<void> | undefined,
 ): Promise<ReplaySummary> {
   for (;;) {
     const next = await run.next();
     if (next.done) return next.value;
-    take(next.value);
+    const full = take(next.value);
+    if (full !== undefined) await full;
   }
 }
 

@@ -4,6 +4,8 @@ import { plain } from '../../replay/report/text.ts';
 
 export interface Output {
   write(text: string): unknown;
+  /** Resolves when what was written is on its way, if it was more than the reader keeps up with. */
+  drained?(): Promise<unknown> | undefined;
   readonly isTTY?: boolean | undefined;
 }
 
@@ -40,12 +42,18 @@ export class LineWriter {
 
   line(text: string): void {
     this.#pending += `${text}\n`;
-    if (this.#pending.length > PIECE) this.flush();
   }
 
-  flush(): void {
+  /** Whether enough has come together to be written. */
+  get full(): boolean {
+    return this.#pending.length > PIECE;
+  }
+
+  /** Writes what has come together; resolves when there is room for more. */
+  async flush(): Promise<void> {
     if (this.#pending !== '') this.#output.write(this.#pending);
     this.#pending = '';
+    await this.#output.drained?.();
   }
 }
 

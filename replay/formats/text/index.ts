@@ -9,7 +9,7 @@ import { LineBuffer } from './lines.ts';
 import { TextRecording } from './reader.ts';
 import { recognise } from './recognise.ts';
 
-const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 
 /** How to read a text. */
 export interface TextOptions extends ReadOptions {
