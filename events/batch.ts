@@ -1,5 +1,6 @@
-import { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName, type FieldSpec } from './catalog.ts';
+import { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
 import { camelCase, type TraceEvent } from './event.ts';
+import type { FieldSpec } from './spec.ts';
 
 /** Where a field of an event stands in its row: the kind of column and the place in it. */
 export interface FieldSlot {

@@ -1,4 +1,5 @@
-import type { EVENTS, EventName, ScalarType } from './catalog.ts';
+import type { EVENTS, EventName } from './catalog.ts';
+import type { ScalarType } from './spec.ts';
 
 /** `tsc_timestamp` → `tscTimestamp`: the one rule between the kernel's names and ours. */
 export type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`

@@ -12,16 +12,7 @@ export {
   slotOf,
   WIDE_COLUMNS,
 } from './batch.ts';
-export {
-  EVENT_CODES,
-  EVENT_NAMES,
-  EVENTS,
-  type EventName,
-  type EventRole,
-  type EventSpec,
-  type FieldSpec,
-  type ScalarType,
-} from './catalog.ts';
+export { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
 export {
   IOCTLS,
@@ -30,3 +21,4 @@ export {
   type IoctlScope,
   MSRS,
 } from './kvm-abi.ts';
+export type { EventRole, EventSpec, FieldSpec, ScalarType } from './spec.ts';

@@ -6,10 +6,10 @@
 import { PVCLOCK_TSC_STABLE_BIT } from '../src/num/index.ts';
 import type { Agreement } from './findings/agreement.ts';
 import { type Circumstances, explain } from './findings/explain.ts';
-import { type Finding, makeFinding } from './findings/finding.ts';
+import { type Finding, makeFinding, type Scene } from './findings/finding.ts';
 import { type ClockChange, clockChange, trusted } from './findings/jump.ts';
 import type { MasterclockWatch } from './findings/masterclock.ts';
-import { type Scene, sceneAt, sceneOf } from './findings/scene.ts';
+import { sceneAt, sceneOf } from './findings/scene.ts';
 import { stepSeverity, type Thresholds } from './findings/severity.ts';
 import { printable } from './formats/error.ts';
 import { sameScale } from './guest-clock.ts';

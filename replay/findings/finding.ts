@@ -1,7 +1,6 @@
 import { asS64 } from '../../src/num/index.ts';
 import type { Vm } from '../identity/vm.ts';
 import type { MechanismId } from './mechanism.ts';
-import type { Scene } from './scene.ts';
 import type { Severity } from './severity.ts';
 
 /** What a finding is about. Declared once: types, help and reports derive from it. */
@@ -54,6 +53,16 @@ export interface Finding {
    * `undefined`: it concerns a VM or the host, not what one vCPU saw.
    */
   readonly visibility: 'entry' | 'unknown' | undefined;
+}
+
+/** Where and when something was found. */
+export interface Scene {
+  readonly vm: Vm | undefined;
+  readonly vcpu: number | undefined;
+  readonly timestamp: bigint;
+  readonly tsc: bigint | undefined;
+  readonly timeNs: bigint | undefined;
+  readonly visibility: Finding['visibility'];
 }
 
 /** Why it came about. */

@@ -11,10 +11,10 @@ import { isStable, type Page } from '../guest-clock.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatRate, formatSignedNs } from '../quantity.ts';
-import { type Finding, makeFinding } from './finding.ts';
+import { type Finding, makeFinding, type Scene } from './finding.ts';
 import type { ClockChange } from './jump.ts';
 import { rawResidue } from './raw-residue.ts';
-import { type Scene, sceneAt } from './scene.ts';
+import { sceneAt } from './scene.ts';
 
 /** What is known of one VM's masterclock. */
 interface State {

@@ -1,16 +1,6 @@
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
-import type { Finding } from './finding.ts';
-
-/** Where and when something was found. */
-export interface Scene {
-  readonly vm: Vm | undefined;
-  readonly vcpu: number | undefined;
-  readonly timestamp: bigint;
-  readonly tsc: bigint | undefined;
-  readonly timeNs: bigint | undefined;
-  readonly visibility: Finding['visibility'];
-}
+import type { Finding, Scene } from './finding.ts';
 
 /** The scene of something that happened at `ticks` to `vcpu`. */
 export const sceneOf = (

@@ -1,39 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Finding } from '../../replay/index.ts';
 import { replayText } from './fixtures.ts';
+import { at, BASE_NS, BORN, MS, of, pageAt, vm } from './small-vm.ts';
 import { TraceText } from './trace-text.ts';
 
 /** What a review or a user found, once each. */
-
-/** Host TSC at which the VM of these recordings was created; its guest's TSC was 0 then. */
-const BORN = 1_000_000n;
-const MS = 2_000_000n;
-
-/** A VM whose vCPU 0 got its first page after 10 ms. */
-function vm(clock: 'tsc' | 'ns' = 'tsc'): TraceText {
-  return new TraceText(clock)
-    .offset(BORN, 0n, -BORN)
-    .masterclock(at(9n), 1)
-    .page(at(10n), pageAt(9n))
-    .entry(at(10n) + 100n)
-    .exit(at(11n));
-}
-
-const at = (ms: bigint): bigint => BORN + ms * MS;
-
-/** kvmclock when the guest's TSC was 0. */
-const BASE_NS = 10_000_000_000n;
-
-/** The page after `ms` milliseconds that reads `stepNs` more than vCPU 0's first page. */
-const pageAt = (ms: bigint, stepNs = 0n) => ({
-  tsc: ms * MS,
-  ns: BASE_NS + ms * 1_000_000n + stepNs,
-});
-
-const of = async (trace: TraceText, ...rules: Finding['rule'][]) => {
-  const { findings } = await replayText(String(trace));
-  return findings.filter((f) => rules.includes(f.rule));
-};
 
 describe('regressions', () => {
   test('an offset write after a loss does not make the page known again', async () => {
