@@ -12,14 +12,17 @@
  */
 import type { EventSpec, FieldSpec } from './spec.ts';
 
-const vcpuId: FieldSpec = { type: 'u32', doc: 'vCPU id (not unique across VMs)' };
-const signedVcpuId: FieldSpec = { type: 's32', doc: 'vCPU id (not unique across VMs)' };
-const timerIndex: FieldSpec = { type: 's32', doc: 'synthetic timer, 0 to 3' };
-const useMasterClock: FieldSpec = { type: 'bool', doc: 'ka->use_master_clock' };
-const hostClock: FieldSpec = {
+const vcpuId = { type: 'u32', doc: 'vCPU id (not unique across VMs)' } as const satisfies FieldSpec;
+const signedVcpuId = {
+  type: 's32',
+  doc: 'vCPU id (not unique across VMs)',
+} as const satisfies FieldSpec;
+const timerIndex = { type: 's32', doc: 'synthetic timer, 0 to 3' } as const satisfies FieldSpec;
+const useMasterClock = { type: 'bool', doc: 'ka->use_master_clock' } as const satisfies FieldSpec;
+const hostClock = {
   type: 'u32',
   doc: 'host vDSO clock mode: 0 none, 1 tsc, 2 pvclock, 3 hvclock (v4.4: 2 hpet, 3 pvclock)',
-};
+} as const satisfies FieldSpec;
 const noFields = {} as const;
 
 const spec = <const T extends Record<string, EventSpec>>(table: T): T => table;
