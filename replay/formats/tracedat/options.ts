@@ -113,7 +113,7 @@ async function readGuest(reader: Reader, size: number, options: TraceOptions): P
 export async function optionData(reader: Reader, size: number): Promise<Reader> {
   const origin = reader.place();
   const bytes = await reader.take(size, 'an option', OPTION_BYTES_MAX);
-  return new Reader(new MemoryBytes('', bytes), { little: reader.little, origin });
+  return new Reader(new MemoryBytes(reader.name, bytes), { little: reader.little, origin });
 }
 
 /** What a BUFFER option says in both versions: where the buffer is, and its name. */

@@ -44,6 +44,11 @@ export class Reader {
     this.#origin = origin;
   }
 
+  /** What messages call the input. */
+  get name(): string {
+    return this.#bytes.name;
+  }
+
   /** Where the next byte stands. */
   get at(): number {
     return this.#at;

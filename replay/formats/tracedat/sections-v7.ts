@@ -110,7 +110,7 @@ class SectionReader {
     if (bytes === undefined) {
       throw reader.error(`a compressed section of ${size} bytes`, 'corrupt data', origin);
     }
-    return new Reader(new MemoryBytes('', bytes), { little: this.#little, origin });
+    return new Reader(new MemoryBytes(this.#bytes.name, bytes), { little: this.#little, origin });
   }
 }
 
