@@ -57,18 +57,15 @@ export class Judge {
   /** `vcpu` enters the guest at `ticks` (or, in a recording without entries, may have). */
   enter(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
     const { clock } = vcpu;
-    if (clock.dirty) {
+    const { dirty } = clock;
+    if (dirty) {
       if (!vcpu.ambiguous) this.#compare(vcpu, ticks, visibility);
       clock.enter();
-      vcpu.entryEpoch = vcpu.vm.epoch;
-      if (!vcpu.ambiguous) this.#agreement.check(vcpu, ticks);
-    } else if (typeof clock.page === 'object') {
-      if (vcpu.pageEpoch !== vcpu.vm.epoch) this.#agreement.checkStale(vcpu, ticks);
-      vcpu.entryEpoch = vcpu.vm.epoch;
+    } else if (typeof clock.page === 'object' && vcpu.pageEpoch !== vcpu.vm.epoch) {
+      this.#agreement.checkStale(vcpu, ticks);
     }
-    vcpu.firstEntry ??= ticks;
-    vcpu.lastEntry = ticks;
-    if (vcpu.causes.length > 0) vcpu.causes = [];
+    vcpu.entered(ticks);
+    if (dirty && !vcpu.ambiguous) this.#agreement.check(vcpu, ticks);
   }
 
   #compare(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {

@@ -121,6 +121,7 @@ export class Tracker {
     vcpu.running = true;
     // Such an entry runs no guest instruction: what is in force shows at the next one.
     if (batch.narrows[narrow + ENTRY.immediateExit] === 1) return;
+    if (vcpu.enteredUnchanged(batch.timestamps, row)) return;
     this.#judge.enter(vcpu, batch.timestamps[row]!, 'entry');
   }
 

@@ -17,9 +17,8 @@ export class Vcpu {
   readonly clock = new GuestClock();
   /** In guest mode now. */
   running = false;
-  /** Instants of the first and last entry, ticks; `undefined` before. */
+  /** Instant of the first entry, ticks; `undefined` before. */
   firstEntry: bigint | undefined;
-  lastEntry: bigint | undefined;
   /** What happened to it since it last entered the guest. */
   causes: Cause[] = [];
   /** The VM's `epoch` when this vCPU's page was last written. */
@@ -28,10 +27,38 @@ export class Vcpu {
   entryEpoch = -1;
   /** Its thread also carries a vCPU of the same id of another VM: no jump can be told. */
   ambiguous = false;
+  /** Every entry writes it: a typed array takes it without making a bigint. */
+  readonly #lastEntry = new BigUint64Array(1);
 
   constructor(vm: Vm, id: number) {
     this.vm = vm;
     this.id = id;
+  }
+
+  /** Instant of the last entry, ticks; `undefined` before the first. */
+  get lastEntry(): bigint | undefined {
+    return this.firstEntry === undefined ? undefined : this.#lastEntry[0];
+  }
+
+  /** It entered the guest at `ticks`. */
+  entered(ticks: bigint): void {
+    this.firstEntry ??= ticks;
+    this.#lastEntry[0] = ticks;
+    this.entryEpoch = this.vm.epoch;
+    if (this.causes.length > 0) this.causes = [];
+  }
+
+  /**
+   * Takes the entry at `ticks[row]`, if nothing happened to it since its last one; that is what
+   * nearly all entries are.
+   */
+  enteredUnchanged(ticks: BigUint64Array, row: number): boolean {
+    if (this.clock.dirty || this.pageEpoch !== this.vm.epoch || this.causes.length > 0)
+      return false;
+    if (this.firstEntry === undefined) return false;
+    this.#lastEntry[0] = ticks[row]!;
+    this.entryEpoch = this.vm.epoch;
+    return true;
   }
 }
 
