@@ -18,7 +18,7 @@
  */
 import { addFraction, countDigits, isDigit, isWordByte } from './numbers.ts';
 import type { Text } from './text.ts';
-import { PREFIX_BYTES, PrefixCache, type ThreadNames } from './threads.ts';
+import { PREFIX_BYTES, PrefixCache, RECORD, type ThreadNames } from './threads.ts';
 import { TickReader } from './ticks.ts';
 
 const BLANK = 0x20;
@@ -47,8 +47,8 @@ export class LineHeader {
   fractionDigits = 0;
   /** Where the event's name begins. */
   nameStart = 0;
+  readonly prefixes = new PrefixCache();
   readonly #names: ThreadNames;
-  readonly #prefixes = new PrefixCache();
   readonly #ticks = new TickReader();
   /** Whether this line is in trace-cmd's latency format, and how many flag columns that has here. */
   #latency = false;
@@ -61,7 +61,7 @@ export class LineHeader {
   /** Begins the table of names anew. */
   forgetThreads(): void {
     this.#names.clear();
-    this.#prefixes.clear();
+    this.prefixes.clear();
   }
 
   /** Reads the header of the line from `start` to its newline at `end`. */
@@ -75,25 +75,28 @@ export class LineHeader {
 
   /** The thread and the CPU of a line whose name fills 16 columns. Returns the place after them. */
   #alignedThread(text: Text, start: number): number {
-    const cache = this.#prefixes;
-    const slot = cache.slotOf(text, start);
-    if (cache.lengths[slot] !== 0) {
-      this.commId = cache.commIds[slot]!;
-      this.tid = cache.tids[slot]!;
-      this.tgid = cache.tgids[slot]!;
-      this.cpu = cache.cpus[slot]!;
+    const { records } = this.prefixes;
+    const k = this.prefixes.recordOf(text.view, start);
+    const length = records[k + RECORD.length]!;
+    if (length !== 0) {
+      this.commId = records[k + RECORD.commId]!;
+      this.tid = records[k + RECORD.tid]!;
+      this.tgid = records[k + RECORD.tgid]!;
+      this.cpu = records[k + RECORD.cpu]!;
       this.#latency = false;
-      return start + cache.lengths[slot]!;
+      return start + length;
     }
     const next = this.#thread(text.bytes, start + COMM_COLUMNS + 1);
     if (next < 0) return -1;
     this.commId = this.#names.intern(text, start, start + COMM_COLUMNS);
-    cache.commIds[slot] = this.commId;
-    cache.tids[slot] = this.tid;
-    cache.tgids[slot] = this.tgid;
-    cache.cpus[slot] = this.cpu;
+    records[k + RECORD.commId] = this.commId;
+    records[k + RECORD.tid] = this.tid;
+    records[k + RECORD.tgid] = this.tgid;
+    records[k + RECORD.cpu] = this.cpu;
+    records[k + RECORD.flags] = 0;
+    records[k + RECORD.flagsLength] = 0;
     // What lies behind the cached bytes may differ.
-    cache.lengths[slot] = next - start < PREFIX_BYTES && !this.#latency ? next - start : 0;
+    if (next - start < PREFIX_BYTES && !this.#latency) records[k + RECORD.length] = next - start;
     return next;
   }
 

@@ -27,6 +27,11 @@ export class LineBuffer {
     this.text = new Text(chunkSize * 2 + SLACK);
   }
 
+  /** Whether the line that begins at `start` has been looked at before, when it was incomplete. */
+  get seen(): boolean {
+    return this.#searched > this.start;
+  }
+
   /** The end of the line that begins at `start`, or -1 if it is not there yet. */
   lineEnd(): number {
     const newline = this.text.bytes.indexOf(10, Math.max(this.start, this.#searched));

@@ -17,7 +17,8 @@ import {
   type EventName,
   type EventSpec,
 } from '../../../events/index.ts';
-import { type Pattern, patternsOf } from './patterns.ts';
+import type { Pattern } from './match.ts';
+import { patternsOf } from './patterns.ts';
 import { Literal, type Text } from './text.ts';
 
 /** An event under one of its names in text. */
@@ -30,6 +31,8 @@ export interface NamedEvent {
   /** Whether an address or a symbol stands before the text. */
   readonly addressed: boolean;
   readonly patterns: readonly Pattern[];
+  /** Whether its text can only be read by who knows where the line ends. */
+  readonly needsEnd: boolean;
 }
 
 const TABLE_MASK = 255;
@@ -80,6 +83,7 @@ function namesOf(name: EventName): [opening: string, NamedEvent][] {
       nameLength: word.length + nameEnd,
       addressed: word === 'print',
       patterns,
+      needsEnd: word === 'print' || patterns.some((pattern) => pattern.needsEnd),
     },
   ];
   const aliases = (spec.aliases ?? []).map((alias) => make(alias, ':', 1));

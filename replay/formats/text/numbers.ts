@@ -23,6 +23,21 @@ for (const c of '0123456789abcdefABCDEF') WORD[c.charCodeAt(0)] = Number.parseIn
 /** Value of a hexadecimal digit; 16 or more for any other byte. */
 export const hexDigit = (byte: number): number => WORD[byte]!;
 
+/** `0x` as two bytes at once. */
+export const HEX_PREFIX = 0x7830;
+
+/**
+ * The value of two hexadecimal digits by their two bytes, as they are read at once; -1 where one is
+ * none. Few of the 65536 places are ever looked at.
+ */
+export const HEX_PAIRS = new Int16Array(65536).fill(-1);
+for (let first = 48; first < 128; first++) {
+  for (let second = 48; second < 128; second++) {
+    if (WORD[first]! >= 16 || WORD[second]! >= 16) continue;
+    HEX_PAIRS[first | (second << 8)] = WORD[first]! * 16 + WORD[second]!;
+  }
+}
+
 /** Whether a byte can't follow a number directly. */
 export const isWordByte = (byte: number): boolean => WORD[byte]! !== 255;
 

@@ -12,38 +12,26 @@
 import {
   EVENT_CODES,
   EVENTS,
-  type EventBatch,
   type EventName,
   type EventSpec,
   type FieldSlot,
   LAYOUTS,
   NARROW_COLUMNS,
   type ScalarType,
-  WIDE_COLUMNS,
 } from '../../../events/index.ts';
-import { hexDigit, isDigit, isWordByte, readBareHex, readNumber } from './numbers.ts';
-import { Literal, type Text } from './text.ts';
-
-/** `LITERAL length words (word mask)…`: bytes that must stand here. */
-const LITERAL = 0;
-/** `NARROW hexadecimal slot min max mask sign`: a number for a narrow column. */
-const NARROW = 1;
-/** `WIDE hexadecimal slot`: a number for a wide column. */
-const WIDE = 2;
-/** `DEFAULT slot value`: a narrow column that this text does not show. */
-const DEFAULT = 3;
-/** `MARK last slot index`: a step of the table where the line ends with this byte, otherwise 0. */
-const MARK = 4;
-/** `OTHER index`: a step of the table. */
-const OTHER = 5;
-
-type OtherStep = (text: Text, at: number, end: number, batch: EventBatch, row: number) => number;
-
-/** A compiled pattern. */
-export interface Pattern {
-  readonly program: Int32Array;
-  readonly others: readonly OtherStep[];
-}
+import {
+  DEFAULT,
+  LITERAL,
+  MARK,
+  matchNumber,
+  NARROW,
+  OTHER,
+  type OtherStep,
+  type Pattern,
+  WIDE,
+} from './match.ts';
+import { isWordByte } from './numbers.ts';
+import { Literal } from './text.ts';
 
 /** What may stand in a narrow column, the bits that are kept, and the sign among them. */
 const WIDTHS: Readonly<Record<'bool' | 'u8' | 's8' | 'other', readonly number[]>> = {
@@ -108,136 +96,10 @@ function compile(name: EventName, print: string, layout: readonly FieldSlot[]): 
     else program.push(NARROW, Number(mode === 'x'), place.slot, ...widthOf(place.spec.type));
   }
   for (const { slot, spec } of unwritten) program.push(DEFAULT, slot, spec.absent ?? 0);
-  return { program: Int32Array.from(program), others };
+  return { program: Int32Array.from(program), others, needsEnd: others.length > 0 };
 }
 
 const halves = new Uint32Array(2);
-
-/**
- * Matches the text from `at` to `end` and writes the fields to a row of `batch`. On false the row
- * may hold anything.
- */
-export function matchPattern(
-  { program, others }: Pattern,
-  text: Text,
-  at: number,
-  end: number,
-  batch: EventBatch,
-  row: number,
-): boolean {
-  let p = at;
-  for (let pc = 0; pc < program.length; ) {
-    switch (program[pc]) {
-      case LITERAL:
-        if (!isLiteralAt(program, pc, text, p)) return false;
-        p += program[pc + 1]!;
-        pc += 3 + program[pc + 2]! * 2;
-        break;
-      case NARROW:
-        p = matchNarrow(program, pc, text.bytes, p, batch.narrows, row * NARROW_COLUMNS);
-        pc += 7;
-        break;
-      case WIDE:
-        p = matchWide(program, pc, text.bytes, p, batch.wideHalves, row * WIDE_COLUMNS * 2);
-        pc += 3;
-        break;
-      case DEFAULT:
-        batch.narrows[row * NARROW_COLUMNS + program[pc + 1]!] = program[pc + 2]!;
-        pc += 3;
-        break;
-      case MARK:
-        if (text.bytes[end - 1] === program[pc + 1]) {
-          p = others[program[pc + 3]!]!(text, p, end, batch, row);
-        } else batch.narrows[row * NARROW_COLUMNS + program[pc + 2]!] = 0;
-        pc += 4;
-        break;
-      default:
-        p = others[program[pc + 1]!]!(text, p, end, batch, row);
-        pc += 2;
-    }
-    if (p < 0) return false;
-  }
-  return true;
-}
-
-function isLiteralAt(program: Int32Array, pc: number, { view }: Text, at: number): boolean {
-  const stop = pc + 3 + program[pc + 2]! * 2;
-  let p = at;
-  for (let k = pc + 3; k < stop; k += 2) {
-    if ((view.getInt32(p, true) & program[k + 1]!) !== program[k]) return false;
-    p += 4;
-  }
-  return true;
-}
-
-/** Reads a number into `halves`; it must end where a word ends. */
-function matchNumber(hexadecimal: number, bytes: Uint8Array, at: number): number {
-  const next = hexadecimal === 0 ? readNumber(bytes, at, halves) : readBareHex(bytes, at, halves);
-  return next >= 0 && isWordByte(bytes[next]!) ? -1 : next;
-}
-
-function matchWide(
-  program: Int32Array,
-  pc: number,
-  bytes: Uint8Array,
-  at: number,
-  column: Uint32Array,
-  first: number,
-): number {
-  const next = matchNumber(program[pc + 1]!, bytes, at);
-  const place = first + program[pc + 2]! * 2;
-  column[place] = halves[0]!;
-  column[place + 1] = halves[1]!;
-  return next;
-}
-
-/** A number of up to nine decimal or eight hexadecimal digits, as nearly all are; see also below. */
-function matchNarrow(
-  program: Int32Array,
-  pc: number,
-  bytes: Uint8Array,
-  at: number,
-  column: Int32Array,
-  first: number,
-): number {
-  let p = at;
-  let value = 0;
-  if (program[pc + 1] === 0) {
-    for (let byte = bytes[p]!; isDigit(byte) && p < at + 9; byte = bytes[++p]!) {
-      value = value * 10 + byte - 48;
-    }
-  } else {
-    for (let digit = hexDigit(bytes[p]!); digit < 16 && p < at + 8; digit = hexDigit(bytes[++p]!)) {
-      value = (value << 4) | digit;
-    }
-  }
-  if (p === at || isWordByte(bytes[p]!) || value < program[pc + 3]! || value > program[pc + 4]!) {
-    return matchOtherNarrow(program, pc, bytes, at, column, first);
-  }
-  const sign = program[pc + 6]!;
-  column[first + program[pc + 2]!] = ((value & program[pc + 5]!) ^ sign) - sign;
-  return p;
-}
-
-/** A number with a sign, with `0x`, or wider than its field. */
-function matchOtherNarrow(
-  program: Int32Array,
-  pc: number,
-  bytes: Uint8Array,
-  at: number,
-  column: Int32Array,
-  first: number,
-): number {
-  const next = matchNumber(program[pc + 1]!, bytes, at);
-  const low = halves[0]! | 0;
-  const high = halves[1]! | 0;
-  if (low < program[pc + 3]! || low > program[pc + 4]!) return -1;
-  // Printed with its own width, or its sign extended to 32 or 64 bits.
-  if (high !== 0 && (high !== -1 || low >= 0)) return -1;
-  const sign = program[pc + 6]!;
-  column[first + program[pc + 2]!] = ((low & program[pc + 5]!) ^ sign) - sign;
-  return next;
-}
 
 /** One of some words, or a number. */
 function oneOf(words: Words, slot: number): OtherStep {
@@ -250,7 +112,7 @@ function oneOf(words: Words, slot: number): OtherStep {
       batch.narrows[place] = value;
       return next;
     }
-    const next = matchNumber(0, text.bytes, at);
+    const next = matchNumber(0, text.bytes, at, halves);
     if (halves[1] !== 0) return -1;
     batch.narrows[place] = halves[0]!;
     return next;

@@ -22,12 +22,13 @@ import { type GapNotice, PendingGaps, readGap } from './gaps.ts';
 import { LineHeader } from './header.ts';
 import { isIgnored } from './ignored.ts';
 import type { LineBuffer } from './lines.ts';
+import { matchPattern } from './match.ts';
 import { EventNameTable, type NamedEvent } from './names.ts';
-import { matchPattern } from './patterns.ts';
 import { clockOf, UNKNOWN_CLOCK } from './recognise.ts';
 import { TextStats } from './stats.ts';
 import type { Text } from './text.ts';
 import { ThreadNames } from './threads.ts';
+import { UsualLines } from './usual.ts';
 
 /** The rest of a longer line is skipped: no tracer prints such lines. */
 const MAX_LINE_BYTES = 1 << 20;
@@ -53,6 +54,7 @@ export class TextRecording implements Recording {
   readonly #names = new ThreadNames();
   readonly #header = new LineHeader(this.#names);
   readonly #pending = new PendingGaps();
+  readonly #usual: UsualLines;
   #clock: TraceClock;
   /** Whether timestamps have no fraction; not known before the first event. */
   #inTicks: boolean | undefined;
@@ -71,6 +73,7 @@ export class TextRecording implements Recording {
     this.#inTicks = clock === UNKNOWN_CLOCK ? undefined : clock.unit === 'tsc';
     const only = options.only ?? EVENT_NAMES;
     this.#events = new EventNameTable(only);
+    this.#usual = new UsualLines(this.#header.prefixes, this.#events);
     this.#gapsWanted = only.includes('gap');
   }
 
@@ -103,6 +106,10 @@ export class TextRecording implements Recording {
   #readLines(batch: EventBatch): void {
     const lines = this.#lines;
     while (!batch.full) {
+      if (this.#usuallyReadable) {
+        this.#line += this.#usual.read(lines, batch, this.stats, MAX_LINE_BYTES);
+        if (batch.full) return;
+      }
       const newline = lines.lineEnd();
       if (newline < 0) {
         this.#dropOverlong();
@@ -112,6 +119,17 @@ export class TextRecording implements Recording {
       lines.start = newline + 1;
       this.#line++;
     }
+  }
+
+  /** Whether the next lines may be usual ones: ticks, with nothing that waits for its event or end. */
+  get #usuallyReadable(): boolean {
+    return (
+      this.#inTicks === true &&
+      this.stats.events > 0 &&
+      this.#pending.size === 0 &&
+      !this.#inOverlong &&
+      !this.#lines.seen
+    );
   }
 
   /** Reads one line. False where the batch has no room for it; it is then to be read again. */
@@ -149,7 +167,7 @@ export class TextRecording implements Recording {
     while (text.bytes[at] === BLANK) at++;
     if (named.addressed) at = skipAddress(text, at, end);
     let k = 0;
-    while (!matchPattern(named.patterns[k]!, text, at, end, batch, row)) {
+    while (matchPattern(named.patterns[k]!, text, at, end, batch, row) < 0) {
       if (++k === named.patterns.length) return false;
     }
     batch.codes[row] = named.code;

@@ -26,6 +26,13 @@ export class TextStats implements RecordingStats {
     if (this.events++ === 0) this.firstTimestamp = instant(timestamp[0]!, timestamp[1]!);
   }
 
+  /** More events, after the first, up to one of the given instant. */
+  addEvents(count: number, low: number, high: number): void {
+    this.#last[0] = low;
+    this.#last[1] = high;
+    this.events += count;
+  }
+
   addMalformed(line: number): void {
     this.malformed++;
     this.firstMalformed ??= `line ${line}`;

@@ -9,7 +9,6 @@ import type { Text } from './text.ts';
 
 /** Bytes that are compared: up to the flags in the kernel's text, where the CPU is followed by them. */
 export const PREFIX_BYTES = 32;
-const PREFIX_WORDS = PREFIX_BYTES / 4;
 const SLOT_BITS = 10;
 /**
  * No host has so many names; a text made up to have them must not fill the memory. Beyond it the
@@ -52,22 +51,33 @@ export class ThreadNames {
   }
 }
 
-/** What beginnings of lines mean. Direct-mapped: a new beginning displaces another. */
-export class PrefixCache {
+/** The 32-bit numbers of a record of the cache: the bytes themselves, and what they mean. */
+export const RECORD = {
   /** Length of the beginning up to the closing bracket of the CPU; 0 where it is not known. */
-  readonly lengths = new Uint8Array(1 << SLOT_BITS);
-  readonly commIds = new Int32Array(1 << SLOT_BITS);
-  readonly tids = new Int32Array(1 << SLOT_BITS);
-  readonly tgids = new Int32Array(1 << SLOT_BITS);
-  readonly cpus = new Int32Array(1 << SLOT_BITS);
-  readonly #words = new Int32Array(PREFIX_WORDS << SLOT_BITS);
+  length: 8,
+  commId: 9,
+  tid: 10,
+  tgid: 11,
+  cpu: 12,
+  /** The flags that followed it last: eight bytes, and how many of them stand before the instant. */
+  flags: 13,
+  flagsLength: 15,
+} as const;
+const RECORD_BITS = 4;
+
+/**
+ * What beginnings of lines mean. Direct-mapped: a new beginning displaces another. A record is 64
+ * bytes, so that a line touches one line of the processor's cache here.
+ */
+export class PrefixCache {
+  readonly records = new Int32Array(1 << (SLOT_BITS + RECORD_BITS));
 
   clear(): void {
-    this.lengths.fill(0);
+    this.records.fill(0);
   }
 
-  /** The slot of the beginning at a place; if it was another's, its length is 0 now. */
-  slotOf({ view }: Text, at: number): number {
+  /** The record of the beginning at a place; if it was another's, its length is 0 now. */
+  recordOf(view: DataView, at: number): number {
     const a = view.getInt32(at, true);
     const b = view.getInt32(at + 4, true);
     const c = view.getInt32(at + 8, true);
@@ -79,22 +89,20 @@ export class PrefixCache {
     const names = a ^ Math.imul(b, 3) ^ Math.imul(c, 17) ^ Math.imul(d, 257);
     const ids = e ^ Math.imul(f, 5) ^ Math.imul(g, 65) ^ Math.imul(h, 1025);
     const slot = Math.imul(names ^ Math.imul(ids, 0x85ebca6b), 0x9e3779b1) >>> (32 - SLOT_BITS);
-    const words = this.#words;
-    const k = slot * PREFIX_WORDS;
+    const k = slot << RECORD_BITS;
+    const { records } = this;
     if (
-      words[k] === a &&
-      words[k + 1] === b &&
-      words[k + 2] === c &&
-      words[k + 3] === d &&
-      words[k + 4] === e &&
-      words[k + 5] === f &&
-      words[k + 6] === g &&
-      words[k + 7] === h
+      records[k] !== a ||
+      records[k + 1] !== b ||
+      records[k + 2] !== c ||
+      records[k + 3] !== d ||
+      records[k + 4] !== e ||
+      records[k + 5] !== f ||
+      records[k + 6] !== g ||
+      records[k + 7] !== h
     ) {
-      return slot;
+      records.set([a, b, c, d, e, f, g, h, 0], k);
     }
-    words.set([a, b, c, d, e, f, g, h], k);
-    this.lengths[slot] = 0;
-    return slot;
+    return k;
   }
 }
