@@ -49,6 +49,10 @@ export class Digest {
     const code = batch.codes[row]!;
     const tag = TAG_BY_CODE[code]!;
     if (tag === 0) return;
+    this.#addObservation(batch, row, code, tag);
+  }
+
+  #addObservation(batch: EventBatch, row: number, code: number, tag: number): void {
     if (this.#used + WORDS_PER_ROW[code]! > BUFFER_WORDS) this.#flush();
     const words = this.#words;
     let at = this.#used;

@@ -9,7 +9,7 @@
  */
 import { asU64, hvclockToHz, NSEC_PER_SEC, scaleDelta, timeScale } from '../src/num/index.ts';
 import type { TraceClock } from './formats/recording.ts';
-import { isStable, type Page } from './guest-clock.ts';
+import { isStable, type Page, sameScale } from './guest-clock.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 
 /** Far above any TSC, far below what arithmetic in Hz can't take. */
@@ -39,6 +39,8 @@ export class HostClock {
   #lastAnchor: Anchor | undefined;
   /** vCPUs whose pages do not hold the host's TSC plus their offset. */
   readonly #scaled = new WeakSet<Vcpu>();
+  #hzPage: Page | undefined;
+  #hz: bigint | undefined;
   /** Scale of the first page seen: turns TSC cycles into ns for display. */
   #scale: Page | undefined;
 
@@ -64,7 +66,7 @@ export class HostClock {
     const tsc = asU64(page.tscTimestamp - offset);
     if (this.#unit === 'tsc' && this.#unnamed && tsc / NO_TSC > ticks) this.#unit = 'order';
     const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
-    const hz = scaledHz(page.tscToSystemMul, page.tscShift);
+    const hz = this.#hzOf(page);
     if (taken === undefined || hz === undefined) return;
     if (this.#unit === 'tsc') {
       this.#compare(vcpu, tsc, taken, hz);
@@ -72,6 +74,15 @@ export class HostClock {
     }
     this.#lastAnchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
     this.#anchors.set(vcpu.vm, this.#lastAnchor);
+  }
+
+  /** A page's TSC frequency; nearly all pages have the scale of the one before. */
+  #hzOf(page: Page): bigint | undefined {
+    if (this.#hzPage === undefined || !sameScale(this.#hzPage, page)) {
+      this.#hzPage = page;
+      this.#hz = scaledHz(page.tscToSystemMul, page.tscShift);
+    }
+    return this.#hz;
   }
 
   /** Does a page that was taken at host TSC `taken` hold that TSC? */

@@ -119,7 +119,8 @@ function quietVerdict(summary: ReplaySummary, worst: Finding | undefined): strin
   const unmeasured = summary.byRule.unmeasured ?? 0;
   const blind =
     unmeasured > 0 ? `; ${count(unmeasured, 'page')} had nothing to be compared with` : '';
-  const least = minNs > DEFAULT_THRESHOLDS.noticeNs ? minNs : DEFAULT_THRESHOLDS.noticeNs;
+  let least = DEFAULT_THRESHOLDS.noticeNs;
+  if (minNs > least) least = minNs;
   return `no jump of ${shortNs(least)} or more on ${who}${most}${lost}${blind}`;
 }
 
