@@ -7,12 +7,13 @@
  * Source: trace-cmd's Documentation/trace-cmd/trace-cmd.dat.v7.5.txt, "COMPRESSION FORMAT …".
  */
 import { inflateSync } from 'node:zlib';
-import { ZSTDDecoder } from 'zstddec';
 
 /** Decompresses to exactly `size` bytes (above 0); `undefined` where the data is corrupt. */
 export type Decompress = (data: Uint8Array, size: number) => Uint8Array | undefined;
 
 async function zstd(): Promise<Decompress> {
+  // The decoder is 75 KB of WebAssembly that only such files need.
+  const { ZSTDDecoder } = await import('zstddec');
   const decoder = new ZSTDDecoder();
   await decoder.init();
   return (data, size) => sized(() => decoder.decode(data, size), size);
