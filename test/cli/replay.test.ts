@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { fixture, unzipped } from '../replay/fixtures.ts';
@@ -166,6 +167,7 @@ describe('recordings that can’t be read or judged', () => {
       () => file('prose.txt', 'once upon\na time\n'),
       /prose\.txt.*once upon/,
     ],
+    ['gzipped text', () => file('t.gz', gzipSync('x')), /gzip data \(pipe it: zcat FILE/],
     ['random bytes', () => file('random', Buffer.from('0badc0de00ff1122', 'hex')), /random/],
   ])('%s: one line, exit code 3', async (_, path, message) => {
     const { code, stdout, stderr } = await cli('replay', path());

@@ -53,6 +53,10 @@ function isGap(text: Text, start: number, end: number): boolean {
 
 function unrecognised(name: string, head: Buffer): FormatError {
   if (head.length === 0) return new FormatError(name, undefined, EXPECTED, 'an empty file');
+  if (head[0] === 0x1f && head[1] === 0x8b) {
+    const found = 'gzip data (pipe it: zcat FILE | masterclock replay -)';
+    return new FormatError(name, { byte: 0 }, EXPECTED, found);
+  }
   const control = head.findIndex((byte) => byte < 9 || (byte > 13 && byte < 32 && byte !== 27));
   if (control >= 0) {
     const start = [...head.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
