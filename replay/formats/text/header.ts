@@ -16,6 +16,7 @@
  * Of the flag columns there are 4 up to Linux 5.15, 5 from 5.16 on, more in real-time kernels, none
  * without the irq-info option: they are skipped, whatever they are.
  */
+import { COMM_COLUMNS, MAX_FLAGS } from './columns.ts';
 import { addFraction, countDigits, isDigit, isWordByte } from './numbers.ts';
 import type { Text } from './text.ts';
 import { PREFIX_BYTES, PrefixCache, RECORD, type ThreadNames } from './threads.ts';
@@ -25,9 +26,6 @@ const BLANK = 0x20;
 const DASH = 0x2d;
 const COLON = 0x3a;
 const POINT = 0x2e;
-const COMM_COLUMNS = 16;
-/** More than any kernel's flag columns, and few enough to reject other text early. */
-const MAX_FLAGS = 12;
 /** Flags of the latency format: three letters, two counters since trace-cmd 3. */
 const LATENCY_COLUMNS = 5;
 /** No thread or CPU number comes near that of ten digits which is too large for a column. */

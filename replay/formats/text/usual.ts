@@ -10,7 +10,9 @@
  * Where a line ends need not be known for most of it: nothing that is looked for holds a newline.
  * It is searched from what was read on, and often stands there.
  */
+
 import type { EventBatch } from '../../../events/index.ts';
+import { COMM_COLUMNS, MAX_FLAGS } from './columns.ts';
 import type { LineBuffer } from './lines.ts';
 import { matchPattern } from './match.ts';
 import type { EventNameTable, NamedEvent } from './names.ts';
@@ -24,9 +26,6 @@ const NEWLINE = 10;
 const CARRIAGE_RETURN = 0x0d;
 const BLANK = 0x20;
 const DASH = 0x2d;
-const COMM_COLUMNS = 16;
-/** As in `./header.ts`. */
-const MAX_FLAGS = 12;
 /** So many bytes behind the CPU are compared with those of an earlier line. */
 const FLAG_BYTES = 8;
 
