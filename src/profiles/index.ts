@@ -1,0 +1,28 @@
+/**
+ * The kernels' clocks as profiles: a value for every switch in which they differ.
+ *
+ * @module
+ */
+export { COMMITS, type Commit, type CommitId } from './commits.ts';
+export type { ProfileId } from './data.ts';
+export type { SwitchSpec, SwitchValue } from './declare.ts';
+export {
+  ProfileError,
+  SettingFormError,
+  SwitchValueError,
+  UnknownProfileError,
+  UnknownSwitchError,
+} from './error.ts';
+export { parseSet, withSwitches } from './override.ts';
+export { isProfileId, PROFILE_IDS, PROFILES, type Profile, profile } from './profiles.ts';
+export type { Release } from './release.ts';
+export type { FromCommit, FromPatch, FromRelease, Source } from './source.ts';
+export {
+  isSwitchName,
+  isSwitchValue,
+  SWITCH_NAMES,
+  SWITCHES,
+  type Switches,
+  type SwitchName,
+  sourceOf,
+} from './switches.ts';

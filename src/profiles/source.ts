@@ -1,0 +1,68 @@
+/** Where a switch's value comes from: a merged commit, a release known without one, or a posted patch. */
+import { COMMITS, type CommitId } from './commits.ts';
+import type { Release } from './release.ts';
+
+/** A value that came with a commit of Linus's tree. */
+export interface FromCommit {
+  readonly kind: 'commit';
+  readonly commit: CommitId;
+  readonly subject: string;
+  /** The first release that has the value. */
+  readonly release: Release;
+  readonly verified: boolean;
+}
+
+/** A value seen in a release's tree, whose commit nobody has named. */
+export interface FromRelease {
+  readonly kind: 'release';
+  /** The first release known to have the value, or thought to. */
+  readonly release: Release;
+  /** False: the release is between the two trees that bracket it, its number is a guess. */
+  readonly verified: boolean;
+}
+
+/** A value that patches on a mailing list would bring. */
+export interface FromPatch {
+  readonly kind: 'patch';
+  readonly series: 'rfc-v3' | 'series-v6';
+  /** Numbers of the patches in the posting, where known. */
+  readonly patches: readonly number[];
+  /** The patch mail was read. */
+  readonly verified: boolean;
+}
+
+export type Source = FromCommit | FromRelease | FromPatch;
+
+/** With a commit of the table. */
+export function by(commit: CommitId): FromCommit {
+  const { subject, release, verified } = COMMITS[commit];
+  return { kind: 'commit', commit, subject, release, verified };
+}
+
+/** With a release, its commit unknown; the number itself is certain. */
+export const from = (release: Release): FromRelease => ({
+  kind: 'release',
+  release,
+  verified: true,
+});
+
+/** With about this release: what brackets it are trees further apart. */
+export const around = (release: Release): FromRelease => ({
+  kind: 'release',
+  release,
+  verified: false,
+});
+
+/** With a posted patch whose mail was read. */
+export const posted = (series: FromPatch['series'], ...patches: number[]): FromPatch => ({
+  kind: 'patch',
+  series,
+  patches,
+  verified: true,
+});
+
+/** With a posted patch known by its subject or by a later posting only. */
+export const postedUnread = (series: FromPatch['series'], ...patches: number[]): FromPatch => ({
+  ...posted(series, ...patches),
+  verified: false,
+});

@@ -1,0 +1,69 @@
+/** Switches of what is written for guests: pvclock pages, Hyper-V's page, Xen's clocks, nested entry. */
+import { choice, flag } from '../declare.ts';
+import { around, by, from, posted } from '../source.ts';
+
+export const PAGE_SWITCHES = {
+  pvScaleUnit: choice(
+    ['user-khz', 'khz', 'khz-nonzero', 'hz-u32', 'hz'],
+    'The guest frequency behind a page’s multiplier. user-khz: as asked for; khz: the scaled host frequency, cut to kHz; khz-nonzero: at least 1 kHz; hz-u32: in Hz, modulo 2^32; hz: in Hz.',
+    {
+      khz: around('v4.6'),
+      'khz-nonzero': around('v7.2'),
+      'hz-u32': posted('rfc-v3', 2),
+      hz: posted('series-v6'),
+    },
+  ),
+  pvPageWrite: choice(
+    ['three-writes', 'or-one'],
+    'How a page’s version moves. three-writes: version, page, version through guest memory; or-one: (version + 1) | 1 while writing, plus 1 when done.',
+    { 'or-one': from('v5.17') },
+  ),
+  pvTraceVersionParity: choice(
+    ['odd', 'even'],
+    'Parity of the version that kvm_pvclock_update records: odd when traced before the page is complete.',
+    { even: from('v5.17') },
+  ),
+  pvStoppedInCache: flag(
+    'GUEST_STOPPED stays in the vCPU’s cached page, so Xen’s pages get it too; false: the kvmclock page alone.',
+    { false: from('v6.15') },
+  ),
+  hvPage: choice(
+    ['none', 'sequence', 'status'],
+    'Hyper-V’s reference TSC page. none: zero-filled, never valid; sequence: rewritten at every stable update; status: by a state machine, rewritten on request.',
+    { sequence: by('095cf55df7ff'), status: from('v5.13') },
+  ),
+  hvPageFrom: choice(['vcpu0', 'any'], 'Whose clock update writes Hyper-V’s page.', {
+    any: around('v5.16'),
+  }),
+  hvPageBeforeXen: flag('Hyper-V’s page is written before Xen’s pages; false: after them.', {
+    true: from('v6.15'),
+  }),
+  xenTimer: choice(
+    ['none', 'host-scale', 'guest-scale', 'guest-page'],
+    'How a Xen timer’s delay is computed. host-scale: KVM_GET_CLOCK’s formula and a separate reading of the timer’s clock; guest-scale: as the guest reads, one TSC reading; guest-page: from the page in guest memory.',
+    {
+      'host-scale': by('536395260582'),
+      'guest-scale': by('451a707813ae'),
+      'guest-page': from('v6.15'),
+    },
+  ),
+  xenTscUnstableFlag: flag(
+    'Userspace can have TSC_STABLE cleared on Xen’s pages (KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE).',
+    { true: around('v6.9') },
+  ),
+  xenRunstateClamp: choice(
+    ['none', 'clamp', 'skip'],
+    'A runstate change at a clock that went backwards. none: the negative time is added, modulo 2^64; clamp: the state changes, no time is added; skip: nothing changes.',
+    { clamp: by('36a85200643e'), skip: posted('rfc-v3', 20) },
+  ),
+  xenCpuidLeaf: choice(
+    ['none', 'at-update', 'at-read'],
+    'When KVM fills in the TSC frequency of Xen’s CPUID leaf 3. none: never, userspace does.',
+    { 'at-update': around('v6.3'), 'at-read': around('v6.15'), none: by('7d3bd21e457b') },
+  ),
+  eventInjCheck: choice(
+    ['none', 'merged'],
+    'Whether nested SVM entry refuses an inconsistent EVENTINJ.',
+    { merged: around('v6.19') },
+  ),
+} as const;
