@@ -15,10 +15,28 @@ export {
 export { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
 export {
+  INPUTS,
+  type Input,
+  type InputOf,
+  type InputSpec,
+  type InputTarget,
+  type InputType,
+  type Readings,
+} from './inputs.ts';
+export {
   IOCTLS,
   type Ioctl,
   type IoctlName,
   type IoctlScope,
   MSRS,
 } from './kvm-abi.ts';
+export type { ValueOf, ValueSpec, ValueSpecs, ValuesOf, ValueType } from './model-spec.ts';
+export {
+  OBSERVATIONS,
+  type Observation,
+  type ObservationHeader,
+  type ObservationOf,
+  type TracepointName,
+} from './observations.ts';
+export { READINGS, type ReadingName } from './readings.ts';
 export type { EventRole, EventSpec, FieldSpec, ScalarType } from './spec.ts';

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-const SOURCES = ['events', 'src', 'replay', 'tsconfig.json', 'tsconfig.build.json'];
+const SOURCES = ['events', 'src', 'machines', 'replay', 'tsconfig.json', 'tsconfig.build.json'];
 const INSTALL_STAMP = 'node_modules/.masterclock-installed';
 const BUILD_STAMP = 'dist/.masterclock-built';
 

@@ -1,0 +1,31 @@
+/**
+ * The clock reads of the kernel's clock code, by name.
+ *
+ * An input has one instant, but the code it runs may read a clock at other, slightly later ones. A
+ * recording or a log can tell such a reading; one that is not told is derived from the input's
+ * instant and the host's timekeepers, and counted as derived.
+ */
+export const READINGS = {
+  'snapshot.tsc': 'host TSC of a masterclock snapshot (master_cycle_now)',
+  'snapshot.ns': 'base clock of that snapshot, ns (master_kernel_ns)',
+  'sync.tsc': 'host TSC read by kvm_synchronize_tsc',
+  'sync.ns': 'base clock read there, ns',
+  'sync.tsc2': 'host TSC read there again, for a match while the TSC is unstable',
+  'write.tsc': 'host TSC read for a guest’s own write of its TSC',
+  'load.tsc': 'host TSC read by vcpu_load, against the last one of this vCPU',
+  'load.tsc2': 'host TSC read there again, for the offset while the TSC is unstable',
+  'put.tsc': 'host TSC read by vcpu_put',
+  'exit.tsc': 'host TSC read after a VM exit',
+  'update.tsc': 'host TSC of a page written without masterclock',
+  'update.ns': 'base clock of that page, ns',
+  'create.ns': 'base clock when the VM is created, ns',
+  'enable.tsc': 'host TSC when a CPU is enabled',
+  'getClock.tsc': 'host TSC at which a VM’s clock is read',
+  'getClock.ns': 'base clock at which it is read without masterclock, ns',
+  'realtime.ns': 'CLOCK_REALTIME read by KVM_SET_CLOCK, KVM_GET_CLOCK or a wall clock write, ns',
+  'setClock.ns': 'base clock read by KVM_SET_CLOCK without masterclock, ns',
+  run_delay: 'time the vCPU’s thread has waited for a CPU, ns',
+} as const;
+
+/** Name of a clock read. */
+export type ReadingName = keyof typeof READINGS;

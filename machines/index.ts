@@ -1,0 +1,10 @@
+/**
+ * How KVM's clock works, as statecharts: the host, a VM, a vCPU, and around them the VMM and the
+ * guest. Each file opens with what it is about; the configs are plain data.
+ *
+ * @module
+ */
+export type { Holder, SignalEvent } from './bind.ts';
+export { HOST_SIGNALS, type HostSignal, hostMachine } from './host.ts';
+export { VCPU_SIGNALS, type VcpuSignal, vcpuMachine } from './vcpu.ts';
+export { VM_SIGNALS, type VmSignal, vmMachine } from './vm.ts';

@@ -1,0 +1,66 @@
+/**
+ * How KVM's clock works, concept by concept: the structs of a host, a VM and a vCPU, and the recipes
+ * and guards that the machines are made of.
+ *
+ * @module
+ */
+export * from './context.ts';
+export { HostState, MAX_HOST_CPUS } from './host-state.ts';
+export { hostTscGuards, hostTscKhz, hostTscRecipes } from './host-tsc.ts';
+export { hypervGuards, hypervRecipes, timeRefCount } from './hyperv-page.ts';
+export {
+  bootVcpuChangesMsr,
+  kvmclockGuards,
+  kvmclockRecipes,
+  kvmclockVmRecipes,
+} from './kvmclock-msr.ts';
+export {
+  loadGuards,
+  loadMatters,
+  loadRecipes,
+  loadSeesBackwardsTsc,
+  loadTakesGlobalUpdate,
+  loadVmRecipes,
+} from './load.ts';
+export { masterclockGuards, masterclockRecipes } from './masterclock.ts';
+export { pageHz, pvclockGuards, pvclockRecipes } from './pvclock-update.ts';
+export {
+  isRequested,
+  REQUEST_BIT,
+  REQUESTS,
+  type Request,
+  requestGuards,
+  requestRecipes,
+} from './requests.ts';
+export { MSR_READERS, resultRecipes } from './results.ts';
+export { stealTimeRecipes } from './steal-time.ts';
+export {
+  type BaseClock,
+  baseAt,
+  isTscMode,
+  monotonicAt,
+  monotonicRawAt,
+  realtimeAt,
+  timekeeperGuards,
+  timekeeperRecipes,
+} from './timekeeper.ts';
+export { guestRdtsc, l1TscOffset, readL1Tsc, tscGuards, tscRecipes } from './tsc.ts';
+export {
+  allOffsetsMatch,
+  syncVcpuGuards,
+  syncVcpuRecipes,
+  syncVmGuards,
+  syncVmRecipes,
+} from './tsc-sync.ts';
+export { VcpuState } from './vcpu-state.ts';
+export {
+  clockAtHostTsc,
+  getKvmclock,
+  KVM_CLOCK_HOST_TSC,
+  KVM_CLOCK_REALTIME,
+  KVM_CLOCK_TSC_STABLE,
+  vmClockRecipes,
+} from './vm-clock.ts';
+export { UPDATES_PER_SECOND, VmState } from './vm-state.ts';
+export { armsSyncWork, vmWorkRecipes } from './vm-work.ts';
+export { wallClockEpochNs, wallClockRecipes } from './wall-clock.ts';

@@ -1,0 +1,62 @@
+/**
+ * The masterclock: one pair (host TSC, base clock) that all vCPUs of a VM reckon from, so that their
+ * clocks agree.
+ *
+ * It is in use while the host's clocksource is the TSC, all online vCPUs share one TSC generation,
+ * the host's TSC never went backwards and vCPU 0 does not use the old kvmclock MSR. Taking the pair
+ * anew moves the guest's clock by whatever the base clock and the TSC have drifted apart since.
+ *
+ * Source: `pvclock_update_vm_gtod_copy()`, `kvm_get_time_and_clockread()`, arch/x86/kvm/x86.c.
+ */
+import type { Ctx, VmGuard, VmRecipe } from './context.ts';
+import { isTscMode } from './timekeeper.ts';
+import { allOffsetsMatch } from './tsc-sync.ts';
+import type { VmState } from './vm-state.ts';
+
+type Vm = Readonly<VmState>;
+
+const hostIsTsc = (ctx: Ctx): boolean => isTscMode(ctx.host.vclockMode);
+
+/** The TSC went backwards over a suspend: in this VM, or where one flag stands for all, in any. */
+const sawBackwardsTsc = (vm: Vm, ctx: Ctx): boolean =>
+  ctx.switches.backwardsTsc === 'global' ? ctx.host.backwardsTscObserved : vm.backwardsTscObserved;
+
+function announce(self: Vm, use: boolean, reason: string, ctx: Ctx): void {
+  ctx.out.emit({
+    type: 'kvm_update_master_clock',
+    useMasterClock: use,
+    hostClock: ctx.host.vclockMode,
+    offsetMatched: allOffsetsMatch(self),
+  });
+  ctx.out.considered('recomputed', reason);
+}
+
+/** Tells in the tracepoint and the record what the update came to. */
+const announceOff =
+  (reason: string): VmRecipe =>
+  (self, ctx) => {
+    announce(self, false, `off: ${reason}`, ctx);
+  };
+
+export const masterclockGuards = {
+  hostClockIsNotTsc: (_self, ctx) => !hostIsTsc(ctx),
+  offsetsDoNotMatch: (self) => !allOffsetsMatch(self),
+  tscWentBackwards: (self, ctx) => sawBackwardsTsc(self, ctx),
+  bootVcpuRunsOldKvmclock: (self) => self.bootVcpuRunsOldKvmclock,
+  masterclockIsOn: (self) => self.masterclock === 'on',
+} satisfies Record<string, VmGuard>;
+
+export const masterclockRecipes = {
+  /** The pair is taken whenever the host's clock is the TSC, also when it will not be used. */
+  takeReference: (self, ctx) => {
+    self.masterCycleNow = ctx.read('snapshot.tsc');
+    self.masterKernelNs = ctx.read('snapshot.ns');
+  },
+  announceOn: (self, ctx) => {
+    announce(self, true, 'on', ctx);
+  },
+  announceHostClock: announceOff('the host’s clocksource is not the TSC'),
+  announceUnmatched: announceOff('the vCPUs’ TSCs are of different generations'),
+  announceBackwards: announceOff('the TSC went backwards over a suspend'),
+  announceOldKvmclock: announceOff('vCPU 0 uses the old kvmclock MSR'),
+} satisfies Record<string, VmRecipe>;

@@ -1,0 +1,161 @@
+/**
+ * The pvclock: what a vCPU is told of time, computed at CLOCK_UPDATE and written to its page.
+ *
+ * Source: `kvm_guest_time_update()`, `kvm_setup_guest_pvclock()` (before v5.17
+ * `kvm_setup_pvclock_page()`), arch/x86/kvm/x86.c.
+ */
+import {
+  addU64,
+  computeGuestTsc,
+  encodePvclockPage,
+  PVCLOCK_GUEST_STOPPED,
+  PVCLOCK_PAGE_BYTES,
+  PVCLOCK_TSC_STABLE_BIT,
+  scaleTsc,
+  subU64,
+  timeScale,
+} from '../num/index.ts';
+import type { Ctx, VcpuGuard, VcpuRecipe } from './context.ts';
+import { hostTscKhz } from './host-tsc.ts';
+import { raise } from './requests.ts';
+import { readL1Tsc, writeTscOffset } from './tsc.ts';
+import type { VcpuState } from './vcpu-state.ts';
+
+type Vcpu = Readonly<VcpuState>;
+
+/** The frequency the page's scale is made for, Hz; 0 when KVM cannot tell. */
+export function pageHz(vcpu: Vcpu, ctx: Ctx): bigint {
+  const { host, switches } = ctx;
+  const khz = hostTscKhz(host, vcpu.cpu, switches);
+  if (khz === 0) return 0n;
+  const scale = (value: bigint): bigint =>
+    host.hasTscControl
+      ? scaleTsc(value, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits)
+      : value;
+  switch (switches.pvScaleUnit) {
+    case 'user-khz':
+      return host.hasTscControl ? BigInt(vcpu.virtualTscKhz) * 1000n : BigInt(khz) * 1000n;
+    case 'khz':
+      return scale(BigInt(khz)) * 1000n;
+    case 'khz-nonzero':
+      return (scale(BigInt(khz)) || 1n) * 1000n;
+    case 'hz-u32':
+      return BigInt.asUintN(32, scale(BigInt(khz) * 1000n));
+    case 'hz':
+      return scale(BigInt(khz) * 1000n);
+  }
+}
+
+/** Pushes the TSC forward to where it should be, had it run at the guest's frequency. */
+function catchUp(self: VcpuState, timestamp: bigint, kernelNs: bigint, ctx: Ctx): bigint {
+  const due = computeGuestTsc(kernelNs, self);
+  if (due <= timestamp) return timestamp;
+  writeTscOffset(self, addU64(self.l1TscOffset, subU64(due, timestamp)), ctx);
+  return due;
+}
+
+/** The reference to reckon from: the VM's, or this vCPU's own. */
+function referenceOf(ctx: Ctx): { hostTsc: bigint; kernelNs: bigint } {
+  const { vm } = ctx;
+  return vm.masterclock === 'on'
+    ? { hostTsc: vm.masterCycleNow, kernelNs: vm.masterKernelNs }
+    : { hostTsc: ctx.read('update.tsc'), kernelNs: ctx.read('update.ns') };
+}
+
+function updateScale(self: VcpuState, hz: bigint): void {
+  if (hz === self.hwTscHz) return;
+  const { shift, mul } = timeScale(1_000_000_000n, hz);
+  self.pvclockTscShift = shift;
+  self.pvclockTscMul = mul;
+  self.hwTscHz = hz;
+}
+
+const pageNow = (self: Vcpu) => ({
+  version: self.pageVersion,
+  tscTimestamp: self.pageTscTimestamp,
+  systemTime: self.pageSystemTime,
+  tscToSystemMul: self.pageMul,
+  tscShift: self.pageShift,
+  flags: self.pageFlags,
+});
+
+/** Writes the bytes of the page that changed: its version, or all of it. */
+function writePage(self: Vcpu, byteLength: number, ctx: Ctx): void {
+  const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
+  encodePvclockPage(pageNow(self), page);
+  const bytes = page.slice(0, byteLength);
+  ctx.out.emit({
+    type: 'guest_write',
+    vcpu: self.vcpuId,
+    gpa: self.pageGpa,
+    bytes,
+    what: 'pvclock',
+  });
+}
+
+const VERSION_BYTES = 4;
+
+function trace(self: Vcpu, version: number, ctx: Ctx): void {
+  ctx.out.emit({
+    type: 'kvm_pvclock_update',
+    vcpu: self.vcpuId,
+    vcpuId: self.vcpuId,
+    version,
+    tscTimestamp: self.pageTscTimestamp,
+    systemTime: self.pageSystemTime,
+    tscToSystemMul: self.pageMul,
+    tscShift: self.pageShift,
+    flags: self.pageFlags,
+  });
+}
+
+/** An odd version that differs from the one the guest last saw: "being written". */
+const oddVersion = (version: number, ctx: Ctx): number =>
+  ctx.switches.pvPageWrite === 'or-one' ? (version + 1) | 1 : version + 1 + (version & 1);
+
+export const pvclockGuards = {
+  /** The CPU it is on is just going offline: the update is tried again. */
+  hostFrequencyIsUnknown: (self, ctx) => hostTscKhz(ctx.host, self.cpu, ctx.switches) === 0,
+  hasPage: (self) => self.kvmclock !== 'off',
+  /** The update writes the page, and with it the flag. */
+  writesPage: (self, ctx) =>
+    self.kvmclock !== 'off' && hostTscKhz(ctx.host, self.cpu, ctx.switches) !== 0,
+} satisfies Record<string, VcpuGuard>;
+
+export const pvclockRecipes = {
+  /** Computes the pvclock and leaves it for the pages that are made of it. */
+  computePvclock: (self, ctx) => {
+    const { hostTsc, kernelNs } = referenceOf(ctx);
+    let timestamp = readL1Tsc(self, ctx.host, hostTsc);
+    if (self.catchup !== 'off') timestamp = catchUp(self, timestamp, kernelNs, ctx);
+    updateScale(self, pageHz(self, ctx));
+    self.pvTscTimestamp = timestamp;
+    self.pvSystemTime = addU64(kernelNs, ctx.vm.kvmclockOffset);
+    self.pvFlags = ctx.vm.masterclock === 'on' ? PVCLOCK_TSC_STABLE_BIT : 0;
+    self.lastGuestTsc = timestamp;
+  },
+  /**
+   * Writes the page under its version: odd, data, even, so that a guest that reads in between tries
+   * again. A guest's own GUEST_STOPPED bit survives until the guest clears it.
+   */
+  writePage: (self, ctx) => {
+    self.pageVersion = oddVersion(self.pageVersion, ctx);
+    writePage(self, VERSION_BYTES, ctx);
+    const stopped = self.stopped === 'requested' || (self.pageFlags & PVCLOCK_GUEST_STOPPED) !== 0;
+    self.pageTscTimestamp = self.pvTscTimestamp;
+    self.pageSystemTime = self.pvSystemTime;
+    self.pageMul = self.pvclockTscMul;
+    self.pageShift = self.pvclockTscShift;
+    self.pageFlags = stopped ? self.pvFlags | PVCLOCK_GUEST_STOPPED : self.pvFlags;
+    const even = (self.pageVersion + 1) >>> 0;
+    if (ctx.switches.pvTraceVersionParity === 'odd') trace(self, self.pageVersion, ctx);
+    writePage(self, PVCLOCK_PAGE_BYTES, ctx);
+    self.pageVersion = even;
+    writePage(self, VERSION_BYTES, ctx);
+    if (ctx.switches.pvTraceVersionParity === 'even') trace(self, even, ctx);
+  },
+  /** Asks again, which keeps the vCPU out of the guest. */
+  retryClockUpdate: (self, ctx) => {
+    raise(self, 'CLOCK_UPDATE', ctx);
+  },
+} satisfies Record<string, VcpuRecipe>;

@@ -1,0 +1,98 @@
+/**
+ * What MSR reads, ioctls and hypercalls answer without changing anything.
+ *
+ * Source: `kvm_get_msr_common()`, `kvm_hv_get_msr()`, `kvm_arch_vcpu_ioctl()`,
+ * `kvm_pv_clock_pairing()`, arch/x86/kvm.
+ */
+import { MSRS } from '../../events/index.ts';
+import { asU64 } from '../num/index.ts';
+import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
+import { timeRefCount } from './hyperv-page.ts';
+import { isTscMode } from './timekeeper.ts';
+import { guestRdtsc, readL1Tsc } from './tsc.ts';
+import type { VcpuState } from './vcpu-state.ts';
+
+const EOPNOTSUPP = 95;
+
+type Vcpu = Readonly<VcpuState>;
+type Reader = (vcpu: Vcpu, ctx: Ctx) => bigint;
+
+/** The host sees L1's TSC, the guest that of the level it runs at. */
+const readTsc: Reader = (vcpu, ctx) => {
+  const tsc = ctx.read('getClock.tsc');
+  return ctx.input.type === 'KVM_GET_MSRS'
+    ? readL1Tsc(vcpu, ctx.host, tsc)
+    : guestRdtsc(vcpu, ctx.host, tsc);
+};
+
+/** What each MSR reads as. */
+export const MSR_READERS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
+  [MSRS.IA32_TSC, readTsc],
+  [MSRS.IA32_TSC_ADJUST, (vcpu) => asU64(vcpu.ia32TscAdjust)],
+  [MSRS.IA32_TSC_DEADLINE, (vcpu) => vcpu.tscDeadline],
+  [MSRS.MSR_KVM_SYSTEM_TIME, (vcpu) => vcpu.systemTimeMsr],
+  [MSRS.MSR_KVM_SYSTEM_TIME_NEW, (vcpu) => vcpu.systemTimeMsr],
+  [MSRS.MSR_KVM_WALL_CLOCK, (_vcpu, ctx) => ctx.vm.wallClockGpa],
+  [MSRS.MSR_KVM_WALL_CLOCK_NEW, (_vcpu, ctx) => ctx.vm.wallClockGpa],
+  [MSRS.MSR_KVM_STEAL_TIME, (vcpu) => vcpu.stealTimeMsr],
+  [MSRS.HV_X64_MSR_TIME_REF_COUNT, (_vcpu, ctx) => timeRefCount(ctx.vm, ctx)],
+  [MSRS.HV_X64_MSR_REFERENCE_TSC, (_vcpu, ctx) => ctx.vm.hvReferenceTsc],
+  [MSRS.HV_X64_MSR_TSC_FREQUENCY, (vcpu) => BigInt(vcpu.virtualTscKhz) * 1000n],
+  [MSRS.HV_X64_MSR_REENLIGHTENMENT_CONTROL, (_vcpu, ctx) => ctx.vm.hvReenlightenmentControl],
+  [MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL, (_vcpu, ctx) => ctx.vm.hvTscEmulationControl],
+  [MSRS.HV_X64_MSR_TSC_EMULATION_STATUS, () => 0n],
+]);
+
+function answer(self: Vcpu, ret: number, ctx: Ctx, more: { offset?: bigint } = {}): void {
+  ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret, ...more });
+}
+
+/** Where the answer of KVM_HC_CLOCK_PAIRING goes: sec, nsec, tsc, flags, pad. */
+function pairing(realtimeNs: bigint, tsc: bigint): Uint8Array {
+  const view = new DataView(new ArrayBuffer(64));
+  view.setBigInt64(0, realtimeNs / 1_000_000_000n, true);
+  view.setBigInt64(8, realtimeNs % 1_000_000_000n, true);
+  view.setBigUint64(16, tsc, true);
+  return new Uint8Array(view.buffer);
+}
+
+export const resultRecipes = {
+  readMsr: (self, ctx) => {
+    const { index } = inputOf(ctx, 'rdmsr', 'KVM_GET_MSRS');
+    const data = MSR_READERS.get(index)?.(self, ctx);
+    const ok = data !== undefined;
+    ctx.out.emit({ type: 'msr_result', vcpu: self.vcpuId, index, ok, ...(ok ? { data } : {}) });
+  },
+  msrWritten: (self, ctx) => {
+    const { index } = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
+    ctx.out.emit({ type: 'msr_result', vcpu: self.vcpuId, index, ok: true });
+  },
+  storeTscDeadline: (self, ctx) => {
+    self.tscDeadline = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS').data;
+  },
+  readTsc: (self, ctx) => {
+    const tsc = guestRdtsc(self, ctx.host, ctx.input.tsc);
+    ctx.out.emit({ type: 'tsc_value', vcpu: self.vcpuId, tsc });
+  },
+  reportTscKhz: (self, ctx) => {
+    answer(self, self.virtualTscKhz, ctx);
+  },
+  reportTscOffset: (self, ctx) => {
+    answer(self, 0, ctx, { offset: self.l1TscOffset });
+  },
+  reportVcpuDone: (self, ctx) => {
+    answer(self, 0, ctx);
+  },
+  /** Realtime and guest TSC of one instant, where the host's clock is the TSC. */
+  pairClocks: (self, ctx) => {
+    if (!isTscMode(ctx.host.vclockMode) || self.catchup === 'always') {
+      answer(self, -EOPNOTSUPP, ctx);
+      return;
+    }
+    const tsc = readL1Tsc(self, ctx.host, ctx.read('getClock.tsc'));
+    const { gpa } = inputOf(ctx, 'clock_pairing');
+    const bytes = pairing(ctx.read('realtime.ns'), tsc);
+    ctx.out.emit({ type: 'guest_write', vcpu: self.vcpuId, gpa, bytes, what: 'clock_pairing' });
+    answer(self, 0, ctx);
+  },
+} satisfies Record<string, VcpuRecipe>;

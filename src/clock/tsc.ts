@@ -1,0 +1,132 @@
+/**
+ * A vCPU's TSC: the host's, scaled, plus an offset.
+ *
+ * Source: `kvm_read_l1_tsc()`, `kvm_vcpu_write_tsc_offset()`, `kvm_set_tsc_khz()`,
+ * `adjust_tsc_offset_guest()` and the TSC cases of `kvm_set_msr_common()`, arch/x86/kvm/x86.c.
+ */
+import {
+  addU64,
+  asS64,
+  defaultTscRatio,
+  scaleTsc,
+  subU64,
+  timeScale,
+  tscRatio,
+} from '../num/index.ts';
+import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe } from './context.ts';
+import type { HostState } from './host-state.ts';
+import { raise } from './requests.ts';
+import type { VcpuState } from './vcpu-state.ts';
+
+type Vcpu = Readonly<VcpuState>;
+type Host = Readonly<HostState>;
+
+/** L1's TSC at a host TSC, cycles. */
+export const readL1Tsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
+  addU64(vcpu.l1TscOffset, scaleTsc(hostTsc, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits));
+
+/** The offset with which L1's TSC reads `target` at a host TSC. */
+export const l1TscOffset = (vcpu: Vcpu, host: Host, target: bigint, hostTsc: bigint): bigint =>
+  subU64(target, scaleTsc(hostTsc, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits));
+
+/**
+ * What RDTSC gives the guest at a host TSC. Where no frequency could be set the ratio is still 0:
+ * KVM then reckons with a TSC that stands still, while the hardware counts unscaled.
+ */
+export const guestRdtsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
+  vcpu.tscScalingRatio === 0n
+    ? addU64(vcpu.tscOffset, hostTsc)
+    : addU64(vcpu.tscOffset, scaleTsc(hostTsc, vcpu.tscScalingRatio, host.tscScalingRatioFracBits));
+
+/** Stores an offset and says so, also when it is the one there was. */
+export function writeTscOffset(self: VcpuState, offset: bigint, ctx: Ctx): void {
+  if (self.guestTscProtected) return;
+  ctx.out.emit({
+    type: 'kvm_write_tsc_offset',
+    vcpu: self.vcpuId,
+    vcpuId: self.vcpuId,
+    previousTscOffset: self.l1TscOffset,
+    nextTscOffset: offset,
+  });
+  self.l1TscOffset = offset;
+  self.tscOffset = offset;
+}
+
+/** Sets the frequency the guest is told, and the ratio that makes its TSC run at it. */
+export function setTscKhz(self: VcpuState, khz: number, host: Host): boolean {
+  const fracBits = host.tscScalingRatioFracBits;
+  if (khz === 0) {
+    self.l1TscScalingRatio = defaultTscRatio(fracBits);
+    self.tscScalingRatio = self.l1TscScalingRatio;
+    return false;
+  }
+  const scale = timeScale(BigInt(khz) * 1000n, 1_000_000_000n);
+  self.virtualTscMult = scale.mul;
+  self.virtualTscShift = scale.shift;
+  self.virtualTscKhz = khz;
+  const outcome = ratioFor(khz, host);
+  if (outcome.ok && outcome.ratio !== null) {
+    self.l1TscScalingRatio = outcome.ratio;
+    self.tscScalingRatio = outcome.ratio;
+  }
+  return outcome.ok;
+}
+
+const ratioFor = (khz: number, host: Host) =>
+  tscRatio(khz, host.tscKhz, host.tscScalingRatioFracBits, {
+    hasTscControl: host.hasTscControl,
+    maxRatio: host.maxTscScalingRatio,
+    tolerancePpm: host.tscTolerancePpm,
+  });
+
+/** The frequency that an input asks for: its own, the VM's default, or the host's. */
+function requestedKhz(ctx: Ctx): number {
+  if (ctx.input.type === 'KVM_CREATE_VCPU') return ctx.vm.defaultTscKhz;
+  return inputOf(ctx, 'KVM_SET_TSC_KHZ').khz || ctx.host.tscKhz;
+}
+
+export const tscGuards = {
+  /** Faster than the host without hardware to do it: offsets are pushed forward instead. */
+  needsSoftwareUpscaling: (_self, ctx) => {
+    const khz = requestedKhz(ctx);
+    return khz !== 0 && ratioFor(khz, ctx.host).outcome === 'catchup';
+  },
+} satisfies Record<string, VcpuGuard>;
+
+export const tscRecipes = {
+  setTscKhz: (self, ctx) => {
+    const done = setTscKhz(self, requestedKhz(ctx), ctx.host);
+    if (ctx.input.type !== 'KVM_SET_TSC_KHZ') return;
+    ctx.out.emit({
+      type: 'ioctl_result',
+      vcpu: self.vcpuId,
+      name: ctx.input.type,
+      ret: done ? 0 : -22,
+    });
+  },
+  /** The guest writes IA32_TSC (v5.8+): only this vCPU's offset moves, and its TSC_ADJUST with it. */
+  writeGuestTsc: (self, ctx) => {
+    const { data } = inputOf(ctx, 'wrmsr');
+    const wanted = l1TscOffset(self, ctx.host, data, ctx.read('write.tsc'));
+    const adjustment = subU64(wanted, self.l1TscOffset);
+    writeTscOffset(self, wanted, ctx);
+    self.ia32TscAdjust += adjustment;
+  },
+  /** The guest writes TSC_ADJUST: its TSC moves by the change. */
+  adjustGuestTsc: (self, ctx) => {
+    const { data } = inputOf(ctx, 'wrmsr');
+    const adjustment = asS64(data - self.ia32TscAdjust);
+    writeTscOffset(self, addU64(self.l1TscOffset, adjustment), ctx);
+    if (ctx.switches.tscAdjustRaisesClockUpdate) raise(self, 'CLOCK_UPDATE', ctx);
+    self.ia32TscAdjust = data;
+  },
+  /** The VMM writes TSC_ADJUST: only the value is kept. */
+  storeTscAdjust: (self, ctx) => {
+    self.ia32TscAdjust = inputOf(ctx, 'KVM_SET_MSRS').data;
+  },
+  /** A cold TSC on resume: what it lost is added back when the vCPU is next loaded. */
+  noteTscDeficit: (self, ctx) => {
+    self.tscOffsetAdjustment += ctx.host.tscDeficit;
+    self.lastHostTsc = ctx.read('enable.tsc');
+  },
+} satisfies Record<string, VcpuRecipe>;

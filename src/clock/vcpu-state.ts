@@ -1,0 +1,69 @@
+/** A vCPU: its TSC as offset and scale of the host's, and the pvclock page it tells time by. */
+import { bool, oneOf, type Struct, s8, s32, s64, struct, u8, u32, u64 } from '../num/index.ts';
+
+/**
+ * The struct of a vCPU: `struct kvm_vcpu_arch`, as far as clocks go, and its pages in guest memory.
+ *
+ * The first fields are the states of the vCPU's machine; only the engine writes them.
+ */
+export const VcpuState = struct('Vcpu', {
+  life: oneOf('absent', 'created', 'online', 'destroyed'),
+  run: oneOf('unloaded', 'loaded', 'guest'),
+  kvmclock: oneOf('off', 'old', 'new'),
+  catchup: oneOf('off', 'catchup', 'always'),
+  level: oneOf('l1', 'l2'),
+  stopped: oneOf('no', 'requested'),
+  vcpuId: u32,
+  /** Its place in the order of creation. */
+  vcpuIdx: u32,
+  /** Bits of `REQUEST_BIT`. */
+  requests: u32,
+  /** Host CPU it was last loaded on; −1 before the first time. */
+  cpu: s32,
+  l1TscOffset: u64,
+  tscOffset: u64,
+  l1TscScalingRatio: u64,
+  tscScalingRatio: u64,
+  virtualTscKhz: u32,
+  virtualTscMult: u32,
+  virtualTscShift: s8,
+  thisTscNsec: u64,
+  thisTscWrite: u64,
+  thisTscGeneration: u64,
+  lastGuestTsc: u64,
+  lastHostTsc: u64,
+  /** Cycles by which its TSC went backwards while the host slept, still to be added. */
+  tscOffsetAdjustment: u64,
+  ia32TscAdjust: s64,
+  /** Frequency the page’s scale was made for, Hz: `hw_tsc_khz` times 1000. */
+  hwTscHz: u64,
+  pvclockTscMul: u32,
+  pvclockTscShift: s8,
+  /** The pvclock just computed, which Hyper-V's page is made from. */
+  pvTscTimestamp: u64,
+  pvSystemTime: u64,
+  pvFlags: u8,
+  /** MSR_KVM_SYSTEM_TIME(_NEW) as written. */
+  systemTimeMsr: u64,
+  /** The page in guest memory at `pageGpa`. */
+  pageGpa: u64,
+  pageVersion: u32,
+  pageTscTimestamp: u64,
+  pageSystemTime: u64,
+  pageMul: u32,
+  pageShift: s8,
+  pageFlags: u8,
+  stealTimeMsr: u64,
+  /** run_delay when steal time was last accounted, ns. */
+  lastSteal: u64,
+  /** The steal time record in guest memory. */
+  stealVersion: u32,
+  stealNs: u64,
+  stealPreempted: u8,
+  tscDeadline: u64,
+  /** TDX or SecureTSC: the host cannot change its TSC. */
+  guestTscProtected: bool,
+});
+
+/** A vCPU. */
+export type VcpuState = Struct<typeof VcpuState>;

@@ -1,0 +1,120 @@
+/**
+ * The VM's clock as user space sees and sets it: KVM_GET_CLOCK, KVM_SET_CLOCK, and the same value
+ * where KVM itself needs it.
+ *
+ * While the masterclock is in use the value is computed from the host's TSC with the host's own
+ * frequency ("definition C" of the KVM clock series), whatever the guest's frequency is.
+ *
+ * Source: `get_kvmclock()`, `kvm_vm_ioctl_set_clock()`, arch/x86/kvm/x86.c.
+ */
+import { addU64, asS64, pvclockRead, subU64, timeScale } from '../num/index.ts';
+import { type Ctx, inputOf, type VmRecipe } from './context.ts';
+import { hostTscKhz } from './host-tsc.ts';
+import { isTscMode } from './timekeeper.ts';
+import type { VmState } from './vm-state.ts';
+
+/** Flags of `struct kvm_clock_data`. */
+export const KVM_CLOCK_TSC_STABLE = 2;
+export const KVM_CLOCK_REALTIME = 4;
+export const KVM_CLOCK_HOST_TSC = 8;
+
+type Vm = Readonly<VmState>;
+
+/** `struct kvm_clock_data`. */
+interface KvmClockData {
+  readonly clock: bigint;
+  readonly flags: number;
+  readonly realtime: bigint;
+  readonly hostTsc: bigint;
+}
+
+/** The clock at a host TSC as the masterclock reference has it, with the host's own frequency. */
+export function clockAtHostTsc(vm: Vm, hostTsc: bigint, khz: number): bigint {
+  const scale = timeScale(1_000_000_000n, BigInt(khz) * 1000n);
+  return pvclockRead(
+    {
+      tscTimestamp: vm.masterCycleNow,
+      systemTime: addU64(vm.masterKernelNs, vm.kvmclockOffset),
+      tscToSystemMul: scale.mul,
+      tscShift: scale.shift,
+    },
+    hostTsc,
+  );
+}
+
+/** The host CPU on which a VM's ioctl runs: that of the vCPU that acts, if any, else CPU 0. */
+const cpuHere = (ctx: Ctx): number => Math.max(0, ctx.vcpu.cpu);
+
+/** `get_kvmclock()`: the VM's clock now. */
+export function getKvmclock(vm: Vm, ctx: Ctx): KvmClockData {
+  const khz = hostTscKhz(ctx.host, cpuHere(ctx), ctx.switches);
+  if (ctx.switches.getClock === 'base' || vm.masterclock !== 'on' || khz === 0) {
+    const clock = addU64(ctx.read('getClock.ns'), vm.kvmclockOffset);
+    return { clock, flags: 0, realtime: 0n, hostTsc: 0n };
+  }
+  const hostTsc = ctx.read('getClock.tsc');
+  const clock = clockAtHostTsc(vm, hostTsc, khz);
+  if (!ctx.switches.getClockRealtime) {
+    return { clock, flags: KVM_CLOCK_TSC_STABLE, realtime: 0n, hostTsc: 0n };
+  }
+  // The clocksource has left the TSC and the request to give up the masterclock is still to be
+  // served: no realtime belongs to this TSC.
+  if (!isTscMode(ctx.host.vclockMode)) {
+    return { clock, flags: KVM_CLOCK_TSC_STABLE, realtime: 0n, hostTsc };
+  }
+  const flags = KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+  return { clock, flags, realtime: ctx.read('realtime.ns'), hostTsc };
+}
+
+function storeOffset(self: VmState, offset: bigint, ctx: Ctx): void {
+  self.kvmclockOffset = offset;
+  ctx.out.emit({ type: 'kvmclock_offset', offset: asS64(offset) });
+}
+
+/** The clock asked for, moved on by the realtime that passed since it was read (v5.16+). */
+function requestedClock(ctx: Ctx): bigint {
+  const { clock, flags, realtime = 0n } = inputOf(ctx, 'KVM_SET_CLOCK');
+  if ((flags & KVM_CLOCK_REALTIME) === 0) return clock;
+  const now = ctx.read('realtime.ns');
+  return now > realtime ? addU64(clock, now - realtime) : clock;
+}
+
+export const vmClockRecipes = {
+  /** A new VM's clock starts at 0 (before v4.9 at the host's boot). */
+  initKvmclockOffset: (self, ctx) => {
+    const fromZero = ctx.switches.kvmclockOffsetInit !== 'zero';
+    storeOffset(self, fromZero ? -ctx.read('create.ns') : 0n, ctx);
+    self.defaultTscKhz = ctx.host.tscKhz;
+  },
+  reportClock: (self, ctx) => {
+    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0, ...getKvmclock(self, ctx) });
+  },
+  /** v4.4: against the base clock now. */
+  setClockAgainstBase: (self, ctx) => {
+    storeOffset(self, subU64(requestedClock(ctx), ctx.read('setClock.ns')), ctx);
+  },
+  /** v4.9 to v5.11: against the VM's clock now, whichever reference that is computed from. */
+  setClockAgainstNow: (self, ctx) => {
+    const off = subU64(requestedClock(ctx), getKvmclock(self, ctx).clock);
+    storeOffset(self, addU64(self.kvmclockOffset, off), ctx);
+  },
+  /** v5.12+: against the reference just taken, so that the clock is exact there. */
+  setClockAgainstReference: (self, ctx) => {
+    const on = self.masterclock === 'on';
+    const now = on ? self.masterKernelNs : ctx.read('setClock.ns');
+    storeOffset(self, subU64(requestedClock(ctx), now), ctx);
+  },
+  reportDone: (_self, ctx) => {
+    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0 });
+  },
+  setDefaultTscKhz: (self, ctx) => {
+    self.defaultTscKhz = inputOf(ctx, 'KVM_SET_VM_TSC_KHZ').khz || ctx.host.tscKhz;
+  },
+  reportDefaultTscKhz: (self, ctx) => {
+    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: self.defaultTscKhz });
+  },
+  countVcpu: (self) => {
+    self.createdVcpus += 1;
+    self.onlineVcpus += 1;
+  },
+} satisfies Record<string, VmRecipe>;

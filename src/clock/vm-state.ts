@@ -1,0 +1,62 @@
+/** A VM: the reference its vCPUs' clocks share, and what its TSCs were last synchronised to. */
+import { bool, oneOf, type Struct, s64, struct, u32, u64 } from '../num/index.ts';
+
+/** Global clock updates a VM's loads may ask for in a second (v7.1+): `DEFINE_RATELIMIT_STATE`. */
+export const UPDATES_PER_SECOND = 10;
+
+/**
+ * The struct of a VM: `struct kvm_arch`, as far as clocks go. u64 cycles and ns wrap.
+ *
+ * The first fields are the states of the VM's machine; only the engine writes them.
+ */
+export const VmState = struct('Vm', {
+  life: oneOf('absent', 'alive', 'destroyed'),
+  masterclock: oneOf('off.unmatched', 'off.hostClock', 'off.backwardsTsc', 'off.oldKvmclock', 'on'),
+  hvTscPage: oneOf('unset', 'guestChanged', 'hostChanged', 'set', 'broken'),
+  updateWork: oneOf('idle', 'queued'),
+  syncWork: oneOf('idle', 'armed'),
+  /** ns, added to the base clock. */
+  kvmclockOffset: s64,
+  /** Base clock of the masterclock reference, ns. */
+  masterKernelNs: u64,
+  /** Host TSC of the masterclock reference, cycles. */
+  masterCycleNow: u64,
+  lastTscNsec: u64,
+  /** Guest cycles. */
+  lastTscWrite: u64,
+  lastTscKhz: u32,
+  lastTscOffset: u64,
+  curTscNsec: u64,
+  curTscWrite: u64,
+  curTscOffset: u64,
+  curTscGeneration: u64,
+  /** The synchronisation in progress joined the generation there was. */
+  syncMatched: bool,
+  /** vCPUs of this generation but the one that started it. */
+  nrVcpusMatchedTsc: u32,
+  createdVcpus: u32,
+  onlineVcpus: u32,
+  defaultTscKhz: u32,
+  userSetTsc: bool,
+  backwardsTscObserved: bool,
+  bootVcpuRunsOldKvmclock: bool,
+  /** Start of the second in which loads asked for updates, host cycles; valid with a count. */
+  updateWindowTsc: u64,
+  /** Updates that loads were granted in it. */
+  updatesInWindow: u32,
+  /** The MSR HV_X64_MSR_REFERENCE_TSC. */
+  hvReferenceTsc: u64,
+  hvTscEmulationControl: u64,
+  hvReenlightenmentControl: u64,
+  hvTscSequence: u32,
+  hvTscScale: u64,
+  hvTscOffset: s64,
+  /** The last wall clock written: sec, nsec and version, as in guest memory. */
+  wallClockGpa: u64,
+  wallClockVersion: u32,
+  wallClockSec: u32,
+  wallClockNsec: u32,
+});
+
+/** A VM. */
+export type VmState = Struct<typeof VmState>;

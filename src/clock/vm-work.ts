@@ -1,0 +1,32 @@
+/**
+ * The VM's delayed work: bringing all pages up to date 100 ms after one asked, and every 300 s.
+ *
+ * Source: `kvm_gen_kvmclock_update()`, `kvmclock_update_fn()`, `kvmclock_sync_fn()`,
+ * arch/x86/kvm/x86.c; both works are gone since v6.19.
+ */
+import type { Ctx, VmRecipe } from './context.ts';
+
+/** KVMCLOCK_UPDATE_DELAY. */
+const UPDATE_DELAY_NS = 100_000_000n;
+/** KVMCLOCK_SYNC_PERIOD. */
+const SYNC_PERIOD_NS = 300_000_000_000n;
+
+/** Whether a vCPU just created sets the periodic work going. */
+export function armsSyncWork(ctx: Ctx): boolean {
+  const { periodicSync } = ctx.switches;
+  if (periodicSync === 'none' || !ctx.host.kvmclockPeriodicSync) return false;
+  if (periodicSync === 'no-master' && ctx.vm.masterclock === 'on') return false;
+  return periodicSync !== 'first-vcpu' || ctx.vcpu.vcpuIdx === 0;
+}
+
+export const vmWorkRecipes = {
+  armUpdateWork: (_self, ctx) => {
+    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_update_work', delayNs: UPDATE_DELAY_NS });
+  },
+  armSyncWork: (_self, ctx) => {
+    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_sync_work', delayNs: SYNC_PERIOD_NS });
+  },
+  workFired: (_self, ctx) => {
+    ctx.out.emit({ type: 'timer_fired', name: ctx.input.type });
+  },
+} satisfies Record<string, VmRecipe>;

@@ -1,0 +1,178 @@
+/**
+ * Refuses what cannot have happened, before anything is stepped.
+ *
+ * Where the kernel itself answers with an errno (or #GP), that is the input's result; where it could
+ * not have come to this at all (no such vCPU, entering twice), it is an error of whoever made the
+ * input.
+ */
+import { type Input, type InputOf, MSRS } from '../../events/index.ts';
+import {
+  type Ctx,
+  isRequested,
+  MAX_HOST_CPUS,
+  MSR_READERS,
+  pageHz,
+  type VcpuState,
+} from '../clock/index.ts';
+import { InputError, type InputErrorCode } from './input-error.ts';
+import { MSR_ROUTES } from './msr-routes.ts';
+
+/** What the kernel answers instead of doing it. */
+export type Refusal = { readonly errno: number } | { readonly gp: true };
+
+const EEXIST = { errno: 17 } as const;
+const EINVAL = { errno: 22 } as const;
+const ENXIO = { errno: 6 } as const;
+const GP = { gp: true } as const;
+
+/** Throws the error of an input. */
+export type Fail = (code: InputErrorCode, expected: string, found: string) => never;
+
+export const failure =
+  (index: number, type: string): Fail =>
+  (code, expected, found) => {
+    throw new InputError(code, { index, type }, expected, found);
+  };
+
+/** In which of its states a vCPU must be for an input. */
+const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
+  vcpu_load: 'unloaded',
+  vcpu_put: 'loaded',
+  vcpu_postcreate: 'unloaded',
+  vcpu_requests: 'loaded',
+  kvm_entry: 'loaded',
+  kvm_exit: 'guest',
+  rdtsc: 'guest',
+  rdmsr: 'loaded',
+  wrmsr: 'loaded',
+  KVM_GET_MSRS: 'loaded',
+  KVM_SET_MSRS: 'loaded',
+  KVM_SET_TSC_KHZ: 'loaded',
+  KVM_GET_TSC_KHZ: 'loaded',
+  KVM_HAS_TSC_OFFSET: 'loaded',
+  KVM_GET_TSC_OFFSET: 'loaded',
+  KVM_SET_TSC_OFFSET: 'loaded',
+  KVM_KVMCLOCK_CTRL: 'loaded',
+  clock_pairing: 'loaded',
+};
+
+/** Checks the order of things on a vCPU. */
+export function checkVcpuOrder(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
+  const wanted = RUN_STATE[input.type];
+  if (wanted !== undefined && vcpu.run !== wanted) {
+    fail('wrong-order', `vCPU ${vcpu.vcpuId} ${wanted}`, vcpu.run);
+  }
+  const early = input.type === 'vcpu_postcreate';
+  if (early && vcpu.life !== 'created') fail('wrong-order', 'a vCPU just created', vcpu.life);
+  if (!early && vcpu.life !== 'online' && wanted !== undefined) {
+    fail('wrong-order', 'a vCPU whose creation is complete', vcpu.life);
+  }
+}
+
+/** Checks the host CPU an input names. */
+export function checkCpu(input: Input, fail: Fail): void {
+  if ('cpu' in input && input.cpu >= MAX_HOST_CPUS) {
+    fail('bad-value', `a host CPU below ${MAX_HOST_CPUS}`, String(input.cpu));
+  }
+}
+
+/** Checks the state of the host. */
+export function checkHostOrder(input: Input, ctx: Ctx, fail: Fail): void {
+  const { power } = ctx.host;
+  if (input.type === 'suspend' && power !== 'running') fail('wrong-order', 'a running host', power);
+  if (input.type === 'resume' && power !== 'suspended') {
+    fail('wrong-order', 'a suspended host', power);
+  }
+  if (input.type === 'pvclock_gtod_work' && !ctx.host.gtodWorkQueued) {
+    fail('wrong-order', 'the work queued', 'no work');
+  }
+  if (input.type === 'timekeeping_update' && (input.monoShift > 63 || input.rawShift > 63)) {
+    fail('bad-value', 'clock shifts below 64', `${input.monoShift} and ${input.rawShift}`);
+  }
+}
+
+/** Checks the state of the VM's delayed work. */
+export function checkVmOrder(input: Input, ctx: Ctx, fail: Fail): void {
+  if (input.type === 'kvmclock_update_work' && ctx.vm.updateWork !== 'queued') {
+    fail('wrong-order', 'the work queued', ctx.vm.updateWork);
+  }
+  if (input.type === 'kvmclock_sync_work' && ctx.vm.syncWork !== 'armed') {
+    fail('wrong-order', 'the work armed', ctx.vm.syncWork);
+  }
+}
+
+/** An entry for which the kernel would look for a clock scale for ever. */
+export function checkEntry(input: Input, ctx: Ctx, fail: Fail): void {
+  if (input.type !== 'kvm_entry' && input.type !== 'vcpu_requests') return;
+  const updates =
+    isRequested(ctx.vcpu, 'CLOCK_UPDATE') ||
+    isRequested(ctx.vcpu, 'MASTERCLOCK_UPDATE') ||
+    isRequested(ctx.vcpu, 'GLOBAL_CLOCK_UPDATE');
+  // A ratio so small that the frequency truncates to 0, on a CPU whose own is known.
+  const scaledToNothing =
+    ctx.host.hasTscControl && ctx.host.tscKhz !== 0 && pageHz(ctx.vcpu, ctx) === 0n;
+  if (
+    updates &&
+    scaledToNothing &&
+    ctx.vcpu.cpu >= 0 &&
+    ctx.host.cpuTscKhz.get(ctx.vcpu.cpu) !== 0
+  ) {
+    fail('kernel-hangs', 'a guest TSC of at least 1 kHz', 'kvm_get_time_scale() with 0 Hz');
+  }
+}
+
+const tooFast = (khz: number, ctx: Ctx): boolean =>
+  ctx.host.hasTscControl && khz >= ctx.host.maxGuestTscKhz;
+
+/** Reserved bits of MSR_KVM_STEAL_TIME. */
+const STEAL_RESERVED = 0x3en;
+
+function msrRefusal(input: InputOf<'wrmsr' | 'KVM_SET_MSRS'>): Refusal | undefined {
+  const byGuest = input.type === 'wrmsr';
+  if (input.index === MSRS.MSR_KVM_STEAL_TIME && (input.data & STEAL_RESERVED) !== 0n) return GP;
+  if (input.index === MSRS.HV_X64_MSR_TIME_REF_COUNT && byGuest) return GP;
+  return undefined;
+}
+
+/** Checks that an MSR is one of the clock's. */
+export function checkMsr(input: Input, fail: Fail): void {
+  const known =
+    input.type === 'wrmsr' || input.type === 'KVM_SET_MSRS'
+      ? MSR_ROUTES.has(input.index)
+      : input.type === 'rdmsr' || input.type === 'KVM_GET_MSRS'
+        ? MSR_READERS.has(input.index)
+        : true;
+  if (!known && 'index' in input) {
+    fail('unknown-msr', 'an MSR of the clock', `0x${input.index.toString(16)}`);
+  }
+}
+
+/** What the kernel refuses by itself; `undefined` when it does what is asked. */
+export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | undefined {
+  switch (input.type) {
+    case 'KVM_CREATE_VCPU':
+      return exists ? EEXIST : undefined;
+    case 'KVM_SET_CLOCK':
+      return (input.flags & ~ctx.switches.setClockFlags) !== 0 ? EINVAL : undefined;
+    case 'KVM_SET_TSC_KHZ':
+      return tooFast(input.khz, ctx) ? EINVAL : undefined;
+    case 'KVM_SET_VM_TSC_KHZ':
+      if (ctx.switches.vmTscKhz === 'none' || tooFast(input.khz, ctx)) return EINVAL;
+      return ctx.switches.vmTscKhz === 'before-vcpus' && ctx.vm.createdVcpus > 0
+        ? EINVAL
+        : undefined;
+    case 'KVM_GET_VM_TSC_KHZ':
+      return ctx.switches.vmTscKhz === 'none' ? EINVAL : undefined;
+    case 'KVM_HAS_TSC_OFFSET':
+    case 'KVM_GET_TSC_OFFSET':
+    case 'KVM_SET_TSC_OFFSET':
+      return ctx.switches.tscOffsetAttr ? undefined : ENXIO;
+    case 'KVM_KVMCLOCK_CTRL':
+      return ctx.vcpu.kvmclock === 'off' ? EINVAL : undefined;
+    case 'wrmsr':
+    case 'KVM_SET_MSRS':
+      return msrRefusal(input);
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,89 @@
+/** A host to begin with: its hardware, and its clocks at one instant. */
+import { HostState, MAX_HOST_CPUS } from '../clock/index.ts';
+import {
+  clocksourceMultShift,
+  SVM_MAX_TSC_RATIO,
+  SVM_TSC_FRAC_BITS,
+  TSC_TOLERANCE_PPM,
+  VMX_MAX_TSC_RATIO,
+  VMX_TSC_FRAC_BITS,
+} from '../num/index.ts';
+
+/** What a host is like. */
+export interface HostOptions {
+  /** Frequency of its TSC, kHz. */
+  readonly tscKhz: number;
+  /** Whose virtualization; default `vmx`. */
+  readonly vendor?: 'vmx' | 'svm';
+  /** Whether the hardware scales a guest's TSC; default true. */
+  readonly hasTscControl?: boolean;
+  /** X86_FEATURE_CONSTANT_TSC; default true. */
+  readonly constantTsc?: boolean;
+  /** The copy of the frequency that KVM took when it was loaded, kHz; default `tscKhz`. */
+  readonly cpuTscKhz?: number;
+  /** Host CPUs online; default 4. */
+  readonly cpus?: number;
+  /** Host TSC at which the clocks are given; default 0. */
+  readonly tsc?: bigint;
+  /** CLOCK_MONOTONIC and CLOCK_MONOTONIC_RAW then, ns; default 0. */
+  readonly monotonicNs?: bigint;
+  readonly monotonicRawNs?: bigint;
+  /** Time slept, ns; default 0. */
+  readonly offsBoot?: bigint;
+  /** CLOCK_REALTIME − CLOCK_MONOTONIC, ns; default 0. */
+  readonly offsReal?: bigint;
+  /** vDSO clock mode: 1 tsc (default), 0 none, 2 pvclock, 3 hvclock. */
+  readonly vclockMode?: number;
+  /** Whether the TSC was found unstable already; default false. */
+  readonly tscUnstable?: boolean;
+  /** The kvm module's parameter; default true. */
+  readonly kvmclockPeriodicSync?: boolean;
+  /** The kvm module's parameter; default 250. */
+  readonly tscTolerancePpm?: number;
+}
+
+/** Largest frequency user space may ask for: what the largest ratio reaches, as an s32. */
+function maxGuestTscKhz(tscKhz: number, maxRatio: bigint, fracBits: number): number {
+  const reach = (maxRatio * BigInt(tscKhz)) >> BigInt(fracBits);
+  return reach > 0x7fff_ffffn ? 0x7fff_ffff : Number(reach);
+}
+
+/**
+ * A host.
+ *
+ * @throws RangeError for a frequency that no clocksource can be made of, or too many CPUs.
+ */
+export function makeHost(options: HostOptions): HostState {
+  const { tscKhz, vendor = 'vmx', cpus = 4, tsc = 0n } = options;
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_HOST_CPUS) {
+    throw new RangeError(`cpus: expected 1 … ${MAX_HOST_CPUS}, found ${cpus}`);
+  }
+  const fracBits = vendor === 'vmx' ? VMX_TSC_FRAC_BITS : SVM_TSC_FRAC_BITS;
+  const maxRatio = vendor === 'vmx' ? VMX_MAX_TSC_RATIO : SVM_MAX_TSC_RATIO;
+  const { mult, shift } = clocksourceMultShift(tscKhz);
+  const vclockMode = options.vclockMode ?? 1;
+  return HostState.of({
+    clocksource: vclockMode === 1 || vclockMode === 3 ? 'tsc' : 'other',
+    tsc: options.tscUnstable === true ? 'unstable' : 'stable',
+    vclockMode,
+    tscKhz,
+    constantTsc: options.constantTsc ?? true,
+    hasTscControl: options.hasTscControl ?? true,
+    tscScalingRatioFracBits: fracBits,
+    maxTscScalingRatio: maxRatio,
+    maxGuestTscKhz: maxGuestTscKhz(tscKhz, maxRatio, fracBits),
+    tscTolerancePpm: options.tscTolerancePpm ?? TSC_TOLERANCE_PPM,
+    kvmclockPeriodicSync: options.kvmclockPeriodicSync ?? true,
+    monoCycleLast: tsc,
+    monoMult: mult,
+    monoShift: shift,
+    monoBase: options.monotonicNs ?? 0n,
+    rawCycleLast: tsc,
+    rawMult: mult,
+    rawShift: shift,
+    rawBase: options.monotonicRawNs ?? 0n,
+    offsBoot: options.offsBoot ?? 0n,
+    offsReal: options.offsReal ?? 0n,
+    cpuTscKhz: new Array<number>(cpus).fill(options.cpuTscKhz ?? tscKhz),
+  });
+}

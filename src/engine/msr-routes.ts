@@ -1,0 +1,63 @@
+/** The routes of writes to MSRs, by who writes: `kvm_set_msr_common()`, `kvm_hv_set_msr()`. */
+import { MSRS } from '../../events/index.ts';
+import { bootVcpuChangesMsr, type Ctx } from '../clock/index.ts';
+import { type Route, vcpu, vm, when } from './phase.ts';
+import { SYNCHRONIZE_TSC } from './routes.ts';
+
+const WRITTEN: Route = [vcpu('MSR_WRITTEN')];
+
+const SYSTEM_TIME: Route = [
+  when(bootVcpuChangesMsr, vcpu('BOOT_VCPU_CHANGES_MSR')),
+  when((ctx) => ctx.vcpu.vcpuId === 0 && ctx.input.type === 'wrmsr', vm('NOTE_BOOT_VCPU_MSR')),
+  vcpu('SYSTEM_TIME_MSR'),
+  ...WRITTEN,
+];
+
+/** With the enable bit, the page is made at the masterclock update that this asks for. */
+const REFERENCE_TSC: Route = [
+  vm('HV_REFERENCE_TSC'),
+  when((ctx) => (ctx.vm.hvReferenceTsc & 1n) !== 0n, vcpu('REQUEST_HV_UPDATE')),
+  ...WRITTEN,
+];
+
+const guestSynchronizes = (ctx: Ctx): boolean => ctx.switches.tscWriteByGuest === 'sync';
+
+/** A route for the guest's WRMSR and one for the VMM's KVM_SET_MSRS. */
+interface MsrRoutes {
+  readonly wrmsr: Route;
+  readonly KVM_SET_MSRS: Route;
+}
+
+const both = (route: Route): MsrRoutes => ({ wrmsr: route, KVM_SET_MSRS: route });
+
+/** Every MSR that can be written. */
+export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRoutes>([
+  [
+    MSRS.IA32_TSC,
+    {
+      wrmsr: [
+        when(guestSynchronizes, ...SYNCHRONIZE_TSC),
+        when((ctx) => !guestSynchronizes(ctx), vcpu('WRITE_GUEST_TSC')),
+        ...WRITTEN,
+      ],
+      KVM_SET_MSRS: [...SYNCHRONIZE_TSC, ...WRITTEN],
+    },
+  ],
+  [
+    MSRS.IA32_TSC_ADJUST,
+    {
+      wrmsr: [vcpu('ADJUST_GUEST_TSC'), ...WRITTEN],
+      KVM_SET_MSRS: [vcpu('STORE_TSC_ADJUST'), ...WRITTEN],
+    },
+  ],
+  [MSRS.IA32_TSC_DEADLINE, both([vcpu('STORE_TSC_DEADLINE'), ...WRITTEN])],
+  [MSRS.MSR_KVM_SYSTEM_TIME, both(SYSTEM_TIME)],
+  [MSRS.MSR_KVM_SYSTEM_TIME_NEW, both(SYSTEM_TIME)],
+  [MSRS.MSR_KVM_WALL_CLOCK, both([vm('WRITE_WALL_CLOCK'), ...WRITTEN])],
+  [MSRS.MSR_KVM_WALL_CLOCK_NEW, both([vm('WRITE_WALL_CLOCK'), ...WRITTEN])],
+  [MSRS.MSR_KVM_STEAL_TIME, both([vcpu('STEAL_TIME_MSR'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_REFERENCE_TSC, both(REFERENCE_TSC)],
+  [MSRS.HV_X64_MSR_TIME_REF_COUNT, both(WRITTEN)],
+  [MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL, both([vm('HV_EMULATION_CONTROL'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_REENLIGHTENMENT_CONTROL, both([vm('HV_REENLIGHTENMENT_CONTROL'), ...WRITTEN])],
+]);

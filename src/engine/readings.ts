@@ -1,0 +1,127 @@
+/**
+ * The kernel's clock reads during one input: as told with it, or derived from its instant and the
+ * host's timekeepers.
+ */
+import type { Input, ReadingName } from '../../events/index.ts';
+import {
+  type BaseClock,
+  baseAt,
+  type HostState,
+  isTscMode,
+  realtimeAt,
+  type VcpuState,
+} from '../clock/index.ts';
+import { isBefore } from '../num/index.ts';
+import type { Switches } from '../profiles/index.ts';
+
+/**
+ * Told what a clock read returned when the input itself does not say.
+ *
+ * @param vcpu - id of the vCPU whose turn it is, where one is.
+ * @returns `undefined` to have it derived.
+ */
+export type ReadingSource = (name: ReadingName, vcpu: number | undefined) => bigint | undefined;
+
+/** What a derivation may use. */
+interface Here {
+  readonly input: Input;
+  readonly switches: Switches;
+  readonly host: Readonly<HostState>;
+  readonly vcpu: Readonly<VcpuState> | undefined;
+  readonly read: (name: ReadingName) => bigint;
+}
+
+/** The time of an instant that was itself read. */
+const baseAtReading = (here: Here, tsc: ReadingName, base: BaseClock): bigint =>
+  baseAt(here.host, here.read(tsc), base);
+
+const atInstant = ({ input }: Here): bigint => input.tsc;
+
+const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
+  // The kernel never reads a TSC before its timekeepers' last: it takes the later of the two.
+  'snapshot.tsc': ({ input, host }) =>
+    isBefore(input.tsc, host.rawCycleLast) ? host.rawCycleLast : input.tsc,
+  'snapshot.ns': (here) => baseAtReading(here, 'snapshot.tsc', here.switches.masterBase),
+  'sync.tsc': atInstant,
+  'sync.ns': (here) => baseAtReading(here, 'sync.tsc', here.switches.otherBase),
+  'sync.tsc2': (here) => here.read('sync.tsc'),
+  'write.tsc': atInstant,
+  'load.tsc': atInstant,
+  'load.tsc2': (here) => here.read('load.tsc'),
+  'put.tsc': atInstant,
+  'exit.tsc': atInstant,
+  'update.tsc': atInstant,
+  'update.ns': (here) => baseAtReading(here, 'update.tsc', here.switches.otherBase),
+  'create.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
+  'enable.tsc': atInstant,
+  'getClock.tsc': atInstant,
+  'getClock.ns': (here) => baseAtReading(here, 'getClock.tsc', here.switches.otherBase),
+  'realtime.ns': (here) => realtimeAt(here.host, here.read('getClock.tsc')),
+  'setClock.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
+  run_delay: ({ vcpu }) => vcpu?.lastSteal ?? 0n,
+};
+
+/** Readings that a host whose clocksource is the TSC gives by its timekeepers alone. */
+const isExact = (here: Here): boolean => isTscMode(here.host.vclockMode);
+
+/** All reads of one input. */
+export class ReadingsOf {
+  /** How many were derived so far, by name. */
+  readonly derived = new Map<ReadingName, number>();
+  /** How many of them had to assume that another clocksource keeps the TSC's time. */
+  assumed = 0;
+  readonly #input: Input;
+  readonly #switches: Switches;
+  readonly #source: ReadingSource | undefined;
+  readonly #host: () => Readonly<HostState>;
+  readonly #known = new Map<ReadingName, bigint>();
+  #vcpu: Readonly<VcpuState> | undefined;
+  #turn = 0;
+
+  constructor(
+    input: Input,
+    switches: Switches,
+    host: () => Readonly<HostState>,
+    source: ReadingSource | undefined,
+  ) {
+    this.#input = input;
+    this.#switches = switches;
+    this.#host = host;
+    this.#source = source;
+  }
+
+  /** Another vCPU's turn: it reads its own clocks. */
+  turn(vcpu: Readonly<VcpuState> | undefined, index: number): void {
+    if (index !== this.#turn) this.#known.clear();
+    this.#vcpu = vcpu;
+    this.#turn = index;
+  }
+
+  /** A clock read; the same each time within one turn. */
+  read = (name: ReadingName): bigint => {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const value = this.#told(name) ?? this.#derive(name);
+    this.#known.set(name, value);
+    return value;
+  };
+
+  #told(name: ReadingName): bigint | undefined {
+    const told = this.#input.readings?.[name];
+    const mine = typeof told === 'bigint' || told === undefined ? told : told[this.#turn];
+    return mine ?? this.#source?.(name, this.#vcpu?.vcpuId);
+  }
+
+  #derive(name: ReadingName): bigint {
+    const here: Here = {
+      input: this.#input,
+      switches: this.#switches,
+      host: this.#host(),
+      vcpu: this.#vcpu,
+      read: this.read,
+    };
+    this.derived.set(name, (this.derived.get(name) ?? 0) + 1);
+    if (!isExact(here)) this.assumed += 1;
+    return BigInt.asUintN(64, DERIVATIONS[name](here));
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The table of routes: what each input does, in the kernel's order.
+ *
+ * This is where one machine's turn follows another's. Read it beside `arch/x86/kvm/x86.c`: each
+ * constant is one of its functions.
+ */
+import type { InputType } from '../../events/index.ts';
+import {
+  armsSyncWork,
+  type Ctx,
+  isRequested,
+  loadMatters,
+  loadSeesBackwardsTsc,
+  loadTakesGlobalUpdate,
+  type Request,
+} from '../clock/index.ts';
+import { eachVcpu, eachVm, host, type Route, vcpu, vm, when } from './phase.ts';
+
+const requested =
+  (request: Request) =>
+  (ctx: Ctx): boolean =>
+    isRequested(ctx.vcpu, request);
+
+/** `pvclock_update_vm_gtod_copy()`. */
+const UPDATE_COPY: Route = [
+  vm('UPDATE_COPY'),
+  when((ctx) => ctx.vm.masterclock === 'on', host('MASTERCLOCK_TAKEN')),
+];
+
+/** `kvm_update_masterclock()`, before v5.16 `kvm_gen_update_masterclock()`. */
+const UPDATE_MASTERCLOCK: Route = [
+  vm('HV_PAGE_REQUEST'),
+  ...UPDATE_COPY,
+  eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
+];
+
+/** `kvm_gen_kvmclock_update()`. */
+const GLOBAL_CLOCK_UPDATE: Route = [
+  when(
+    (ctx) => ctx.switches.globalUpdateMechanism === 'delayed',
+    vcpu('REQUEST_CLOCK_UPDATE'),
+    vm('QUEUE_UPDATE_WORK'),
+  ),
+  when(
+    (ctx) => ctx.switches.globalUpdateMechanism === 'immediate',
+    eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
+  ),
+];
+
+/** Until v5.15 only vCPU 0 keeps Hyper-V's page up to date; an update that is retried does not. */
+const updatesHvPage = (ctx: Ctx): boolean =>
+  (ctx.switches.hvPageFrom === 'any' || ctx.vcpu.vcpuIdx === 0) &&
+  !isRequested(ctx.vcpu, 'CLOCK_UPDATE');
+
+/** `kvm_guest_time_update()`. */
+const GUEST_TIME_UPDATE: Route = [
+  vcpu('SERVE_CLOCK_UPDATE'),
+  vcpu('GUEST_TIME_UPDATE'),
+  when(updatesHvPage, vm('HV_PAGE')),
+];
+
+/** The requests that `vcpu_enter_guest()` serves. Xen's and Hyper-V's timers would follow here. */
+const REQUESTS: Route = [
+  when(requested('MIGRATE_TIMER'), vcpu('SERVE_MIGRATE_TIMER')),
+  when(requested('MASTERCLOCK_UPDATE'), vcpu('SERVE_MASTERCLOCK_UPDATE'), ...UPDATE_MASTERCLOCK),
+  when(requested('GLOBAL_CLOCK_UPDATE'), vcpu('SERVE_GLOBAL_CLOCK_UPDATE'), ...GLOBAL_CLOCK_UPDATE),
+  when(requested('CLOCK_UPDATE'), ...GUEST_TIME_UPDATE),
+  when(
+    (ctx) => isRequested(ctx.vcpu, 'STEAL_UPDATE') && !isRequested(ctx.vcpu, 'CLOCK_UPDATE'),
+    vcpu('SERVE_STEAL_UPDATE'),
+    vcpu('RECORD_STEAL_TIME'),
+  ),
+];
+
+/** `kvm_arch_vcpu_load()`. */
+const LOAD: Route = [
+  when((ctx) => ctx.vcpu.tscOffsetAdjustment !== 0n, vcpu('APPLY_TSC_ADJUSTMENT')),
+  when(
+    loadMatters,
+    when(loadSeesBackwardsTsc, host('TSC_UNSTABLE')),
+    when((ctx) => ctx.host.tsc === 'unstable', vcpu('LOAD_UNSTABLE')),
+    // The vCPU asks before its VM counts, so that both see the same count.
+    when(loadTakesGlobalUpdate, vcpu('ASK_FOR_UPDATE'), vm('COUNT_GLOBAL_UPDATE')),
+    when((ctx) => !loadTakesGlobalUpdate(ctx), vcpu('ASK_FOR_UPDATE')),
+  ),
+  vcpu('LOAD'),
+];
+
+/** `kvm_synchronize_tsc()` and `kvm_track_tsc_matching()`. */
+const SYNCHRONIZE_TSC: Route = [
+  when(
+    (ctx) => !ctx.vcpu.guestTscProtected,
+    vm('SYNCHRONIZE_TSC'),
+    vcpu('ADOPT_SYNCHRONIZATION'),
+    vcpu('TRACK_TSC'),
+    vm('TRACE_TRACK_TSC'),
+  ),
+];
+
+/** `kvm_arch_enable_virtualization_cpu()`, before v6.12 `kvm_arch_hardware_enable()`. */
+const ENABLE_CPU: Route = [
+  host('CPU_ONLINE'),
+  host('FORGET_LARGEST_TSC'),
+  eachVm(eachVcpu(host('GATHER_LARGEST_TSC'))),
+  host('COMPARE_TSC'),
+  when((ctx) => ctx.host.tsc === 'unstable', eachVm(eachVcpu(vcpu('REQUEST_UPDATE_HERE')))),
+  when(
+    (ctx) => ctx.host.tsc === 'stable' && ctx.host.tscDeficit > 0n,
+    host('BACKWARDS_TSC'),
+    eachVm(vm('FORGET_LAST_WRITE'), eachVcpu(vcpu('BACKWARDS_TSC'))),
+  ),
+];
+
+const updatesBeforeSetting = (ctx: Ctx): boolean =>
+  ctx.switches.setClockOrder === 'update-then-now' ||
+  ctx.switches.setClockOrder === 'update-then-reference';
+
+/** `kvm_vm_ioctl_set_clock()`; what it sets the clock against, and when, differs most of all. */
+const SET_CLOCK: Route = [
+  when(updatesBeforeSetting, ...UPDATE_MASTERCLOCK),
+  when((ctx) => ctx.switches.setClockOrder === 'base-then-update', vm('SET_CLOCK_AGAINST_BASE')),
+  when(
+    (ctx) =>
+      ctx.switches.setClockOrder === 'now-then-update' ||
+      ctx.switches.setClockOrder === 'update-then-now',
+    vm('SET_CLOCK_AGAINST_NOW'),
+  ),
+  when(
+    (ctx) => ctx.switches.setClockOrder === 'update-then-reference',
+    vm('SET_CLOCK_AGAINST_REFERENCE'),
+  ),
+  when((ctx) => !updatesBeforeSetting(ctx), ...UPDATE_MASTERCLOCK),
+  eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
+  vm('REPORT_DONE'),
+];
+
+/** Every input but writes to MSRs, which go by the MSR (`msr-routes.ts`). */
+export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'>, Route>> = {
+  timekeeping_update: [host('TIMEKEEPING_UPDATE')],
+  adjtimex: [host('STEER')],
+  clock_settime: [host('SET_REALTIME')],
+  change_clocksource: [host('CHANGE_CLOCKSOURCE')],
+  mark_tsc_unstable: [host('TSC_UNSTABLE')],
+  pvclock_gtod_work: [host('GTOD_WORK'), eachVm(eachVcpu(vcpu('REQUEST_MASTERCLOCK_UPDATE')))],
+  cpufreq: [host('SET_CPU_KHZ'), eachVm(eachVcpu(vcpu('REQUEST_UPDATE_HERE')))],
+  cpu_offline: [host('CPU_OFFLINE')],
+  cpu_online: ENABLE_CPU,
+  suspend: [
+    when(
+      (ctx) => ctx.switches.suspendStopsGuests,
+      eachVm(eachVcpu(when((ctx) => ctx.vcpu.kvmclock !== 'off', vcpu('GUEST_PAUSED')))),
+    ),
+    host('SUSPEND'),
+  ],
+  resume: [host('RESUME'), ...ENABLE_CPU],
+  KVM_CREATE_VM: [vm('CREATE_VM'), ...UPDATE_COPY],
+  destroy_vm: [eachVcpu(...LOAD, vcpu('PUT'), vcpu('DESTROY_VCPU')), vm('DESTROY_VM')],
+  KVM_GET_CLOCK: [vm('GET_CLOCK')],
+  KVM_SET_CLOCK: SET_CLOCK,
+  KVM_SET_VM_TSC_KHZ: [vm('SET_DEFAULT_TSC_KHZ')],
+  KVM_GET_VM_TSC_KHZ: [vm('REPORT_DEFAULT_TSC_KHZ')],
+  kvmclock_update_work: [vm('UPDATE_WORK'), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))],
+  // The work queues the other one at once, which is what brings the pages up to date.
+  kvmclock_sync_work: [vm('SYNC_WORK'), vm('QUEUE_UPDATE_WORK')],
+  KVM_CREATE_VCPU: [
+    vcpu('CREATE_VCPU'),
+    ...LOAD,
+    vcpu('SET_TSC_KHZ'),
+    vcpu('PUT'),
+    vm('COUNT_VCPU'),
+  ],
+  vcpu_postcreate: [
+    ...LOAD,
+    ...SYNCHRONIZE_TSC,
+    vcpu('PUT'),
+    vcpu('POSTCREATE'),
+    when(armsSyncWork, vm('ARM_SYNC_WORK')),
+  ],
+  vcpu_reset: [vcpu('RESET')],
+  vcpu_load: LOAD,
+  vcpu_put: [vcpu('PUT')],
+  vcpu_requests: REQUESTS,
+  kvm_entry: [
+    ...REQUESTS,
+    // A page that could not be computed keeps the vCPU out of the guest.
+    when((ctx) => !isRequested(ctx.vcpu, 'CLOCK_UPDATE'), vcpu('ENTER')),
+  ],
+  kvm_exit: [vcpu('EXIT')],
+  rdtsc: [vcpu('READ_TSC')],
+  rdmsr: [vcpu('READ_MSR')],
+  KVM_GET_MSRS: [vcpu('READ_MSR')],
+  KVM_SET_TSC_KHZ: [vcpu('SET_TSC_KHZ')],
+  KVM_GET_TSC_KHZ: [vcpu('REPORT_TSC_KHZ')],
+  KVM_HAS_TSC_OFFSET: [vcpu('REPORT_DONE')],
+  KVM_GET_TSC_OFFSET: [vcpu('REPORT_TSC_OFFSET')],
+  KVM_SET_TSC_OFFSET: [...SYNCHRONIZE_TSC, vcpu('REPORT_DONE')],
+  KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
+  clock_pairing: [vcpu('PAIR_CLOCKS')],
+};
+
+export { SYNCHRONIZE_TSC };
