@@ -2,9 +2,10 @@
  * The kernel commits that the switches speak of: one row a commit, so that a hash, a release and
  * whether somebody checked them are said once.
  *
- * `verified` means that hash, subject and first release were all found in public material (the
- * subject as the hash's own in a git log, the release by the pull request or tag that carried it);
- * `checked` says where. What is not verified is a label to search by, not a fact to print.
+ * `verified` means that hash, subject and first release were all found in public material; `checked`
+ * says where, or what is missing. Hash and subject come from the lists of pushed commits that
+ * kernel.org mails out, or from mails that quote both; a release comes from the pull request whose
+ * short log has the subject. What is not verified is a label to search by, not a fact to print.
  */
 import type { Release } from './release.ts';
 
@@ -18,168 +19,171 @@ export interface Commit {
   readonly checked: string;
 }
 
-const NOT_YET = 'from memory';
+const found = (subject: string, release: Release, checked: string): Commit =>
+  Object.freeze({ subject, release, verified: true, checked });
 
-export const COMMITS = {
-  b7e60c5aedd2: {
-    subject: 'KVM: x86: zero kvmclock_offset when vcpu0 initializes kvmclock system MSR',
-    release: 'v4.2',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '108b249c453d': {
-    subject: 'KVM: x86: introduce get_kvmclock_ns',
-    release: 'v4.9',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '095cf55df7ff': {
-    subject: 'KVM: x86: Hyper-V tsc page setup',
-    release: 'v4.9',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '0bc48bea36d1': {
-    subject: 'KVM: x86: update master clock before computing kvmclock_offset',
-    release: 'v4.13',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '53fafdbb8b21': {
-    subject: 'KVM: x86: switch KVMCLOCK base to monotonic raw clock',
-    release: 'v5.5',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '8171cd68806b': {
-    subject: 'KVM: x86: use raw clock values consistently',
-    release: 'v5.6',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '917f9475c0a8': {
-    subject: 'KVM: x86: reorganize pvclock_gtod_data members',
-    release: 'v5.6',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '0c899c25d754': {
-    subject: 'KVM: x86: do not attempt TSC synchronization on guest writes',
-    release: 'v5.8',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '77fcbe823f00': {
-    subject:
-      "KVM: x86: Prevent 'hv_clock->system_time' from going negative in kvm_guest_time_update()",
-    release: 'v5.12',
-    verified: false,
-    checked: NOT_YET,
-  },
-  d9130a2dfdd4: {
-    subject: "KVM: x86: Update vCPU's hv_clock before back to guest when tsc_offset is adjusted",
-    release: 'v5.15',
-    verified: true,
-    checked:
-      'pushed to kvm.git next and for-linus on 2021-09-06, in the merge window of v5.15; stable reviews of 2021-09-13 and -20 carry hash and subject',
-  },
-  '869b44211adc': {
-    subject: 'kvm: x86: protect masterclock with a seqcount',
-    release: 'v5.16',
-    verified: false,
-    checked: NOT_YET,
-  },
-  c68dc1b577ea: {
-    subject: 'KVM: x86: Report host tsc and realtime values in KVM_GET_CLOCK',
-    release: 'v5.16',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '828ca89628bf': {
-    subject: 'KVM: x86: Expose TSC offset controls to userspace',
-    release: 'v5.16',
-    verified: false,
-    checked: NOT_YET,
-  },
-  ffbb61d09fc5: {
-    subject: 'KVM: x86: Accept KVM_[GS]ET_TSC_KHZ as a VM ioctl.',
-    release: 'v5.18',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '536395260582': {
-    subject: 'KVM: x86/xen: handle PV timers oneshot mode',
-    release: 'v5.19',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '3ebcbd2244f5': {
-    subject: 'KVM: x86: Use current rather than snapshotted TSC frequency if it is constant',
-    release: 'v6.2',
-    verified: false,
-    checked: NOT_YET,
-  },
-  bf328e22e472: {
-    subject: "KVM: x86: Don't sync user-written TSC against startup values",
-    release: 'v6.7',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '5d6d6a7d7e66': {
-    subject: 'KVM: x86: Refine calculation of guest wall clock to use a single TSC read',
-    release: 'v6.7',
-    verified: false,
-    checked: NOT_YET,
-  },
-  c52ffadc65e2: {
-    subject: "KVM: x86: Don't unnecessarily force masterclock update on vCPU hotplug",
-    release: 'v6.8',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '451a707813ae': {
-    subject: 'KVM: x86/xen: improve accuracy of Xen timers',
-    release: 'v6.9',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '43ddbf16edf5': {
-    subject: 'KVM: x86: remove the 300 s clock synchronisation',
-    release: 'v6.19',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '446fcce2a52b': {
-    subject: 'KVM: x86: remove the delayed clock update',
-    release: 'v6.19',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '8fe2e698fce4': {
-    subject: 'KVM: x86: rate-limit global clock updates',
-    release: 'v7.1',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '633d7652f80f': {
-    subject: 'KVM: x86/xen: no masterclock update for shared_info',
-    release: 'v7.3',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '36a85200643e': {
-    subject: 'KVM: x86/xen: clamp runstate times',
-    release: 'v7.3',
-    verified: false,
-    checked: NOT_YET,
-  },
-  '7d3bd21e457b': {
-    subject: 'KVM: x86/xen: remove runtime Xen TSC frequency CPUID update',
-    release: 'v7.3',
-    verified: false,
-    checked: NOT_YET,
-  },
-} as const satisfies Readonly<Record<string, Commit>>;
+const label = (subject: string, release: Release, checked: string): Commit =>
+  Object.freeze({ subject, release, verified: false, checked });
+
+const PULL_5_5 = 'pull request “KVM changes for Linux 5.5 merge window”';
+const PULL_5_6 = 'pull request “Second batch of KVM changes for 5.6 merge window”';
+const PULL_5_14 = 'pull request “KVM changes for Linux 5.14”';
+const PULL_5_16 = 'pull request “First batch of KVM changes for Linux 5.16”';
+const PULL_5_19 =
+  'pull request “KVM changes for Linux 5.19 merge window”; a pull request for 5.18 with it was not merged';
+const TAG_6_7 = 'tag kvm-x86-misc-6.7';
+const TAG_6_15 = 'tag kvm-x86-pvclock-6.15';
+const PULL_6_15 = 'pull request “First batch of KVM changes for Linux 6.15”';
+const TAG_6_19 = 'tag kvm-x86-misc-6.19';
+const IN_7_3 = 'list of commits pushed during 7.2-rc; in the tree of 7.3.4, not in that of 7.2.13';
+
+export const COMMITS = Object.freeze({
+  b7e60c5aedd2: label('re-base of kvmclock_offset by vCPU 0', 'v4.2', 'hash and subject not found'),
+  '78db6a503796': label(
+    'KVM: x86: rewrite handling of scaled TSC for kvmclock',
+    'v4.6',
+    'release not found',
+  ),
+  '108b249c453d': label(
+    'KVM: x86: introduce get_kvmclock_ns',
+    'v4.9',
+    'release not found; annotated source has the hash at get_kvmclock_ns, 2016-09-01',
+  ),
+  '095cf55df7ff': label('Hyper-V reference TSC page', 'v4.9', 'hash and subject not found'),
+  '0bc48bea36d1': label(
+    'KVM: x86: update master clock before computing kvmclock_offset',
+    'v4.13',
+    'release not found; written 2017-05-16',
+  ),
+  '53fafdbb8b21': found('KVM: x86: switch KVMCLOCK base to monotonic raw clock', 'v5.5', PULL_5_5),
+  '8171cd68806b': found('KVM: x86: use raw clock values consistently', 'v5.6', PULL_5_6),
+  '0c899c25d754': found(
+    'KVM: x86: do not attempt TSC synchronization on guest writes',
+    'v5.10',
+    'pull request “KVM changes for Linux 5.10”',
+  ),
+  '629b5348841a': found(
+    'KVM: x86/xen: update wallclock region',
+    'v5.12',
+    'posted for the last time on 2021-02-03, and fixed up in the pull request for 5.12-rc6',
+  ),
+  cc9cfddb0433: found(
+    'KVM: x86: hyper-v: Track Hyper-V TSC page status',
+    'v5.12',
+    'pull request “KVM changes for Linux 5.12-rc4”',
+  ),
+  '77fcbe823f00': found(
+    "KVM: x86: Prevent 'hv_clock->system_time' from going negative in kvm_guest_time_update()",
+    'v5.12',
+    'pull request “KVM changes for Linux 5.12-rc6”',
+  ),
+  '7d62874f69d7': found('kvm: x86: implement KVM PM-notifier', 'v5.14', PULL_5_14),
+  d041b5ea9335: found('KVM: nVMX: Enable nested TSC scaling', 'v5.14', PULL_5_14),
+  d9130a2dfdd4: found(
+    "KVM: x86: Update vCPU's hv_clock before back to guest when tsc_offset is adjusted",
+    'v5.15',
+    'pushed for Linus on 2021-09-06, in the merge window of 5.15; stable mails quote hash and subject',
+  ),
+  c68dc1b577ea: found(
+    'KVM: x86: Report host tsc and realtime values in KVM_GET_CLOCK',
+    'v5.16',
+    PULL_5_16,
+  ),
+  '828ca89628bf': found('KVM: x86: Expose TSC offset controls to userspace', 'v5.16', PULL_5_16),
+  '5228eb96a487': found('KVM: x86: nSVM: implement nested TSC scaling', 'v5.16', PULL_5_16),
+  '916d3608df82': found('KVM: x86: Use gfn_to_pfn_cache for pv_time', 'v5.19', PULL_5_19),
+  ffbb61d09fc5: found('KVM: x86: Accept KVM_[GS]ET_TSC_KHZ as a VM ioctl.', 'v5.19', PULL_5_19),
+  '536395260582': found('KVM: x86/xen: handle PV timers oneshot mode', 'v5.19', PULL_5_19),
+  '3ebcbd2244f5': found(
+    'KVM: x86: Use current rather than snapshotted TSC frequency if it is constant',
+    'v6.2',
+    'tag kvm-x86-fixes-6.2-1, “fixes and cleanups for 6.2”',
+  ),
+  f422f853af03: found(
+    'KVM: x86/xen: update Xen CPUID Leaf 4 (tsc info) sub-leaves, if present',
+    'v6.3',
+    'tag kvm-x86-misc-6.3',
+  ),
+  bf328e22e472: found(
+    "KVM: x86: Don't sync user-written TSC against startup values",
+    'v6.7',
+    TAG_6_7,
+  ),
+  '5d6d6a7d7e66': found(
+    'KVM: x86: Refine calculation of guest wall clock to use a single TSC read',
+    'v6.7',
+    TAG_6_7,
+  ),
+  c52ffadc65e2: found(
+    "KVM: x86: Don't unnecessarily force masterclock update on vCPU hotplug",
+    'v6.8',
+    'tag kvm-x86-misc-6.8',
+  ),
+  '6d7228352609': found(
+    'KVM x86/xen: add an override for PVCLOCK_TSC_STABLE_BIT',
+    'v6.8',
+    'tag kvm-x86-xen-6.8',
+  ),
+  '451a707813ae': found(
+    'KVM: x86/xen: improve accuracy of Xen timers',
+    'v6.9',
+    'tag kvm-x86-xen-6.9',
+  ),
+  ca28aa63918b: found(
+    "KVM: x86/xen: Use guest's copy of pvclock when starting timer",
+    'v6.15',
+    TAG_6_15,
+  ),
+  '93fb0b10e712': found(
+    'KVM: x86: Set PVCLOCK_GUEST_STOPPED only for kvmclock, not for Xen PV clock',
+    'v6.15',
+    TAG_6_15,
+  ),
+  '847d68abf10c': found(
+    'KVM: x86: Setup Hyper-V TSC page before Xen PV clocks (during clock update)',
+    'v6.15',
+    TAG_6_15,
+  ),
+  a2b00f85d783: found(
+    'KVM: x86: Update Xen TSC leaves during CPUID emulation',
+    'v6.15',
+    'tag kvm-x86-xen-6.15',
+  ),
+  '5f3b30b2b0d9': found('KVM: x86: Push down setting vcpu.arch.user_set_tsc', 'v6.15', PULL_6_15),
+  adafea110600: found('KVM: x86: Add infrastructure for secure TSC', 'v6.15', PULL_6_15),
+  dcbe5a466c12: found(
+    'KVM: x86: Reject KVM_SET_TSC_KHZ VM ioctl when vCPUs have been created',
+    'v6.17',
+    'tag kvm-x86-misc-6.17',
+  ),
+  '43ddbf16edf5': found(
+    'Revert "x86: kvm: introduce periodic global clock updates"',
+    'v6.19',
+    TAG_6_19,
+  ),
+  '446fcce2a52b': found('Revert "x86: kvm: rate-limit global clock updates"', 'v6.19', TAG_6_19),
+  '7e79f71bca5c': found(
+    'KVM: nSVM: Add missing consistency check for EVENTINJ',
+    'v7.1',
+    'list of commits pushed with tag kvm-x86-nested-7.1',
+  ),
+  '8fe2e698fce4': found(
+    'KVM: x86: Rate-limit global clock updates on vCPU load',
+    'v7.1',
+    'merge “KVM x86 fixes for 7.1-rcN”',
+  ),
+  '633d7652f80f': found(
+    'KVM: x86/xen: Do not corrupt KVM clock in kvm_xen_shared_info_init()',
+    'v7.3',
+    IN_7_3,
+  ),
+  '36a85200643e': found(
+    'KVM: x86/xen: Prevent runstate times from becoming negative',
+    'v7.3',
+    IN_7_3,
+  ),
+  '7d3bd21e457b': found('KVM: x86: Remove runtime Xen TSC frequency CPUID update', 'v7.3', IN_7_3),
+} as const satisfies Readonly<Record<string, Commit>>);
 
 /** A commit that the table has, by its first twelve digits. */
 export type CommitId = keyof typeof COMMITS;

@@ -201,7 +201,6 @@ export const PROFILE_DATA = {
       globalUpdateMechanism: 'immediate',
       periodicSync: 'none',
       vmTscKhz: 'before-vcpus',
-      eventInjCheck: 'merged',
     },
   },
   'v7.2': {
@@ -209,7 +208,11 @@ export const PROFILE_DATA = {
     release: 'v7.2',
     covers: ['v7.1', 'v7.2'],
     from: 'v6.19',
-    switches: { globalUpdateRateLimit: true, pvScaleUnit: 'khz-nonzero' },
+    switches: {
+      globalUpdateRateLimit: true,
+      pvScaleUnit: 'khz-nonzero',
+      eventInjCheck: 'merged',
+    },
   },
   'v7.3': {
     title: 'v7.3: the first three patches of the series',
@@ -232,6 +235,7 @@ export const PROFILE_DATA = {
       clockGuestIoctls: 'rfc-v3',
       mclkCriterion: 'frequency',
       mclkRequestOnTrack: 'toggle',
+      mclkUpdateOnXenSharedInfo: false,
       globalUpdateOnSystemTimeMsr: false,
       globalUpdateOnLoad: 'no-master',
       periodicSync: 'no-master',

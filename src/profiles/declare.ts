@@ -1,4 +1,4 @@
-/** How a switch is declared: its values in the order in which kernels had them, and their sources. */
+/** How a switch is declared: its values, what they mean, and what brought them. */
 import type { Source } from './source.ts';
 
 /** What a switch can be set to. */
@@ -6,7 +6,7 @@ export type SwitchValue = string | boolean | number;
 
 /** One switch. */
 export interface SwitchSpec<V extends SwitchValue = SwitchValue> {
-  /** Oldest behaviour first. */
+  /** Oldest behaviour first; of a flag, false. */
   readonly values: readonly V[];
   /** What it decides, and what each value means. */
   readonly doc: string;

@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { BACKPORTS, type Backport } from './backports.ts';
+export { type Adjustment, assumedProfile, type Candidate, candidateProfile } from './candidate.ts';
 export { COMMITS, type Commit, type CommitId } from './commits.ts';
 export type { ProfileId } from './data.ts';
 export type { SwitchSpec, SwitchValue } from './declare.ts';
@@ -14,7 +16,7 @@ export {
   UnknownSwitchError,
 } from './error.ts';
 export { parseSet, withSwitches } from './override.ts';
-export { isProfileId, PROFILE_IDS, PROFILES, type Profile, profile } from './profiles.ts';
+export { isProfileId, originOf, PROFILE_IDS, PROFILES, type Profile, profile } from './profiles.ts';
 export type { Release } from './release.ts';
 export type { FromCommit, FromPatch, FromRelease, Source } from './source.ts';
 export {

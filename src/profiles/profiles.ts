@@ -3,7 +3,8 @@ import { PROFILE_DATA, type ProfileData, type ProfileId } from './data.ts';
 import { UnknownProfileError } from './error.ts';
 import { nearest } from './nearest.ts';
 import type { Release } from './release.ts';
-import type { Switches, SwitchName } from './switches.ts';
+import type { Source } from './source.ts';
+import { type Switches, type SwitchName, sourceOf } from './switches.ts';
 
 /** One kernel's behaviour, or that of a kernel with switches set by hand. */
 export interface Profile {
@@ -27,7 +28,7 @@ export const PROFILE_IDS = Object.freeze(Object.keys(PROFILE_DATA) as ProfileId[
 
 function switchesOf(id: ProfileId): Switches {
   const { from, switches } = DATA[id];
-  // The profile that `from` nothing is the whole one: `data.ts` types it so.
+  // The one profile that grew out of nothing has all switches: `data.ts` types it so.
   return { ...(from === undefined ? {} : switchesOf(from)), ...switches } as Switches;
 }
 
@@ -41,6 +42,18 @@ function profileOf(id: ProfileId): Profile {
 export const PROFILES = Object.freeze(
   Object.fromEntries(PROFILE_IDS.map((id) => [id, profileOf(id)])),
 ) as Readonly<Record<ProfileId, Profile>>;
+
+/**
+ * Where a profile's value of a switch comes from; undefined when kernels always had it.
+ *
+ * A value that kernels lost and got back has the source of its return.
+ */
+export function originOf(id: ProfileId, name: SwitchName): Source | undefined {
+  const { from, switches } = DATA[id];
+  if (from === undefined) return undefined;
+  const value = switches[name];
+  return value === undefined ? originOf(from, name) : sourceOf(name, value);
+}
 
 /** Whether text is a profile's id. */
 export const isProfileId = (id: string): id is ProfileId => Object.hasOwn(PROFILES, id);

@@ -12,13 +12,12 @@ export interface FromCommit {
   readonly verified: boolean;
 }
 
-/** A value seen in a release's tree, whose commit nobody has named. */
+/** A value whose commit nobody has named: between two trees that bracket it, the release is a guess. */
 export interface FromRelease {
   readonly kind: 'release';
-  /** The first release known to have the value, or thought to. */
+  /** The first release thought to have the value. */
   readonly release: Release;
-  /** False: the release is between the two trees that bracket it, its number is a guess. */
-  readonly verified: boolean;
+  readonly verified: false;
 }
 
 /** A value that patches on a mailing list would bring. */
@@ -38,13 +37,6 @@ export function by(commit: CommitId): FromCommit {
   const { subject, release, verified } = COMMITS[commit];
   return { kind: 'commit', commit, subject, release, verified };
 }
-
-/** With a release, its commit unknown; the number itself is certain. */
-export const from = (release: Release): FromRelease => ({
-  kind: 'release',
-  release,
-  verified: true,
-});
 
 /** With about this release: what brackets it are trees further apart. */
 export const around = (release: Release): FromRelease => ({

@@ -1,6 +1,6 @@
 /** Switches of the VM's clock: what it is counted from, how userspace reads and sets it. */
 import { choice, flag } from '../declare.ts';
-import { around, by, from, posted, postedUnread } from '../source.ts';
+import { around, by, posted, postedUnread } from '../source.ts';
 
 export const CLOCK_SWITCHES = {
   masterBase: choice(
@@ -57,10 +57,10 @@ export const CLOCK_SWITCHES = {
   clockGuestIoctls: choice(
     ['none', 'rfc-v3', 'v6'],
     'KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST. rfc-v3 checks only a zero multiplier; v6 also padding, shift in [-31, 31] and a page from the future.',
-    { 'rfc-v3': posted('rfc-v3', 3), v6: postedUnread('series-v6') },
+    { 'rfc-v3': postedUnread('rfc-v3', 3), v6: postedUnread('series-v6') },
   ),
   suspendStopsGuests: flag(
     'The host’s suspend notifier sets GUEST_STOPPED on every vCPU with a kvmclock page.',
-    { true: from('v5.14') },
+    { true: by('7d62874f69d7') },
   ),
 } as const;

@@ -1,6 +1,6 @@
 /** Switches of the masterclock: when it is on, who asks for a new reference, who hears of it. */
 import { choice, flag } from '../declare.ts';
-import { around, by, from, posted, postedUnread } from '../source.ts';
+import { around, by, posted } from '../source.ts';
 
 export const MASTERCLOCK_SWITCHES = {
   mclkCriterion: choice(
@@ -19,7 +19,7 @@ export const MASTERCLOCK_SWITCHES = {
   ),
   mclkUpdateOnXenSharedInfo: flag(
     'Setting the Xen shared_info page asks every vCPU for a new masterclock reference.',
-    { true: around('v5.12'), false: by('633d7652f80f') },
+    { true: by('629b5348841a'), false: by('633d7652f80f') },
   ),
   mclkUpdateDedup: flag(
     'The first vCPU that serves a masterclock request clears it on all others; otherwise each takes a reference of its own.',
@@ -27,7 +27,7 @@ export const MASTERCLOCK_SWITCHES = {
   ),
   masterclockAtVmCreate: flag(
     'The masterclock is on from VM creation; the VM is seeded with a TSC generation that the first vCPU joins.',
-    { true: postedUnread('series-v6', 36) },
+    { true: posted('series-v6', 36) },
   ),
   stableBit: choice(
     ['masterclock', 'masterclock-and-offsets'],
@@ -64,7 +64,7 @@ export const MASTERCLOCK_SWITCHES = {
   backwardsTsc: choice(
     ['global', 'vm'],
     'Whose masterclock a TSC that went backwards turns off: every VM’s, later ones included, or that of the VMs there are.',
-    { vm: from('v4.14') },
+    { vm: around('v4.14') },
   ),
   backwardsTscRecord: choice(
     ['forget-last', 'slide-current'],

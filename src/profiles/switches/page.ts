@@ -1,42 +1,42 @@
 /** Switches of what is written for guests: pvclock pages, Hyper-V's page, Xen's clocks, nested entry. */
 import { choice, flag } from '../declare.ts';
-import { around, by, from, posted } from '../source.ts';
+import { around, by, posted, postedUnread } from '../source.ts';
 
 export const PAGE_SWITCHES = {
   pvScaleUnit: choice(
     ['user-khz', 'khz', 'khz-nonzero', 'hz-u32', 'hz'],
     'The guest frequency behind a page’s multiplier. user-khz: as asked for; khz: the scaled host frequency, cut to kHz; khz-nonzero: at least 1 kHz; hz-u32: in Hz, modulo 2^32; hz: in Hz.',
     {
-      khz: around('v4.6'),
+      khz: by('78db6a503796'),
       'khz-nonzero': around('v7.2'),
       'hz-u32': posted('rfc-v3', 2),
-      hz: posted('series-v6'),
+      hz: postedUnread('series-v6'),
     },
   ),
   pvPageWrite: choice(
     ['three-writes', 'or-one'],
     'How a page’s version moves. three-writes: version, page, version through guest memory; or-one: (version + 1) | 1 while writing, plus 1 when done.',
-    { 'or-one': from('v5.17') },
+    { 'or-one': by('916d3608df82') },
   ),
   pvTraceVersionParity: choice(
     ['odd', 'even'],
     'Parity of the version that kvm_pvclock_update records: odd when traced before the page is complete.',
-    { even: from('v5.17') },
+    { even: by('916d3608df82') },
   ),
   pvStoppedInCache: flag(
     'GUEST_STOPPED stays in the vCPU’s cached page, so Xen’s pages get it too; false: the kvmclock page alone.',
-    { false: from('v6.15') },
+    { false: by('93fb0b10e712') },
   ),
   hvPage: choice(
     ['none', 'sequence', 'status'],
     'Hyper-V’s reference TSC page. none: zero-filled, never valid; sequence: rewritten at every stable update; status: by a state machine, rewritten on request.',
-    { sequence: by('095cf55df7ff'), status: from('v5.13') },
+    { sequence: by('095cf55df7ff'), status: by('cc9cfddb0433') },
   ),
   hvPageFrom: choice(['vcpu0', 'any'], 'Whose clock update writes Hyper-V’s page.', {
     any: around('v5.16'),
   }),
   hvPageBeforeXen: flag('Hyper-V’s page is written before Xen’s pages; false: after them.', {
-    true: from('v6.15'),
+    true: by('847d68abf10c'),
   }),
   xenTimer: choice(
     ['none', 'host-scale', 'guest-scale', 'guest-page'],
@@ -44,12 +44,12 @@ export const PAGE_SWITCHES = {
     {
       'host-scale': by('536395260582'),
       'guest-scale': by('451a707813ae'),
-      'guest-page': from('v6.15'),
+      'guest-page': by('ca28aa63918b'),
     },
   ),
   xenTscUnstableFlag: flag(
     'Userspace can have TSC_STABLE cleared on Xen’s pages (KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE).',
-    { true: around('v6.9') },
+    { true: by('6d7228352609') },
   ),
   xenRunstateClamp: choice(
     ['none', 'clamp', 'skip'],
@@ -59,11 +59,11 @@ export const PAGE_SWITCHES = {
   xenCpuidLeaf: choice(
     ['none', 'at-update', 'at-read'],
     'When KVM fills in the TSC frequency of Xen’s CPUID leaf 3. none: never, userspace does.',
-    { 'at-update': around('v6.3'), 'at-read': around('v6.15'), none: by('7d3bd21e457b') },
+    { 'at-update': by('f422f853af03'), 'at-read': by('a2b00f85d783'), none: by('7d3bd21e457b') },
   ),
   eventInjCheck: choice(
     ['none', 'merged'],
     'Whether nested SVM entry refuses an inconsistent EVENTINJ.',
-    { merged: around('v6.19') },
+    { merged: by('7e79f71bca5c') },
   ),
 } as const;

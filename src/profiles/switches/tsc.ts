@@ -1,6 +1,6 @@
 /** Switches of the guests' TSCs: frequency and scaling, writes, and how writes are matched. */
 import { choice, flag } from '../declare.ts';
-import { around, by, from, posted } from '../source.ts';
+import { around, by, posted, postedUnread } from '../source.ts';
 
 export const TSC_SWITCHES = {
   tscKhzSource: choice(
@@ -11,7 +11,7 @@ export const TSC_SWITCHES = {
   tscWriteByGuest: choice(
     ['sync', 'offset', 'offset-unless-protected'],
     'What a guest’s write of IA32_TSC does. sync: the same matching as a host’s write; offset: moves offset and TSC_ADJUST; unless-protected: nothing where the TSC is protected from the host.',
-    { offset: by('0c899c25d754'), 'offset-unless-protected': from('v6.15') },
+    { offset: by('0c899c25d754'), 'offset-unless-protected': by('adafea110600') },
   ),
   tscAdjustRaisesClockUpdate: flag(
     'A guest’s write of IA32_TSC_ADJUST renews its page; false: the page stays stale.',
@@ -21,12 +21,12 @@ export const TSC_SWITCHES = {
     true: by('828ca89628bf'),
   }),
   tscScaleAttr: flag('vCPUs have the read-only attribute KVM_VCPU_TSC_SCALE.', {
-    true: posted('rfc-v3', 7),
+    true: postedUnread('rfc-v3', 7),
   }),
   vmTscKhz: choice(
     ['none', 'always', 'before-vcpus'],
     'KVM_SET_TSC_KHZ on a VM: not known, taken at any time for vCPUs to come, or EINVAL once a vCPU exists.',
-    { always: by('ffbb61d09fc5'), 'before-vcpus': around('v6.18') },
+    { always: by('ffbb61d09fc5'), 'before-vcpus': by('dcbe5a466c12') },
   ),
   syncWindow: choice(
     ['usdiff', 'cycles', 'cycles-after-user-set'],
@@ -41,7 +41,7 @@ export const TSC_SWITCHES = {
   userSetTsc: choice(
     ['none', 'after-decision', 'in-sync'],
     'Where a TSC set by userspace is noted. after-decision: after the matching of that same write; in-sync: while the write is recorded.',
-    { 'after-decision': by('bf328e22e472'), 'in-sync': from('v6.15') },
+    { 'after-decision': by('bf328e22e472'), 'in-sync': by('5f3b30b2b0d9') },
   ),
   syncRecord: choice(
     ['raw', 'previous', 'elapsed'],
@@ -56,7 +56,7 @@ export const TSC_SWITCHES = {
   catchupFormula: choice(
     ['reference', 'two-points', 'now'],
     'Where software catch-up compares the TSC with what it should be. reference: at the page’s reference, which the masterclock lets grow old; two-points: page by the reference, offset by now, signed; now: both now, signed.',
-    { 'two-points': posted('rfc-v3', 10), now: posted('series-v6', 15, 16) },
+    { 'two-points': posted('rfc-v3', 10), now: postedUnread('series-v6', 15, 16) },
   ),
   scalingNeedsConstantTsc: flag('TSC scaling is offered only on hosts whose TSC is constant.', {
     true: posted('rfc-v3', 6),
@@ -64,6 +64,6 @@ export const TSC_SWITCHES = {
   nestedScaling: choice(
     ['none', 'vmx', 'vmx-svm'],
     'Whose nested guests have L1’s scaling composed with L2’s.',
-    { vmx: from('v5.14'), 'vmx-svm': from('v5.16') },
+    { vmx: by('d041b5ea9335'), 'vmx-svm': by('5228eb96a487') },
   ),
 } as const;
