@@ -25,9 +25,18 @@ const tscAdjust = (line: Release, since: number, verified = true): Backport =>
     verified,
   });
 
+const hvPageFromAny = (line: Release, since: number): Backport =>
+  Object.freeze({
+    commit: '42dcbe7d8bac',
+    line,
+    since,
+    set: Object.freeze({ hvPageFrom: 'any' }),
+    verified: true,
+  });
+
 /**
- * The backports known to matter here. Each line's number is that of the review mail of September
- * 2021 that lists the patch; 5.10.262's tree has it, 4.4.173's does not.
+ * The backports known to matter here. Each number is that of the review mail whose list has the
+ * patch (September 2021, April 2022); 5.10.262's tree has the first, 4.4.173's does not.
  */
 export const BACKPORTS: readonly Backport[] = Object.freeze([
   tscAdjust('v4.4', 284),
@@ -39,6 +48,7 @@ export const BACKPORTS: readonly Backport[] = Object.freeze([
   tscAdjust('v5.13', 17),
   // Reviewed on the same day as 5.13.17; its own list was not found.
   tscAdjust('v5.14', 4, false),
+  hvPageFromAny('v5.17', 5),
 ]);
 
 /** A backport in one line of text. */

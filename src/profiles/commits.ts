@@ -91,6 +91,11 @@ export const COMMITS = Object.freeze({
   ),
   '828ca89628bf': found('KVM: x86: Expose TSC offset controls to userspace', 'v5.16', PULL_5_16),
   '5228eb96a487': found('KVM: x86: nSVM: implement nested TSC scaling', 'v5.16', PULL_5_16),
+  '42dcbe7d8bac': found(
+    'KVM: x86: hyper-v: Avoid writing to TSC page without an active vCPU',
+    'v5.18',
+    'head of kvm.git’s fixes on 2022-04-08, in the release candidates of 5.18; stable mails quote hash and subject',
+  ),
   '916d3608df82': found('KVM: x86: Use gfn_to_pfn_cache for pv_time', 'v5.19', PULL_5_19),
   ffbb61d09fc5: found('KVM: x86: Accept KVM_[GS]ET_TSC_KHZ as a VM ioctl.', 'v5.19', PULL_5_19),
   '536395260582': found('KVM: x86/xen: handle PV timers oneshot mode', 'v5.19', PULL_5_19),
@@ -151,6 +156,11 @@ export const COMMITS = Object.freeze({
   ),
   '5f3b30b2b0d9': found('KVM: x86: Push down setting vcpu.arch.user_set_tsc', 'v6.15', PULL_6_15),
   adafea110600: found('KVM: x86: Add infrastructure for secure TSC', 'v6.15', PULL_6_15),
+  '4578a747f3c7': found(
+    'KVM: x86: avoid underflow when scaling TSC frequency',
+    'v6.16',
+    'pushed for Linus on 2025-07-09 and pulled between 6.16-rc5 and -rc6',
+  ),
   dcbe5a466c12: found(
     'KVM: x86: Reject KVM_SET_TSC_KHZ VM ioctl when vCPUs have been created',
     'v6.17',

@@ -201,6 +201,7 @@ export const PROFILE_DATA = {
       globalUpdateMechanism: 'immediate',
       periodicSync: 'none',
       vmTscKhz: 'before-vcpus',
+      pvScaleUnit: 'khz-nonzero',
     },
   },
   'v7.2': {
@@ -210,7 +211,6 @@ export const PROFILE_DATA = {
     from: 'v6.19',
     switches: {
       globalUpdateRateLimit: true,
-      pvScaleUnit: 'khz-nonzero',
       eventInjCheck: 'merged',
     },
   },

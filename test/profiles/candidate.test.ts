@@ -125,9 +125,11 @@ describe('a release that is not the one its profile describes', () => {
       },
     ],
     ['6.8', { xenTimer: 'host-scale' }],
-    ['6.16', {}],
-    ['6.17', { vmTscKhz: 'before-vcpus' }],
-    ['7.1', { pvScaleUnit: 'khz' }],
+    ['6.15.3', {}],
+    ['6.16', { pvScaleUnit: 'khz-nonzero' }],
+    ['6.17', { pvScaleUnit: 'khz-nonzero', vmTscKhz: 'before-vcpus' }],
+    ['7.0', {}],
+    ['7.1', {}],
   ])('%s', (release, expected) => {
     expect(differs(release)).toEqual(expected);
   });
@@ -174,6 +176,15 @@ describe('fixes that stable kernels took over', () => {
     ['5.15.1', true],
   ])('%s renews the page after a TSC_ADJUST write: %s', (release, fixed) => {
     expect(tscAdjust(release)).toBe(fixed);
+  });
+
+  test.each([
+    ['5.16.20', 'vcpu0'],
+    ['5.17.4', 'vcpu0'],
+    ['5.17.5', 'any'],
+    ['5.18.0', 'any'],
+  ])('%s writes Hyper-V’s page from %s', (release, from) => {
+    expect(assumedProfile(candidateProfile(release)).switches.hvPageFrom).toBe(from);
   });
 
   test('say which commit, and since when', () => {

@@ -53,11 +53,13 @@ test('releases that the reference had wrong or open are as the pull requests hav
     '0c899c25d754': 'v5.10',
     cc9cfddb0433: 'v5.12',
     d9130a2dfdd4: 'v5.15',
+    '42dcbe7d8bac': 'v5.18',
     '916d3608df82': 'v5.19',
     ffbb61d09fc5: 'v5.19',
     '536395260582': 'v5.19',
     c52ffadc65e2: 'v6.8',
     '6d7228352609': 'v6.8',
+    '4578a747f3c7': 'v6.16',
     dcbe5a466c12: 'v6.17',
     '7e79f71bca5c': 'v7.1',
   };

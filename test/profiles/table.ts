@@ -107,7 +107,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   catchupFormula: row(['reference'], 'two-points', 'now'),
   scalingNeedsConstantTsc: row([false], true, true),
   nestedScaling: row([...of(5, 'none' as const), 'vmx', 'vmx-svm'], 'vmx-svm', 'vmx-svm'),
-  pvScaleUnit: row(['user-khz', ...of(9, 'khz' as const), 'khz-nonzero'], 'hz-u32', 'hz'),
+  pvScaleUnit: row(['user-khz', ...of(8, 'khz' as const), 'khz-nonzero'], 'hz-u32', 'hz'),
   pvPageWrite: row([...of(6, 'three-writes' as const), 'or-one'], 'or-one', 'or-one'),
   pvTraceVersionParity: row([...of(6, 'odd' as const), 'even'], 'even', 'even'),
   pvStoppedInCache: row([...of(8, true), false], true, false),

@@ -1,6 +1,6 @@
 /** Switches of what is written for guests: pvclock pages, Hyper-V's page, Xen's clocks, nested entry. */
 import { choice, flag } from '../declare.ts';
-import { around, by, posted, postedUnread } from '../source.ts';
+import { by, posted, postedUnread } from '../source.ts';
 
 export const PAGE_SWITCHES = {
   pvScaleUnit: choice(
@@ -8,7 +8,7 @@ export const PAGE_SWITCHES = {
     'The guest frequency behind a page’s multiplier. user-khz: as asked for; khz: the scaled host frequency, cut to kHz; khz-nonzero: at least 1 kHz; hz-u32: in Hz, modulo 2^32; hz: in Hz.',
     {
       khz: by('78db6a503796'),
-      'khz-nonzero': around('v7.2'),
+      'khz-nonzero': by('4578a747f3c7'),
       'hz-u32': posted('rfc-v3', 2),
       hz: postedUnread('series-v6'),
     },
@@ -33,7 +33,7 @@ export const PAGE_SWITCHES = {
     { sequence: by('095cf55df7ff'), status: by('cc9cfddb0433') },
   ),
   hvPageFrom: choice(['vcpu0', 'any'], 'Whose clock update writes Hyper-V’s page.', {
-    any: around('v5.16'),
+    any: by('42dcbe7d8bac'),
   }),
   hvPageBeforeXen: flag('Hyper-V’s page is written before Xen’s pages; false: after them.', {
     true: by('847d68abf10c'),
