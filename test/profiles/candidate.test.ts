@@ -69,6 +69,7 @@ test('text that is no release is shown escaped and cut', () => {
   expect(candidateProfile('\u001b[2J\u0007é').reason).toBe(
     '"\\u{1b}[2J\\u{7}\\u{e9}" is no kernel release',
   );
+  expect(candidateProfile('Linux ~6.1').reason).toBe('"Linux ~6.1" is no kernel release');
   expect(candidateProfile('9'.repeat(100_000)).reason).toBe(
     `"${'9'.repeat(64)}…" is no kernel release`,
   );
@@ -115,6 +116,7 @@ describe('a release that is not the one its profile describes', () => {
     ],
     ['5.19', {}],
     ['6.2', { tscKhzSource: 'tsc-khz' }],
+    ['6.3', { tscKhzSource: 'tsc-khz', xenCpuidLeaf: 'at-update' }],
     ['6.6', { tscKhzSource: 'tsc-khz', xenCpuidLeaf: 'at-update' }],
     [
       '6.7',
