@@ -84,7 +84,7 @@ export const vmClockRecipes = {
   initKvmclockOffset: (self, ctx) => {
     const fromZero = ctx.switches.kvmclockOffsetInit !== 'zero';
     storeOffset(self, fromZero ? -ctx.read('create.ns') : 0n, ctx);
-    self.defaultTscKhz = ctx.host.tscKhz;
+    self.defaultTscKhz = ctx.host.maxTscKhz || ctx.host.tscKhz;
   },
   reportClock: (self, ctx) => {
     ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0, ...getKvmclock(self, ctx) });

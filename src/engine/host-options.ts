@@ -21,6 +21,8 @@ export interface HostOptions {
   readonly constantTsc?: boolean;
   /** The copy of the frequency that KVM took when it was loaded, kHz; default `tscKhz`. */
   readonly cpuTscKhz?: number;
+  /** Frequency that new vCPUs get, taken when KVM was loaded (until v5.10), kHz; default `tscKhz`. */
+  readonly maxTscKhz?: number;
   /** Host CPUs online; default 4. */
   readonly cpus?: number;
   /** Host TSC at which the clocks are given; default 0. */
@@ -67,6 +69,7 @@ export function makeHost(options: HostOptions): HostState {
     tsc: options.tscUnstable === true ? 'unstable' : 'stable',
     vclockMode,
     tscKhz,
+    maxTscKhz: options.maxTscKhz ?? 0,
     constantTsc: options.constantTsc ?? true,
     hasTscControl: options.hasTscControl ?? true,
     tscScalingRatioFracBits: fracBits,

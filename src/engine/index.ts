@@ -8,13 +8,12 @@ export { type HostOptions, makeHost } from './host-options.ts';
 export { InputError, type InputErrorCode } from './input-error.ts';
 export { MSR_ROUTES } from './msr-routes.ts';
 export type { Condition, Phase, Route } from './phase.ts';
-export type { ReadingSource } from './readings.ts';
+export type { ReadingPlace, ReadingSource } from './readings.ts';
 export { ROUTES } from './routes.ts';
+export type { MasterclockRecord, VmOf } from './run.ts';
 export type { Cell, HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
 export {
   type Dispatched,
-  type MasterclockRecord,
-  type VmOf,
   World,
   type WorldOptions,
 } from './world.ts';

@@ -71,8 +71,12 @@ function checkReadings(readings: unknown, at: { index: number; type: string }): 
  * @throws InputError when it is none: unknown type, missing or unknown field, value out of range.
  */
 export function checkShape(value: Input, index: number): Input {
-  const fields = value as unknown as Readonly<Record<string, unknown>>;
-  const type = String(fields['type']).slice(0, 40);
+  const given: unknown = value;
+  if (typeof given !== 'object' || given === null) {
+    throw new InputError('unknown-input', { index, type: '' }, 'an input', describe(given));
+  }
+  const fields = given as Readonly<Record<string, unknown>>;
+  const type = typeof fields['type'] === 'string' ? fields['type'].slice(0, 40) : '';
   const at = { index, type };
   if (!Object.hasOwn(INPUTS, type)) {
     throw new InputError('unknown-input', at, 'a known type', describe(fields['type']));

@@ -2,25 +2,31 @@
  * The kernel's clock reads during one input: as told with it, or derived from its instant and the
  * host's timekeepers.
  */
-import type { Input, ReadingName } from '../../events/index.ts';
+import type { Input, Observation, ReadingName } from '../../events/index.ts';
 import {
   type BaseClock,
   baseAt,
   type HostState,
-  isTscMode,
   realtimeAt,
   type VcpuState,
 } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 
+/** Where in an input a clock is read. */
+export interface ReadingPlace {
+  /** The vCPU whose turn it is, as it is now. */
+  readonly vcpu: Readonly<VcpuState> | undefined;
+  /** What was observed of this input so far. */
+  readonly observed: readonly Observation[];
+}
+
 /**
  * Told what a clock read returned when the input itself does not say.
  *
- * @param vcpu - id of the vCPU whose turn it is, where one is.
  * @returns `undefined` to have it derived.
  */
-export type ReadingSource = (name: ReadingName, vcpu: number | undefined) => bigint | undefined;
+export type ReadingSource = (name: ReadingName, place: ReadingPlace) => bigint | undefined;
 
 /** What a derivation may use. */
 interface Here {
@@ -61,44 +67,35 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
   run_delay: ({ vcpu }) => vcpu?.lastSteal ?? 0n,
 };
 
-/** Readings that a host whose clocksource is the TSC gives by its timekeepers alone. */
-const isExact = (here: Here): boolean => isTscMode(here.host.vclockMode);
+/** What the reads of an input depend on, as it is when one is asked for. */
+export interface ReadingScope extends ReadingPlace {
+  readonly input: Input;
+  readonly switches: Switches;
+  readonly host: Readonly<HostState>;
+}
 
 /** All reads of one input. */
 export class ReadingsOf {
   /** How many were derived so far, by name. */
   readonly derived = new Map<ReadingName, number>();
-  /** How many of them had to assume that another clocksource keeps the TSC's time. */
-  assumed = 0;
-  readonly #input: Input;
-  readonly #switches: Switches;
+  readonly #scope: ReadingScope;
   readonly #source: ReadingSource | undefined;
-  readonly #host: () => Readonly<HostState>;
   readonly #known = new Map<ReadingName, bigint>();
-  #vcpu: Readonly<VcpuState> | undefined;
   #turn = 0;
 
-  constructor(
-    input: Input,
-    switches: Switches,
-    host: () => Readonly<HostState>,
-    source: ReadingSource | undefined,
-  ) {
-    this.#input = input;
-    this.#switches = switches;
-    this.#host = host;
+  constructor(scope: ReadingScope, source: ReadingSource | undefined) {
+    this.#scope = scope;
     this.#source = source;
   }
 
-  /** Another vCPU's turn: it reads its own clocks. */
-  turn(vcpu: Readonly<VcpuState> | undefined, index: number): void {
+  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
+  turn(index: number): void {
     if (index !== this.#turn) this.#known.clear();
-    this.#vcpu = vcpu;
     this.#turn = index;
   }
 
   /** A clock read; the same each time within one turn. */
-  read = (name: ReadingName): bigint => {
+  readonly read = (name: ReadingName): bigint => {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
     const value = this.#told(name) ?? this.#derive(name);
@@ -107,21 +104,15 @@ export class ReadingsOf {
   };
 
   #told(name: ReadingName): bigint | undefined {
-    const told = this.#input.readings?.[name];
+    const told = this.#scope.input.readings?.[name];
     const mine = typeof told === 'bigint' || told === undefined ? told : told[this.#turn];
-    return mine ?? this.#source?.(name, this.#vcpu?.vcpuId);
+    return mine ?? this.#source?.(name, this.#scope);
   }
 
   #derive(name: ReadingName): bigint {
-    const here: Here = {
-      input: this.#input,
-      switches: this.#switches,
-      host: this.#host(),
-      vcpu: this.#vcpu,
-      read: this.read,
-    };
+    const { input, switches, host, vcpu } = this.#scope;
     this.derived.set(name, (this.derived.get(name) ?? 0) + 1);
-    if (!isExact(here)) this.assumed += 1;
+    const here: Here = { input, switches, host, vcpu, read: this.read };
     return BigInt.asUintN(64, DERIVATIONS[name](here));
   }
 }

@@ -5,14 +5,7 @@
  * and what became of the masterclock.
  */
 import { INPUTS, type Input, type Observation, type ReadingName } from '../../events/index.ts';
-import {
-  type Ctx,
-  type HostState,
-  MASTERCLOCK_DECISIONS,
-  type MasterclockDecision,
-  VcpuState,
-  VmState,
-} from '../clock/index.ts';
+import { type Ctx, type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import { actorStepper } from './actor-stepper.ts';
@@ -31,23 +24,10 @@ import {
 import { checkShape } from './input-shape.ts';
 import { MSR_ROUTES } from './msr-routes.ts';
 import type { Route } from './phase.ts';
-import { type ReadingSource, ReadingsOf } from './readings.ts';
+import type { ReadingSource } from './readings.ts';
 import { ROUTES } from './routes.ts';
-import type { HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
-
-/** A VM of a world. */
-export interface VmOf {
-  readonly id: number;
-  readonly cell: VmCell;
-  /** By id, in the order of creation. */
-  readonly vcpus: Map<number, VcpuCell>;
-}
-
-/** What became of the masterclock, and which switch or condition decided. */
-export interface MasterclockRecord {
-  readonly decision: MasterclockDecision;
-  readonly by: string;
-}
+import { type MasterclockRecord, Run, type Turn, type VmOf } from './run.ts';
+import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
 
 /** What one input came to. */
 export interface Dispatched {
@@ -70,21 +50,7 @@ export interface WorldOptions {
   readonly stepper?: Stepper;
 }
 
-const NOT_REACHED: MasterclockRecord = {
-  decision: 'kept',
-  by: 'nothing on this route asks for it',
-};
-
-/** Stands for the VM and the vCPU where an input has none. */
-const NO_VM = new VmState();
-const NO_VCPU = VcpuState.of({ cpu: -1 });
-
-/** Which machines have their turn. */
-interface Turn {
-  vm: VmOf | undefined;
-  vcpu: VcpuCell | undefined;
-}
-
+/** A host with its VMs and vCPUs. */
 export class World {
   readonly switches: Switches;
   readonly #stepper: Stepper;
@@ -141,12 +107,11 @@ export class World {
    */
   dispatch(input: Input, source?: ReadingSource): Dispatched {
     const index = this.#count;
-    const fail = failure(index, String(input.type).slice(0, 40));
     checkShape(input, index);
+    const fail = failure(index, input.type);
     this.#checkInstant(input, fail);
     const turn = this.#turnOf(input, fail);
-    const readings = new ReadingsOf(input, this.switches, () => this.#host.state, source);
-    const run = new Run(this.#host, this.#vms, turn, input, this.switches, readings);
+    const run = new Run(this.#host, this.#vms, turn, input, this.switches, source);
     const exists = input.type === 'KVM_CREATE_VCPU' && turn.vcpu !== undefined;
     const refusal = this.#admit(input, run.ctx, exists, fail);
     if (refusal === undefined) {
@@ -157,7 +122,9 @@ export class World {
     }
     this.#count += 1;
     this.#lastTsc = input.tsc;
-    return { index, ...run.result(), derived: readings.derived, refused: refusal !== undefined };
+    const { observations, masterclock, readings } = run;
+    const { derived } = readings;
+    return { index, observations, masterclock, derived, refused: refusal !== undefined };
   }
 
   #checkInstant(input: Input, fail: Fail): void {
@@ -224,133 +191,4 @@ function routeOf(input: Input): Route {
   return input.type === 'wrmsr' || input.type === 'KVM_SET_MSRS'
     ? MSR_ROUTES.get(input.index)![input.type]
     : ROUTES[input.type];
-}
-
-/** One input on its way. */
-class Run {
-  readonly #host: HostCell;
-  readonly #vms: ReadonlyMap<number, VmOf>;
-  readonly #turn: Turn;
-  readonly #input: Input;
-  readonly #readings: ReadingsOf;
-  readonly #observations: Observation[] = [];
-  #masterclock = NOT_REACHED;
-  readonly ctx: Ctx;
-
-  constructor(
-    host: HostCell,
-    vms: ReadonlyMap<number, VmOf>,
-    turn: Turn,
-    input: Input,
-    switches: Switches,
-    readings: ReadingsOf,
-  ) {
-    this.#host = host;
-    this.#vms = vms;
-    this.#turn = turn;
-    this.#input = input;
-    this.#readings = readings;
-    readings.turn(turn.vcpu?.state, 0);
-    this.ctx = this.#makeCtx(switches);
-  }
-
-  /** Reads the structs where they are now: a step may have replaced them. */
-  #makeCtx(switches: Switches): Ctx {
-    const run = this;
-    return {
-      input: this.#input,
-      switches,
-      read: this.#readings.read,
-      get host() {
-        return run.#host.state;
-      },
-      get vm() {
-        return run.#turn.vm?.cell.state ?? NO_VM;
-      },
-      get vcpu() {
-        return run.#turn.vcpu?.state ?? NO_VCPU;
-      },
-      get bootVcpu() {
-        return run.#turn.vm?.vcpus.get(0)?.state ?? NO_VCPU;
-      },
-      out: {
-        emit: (seen) => {
-          this.#observations.push({ vm: this.#turn.vm?.id ?? -1, ...seen } as Observation);
-        },
-        considered: (decision, by) => {
-          this.#consider(decision, by);
-        },
-      },
-    };
-  }
-
-  /** The first of the highest rank counts: what asked first, or what the last update came to. */
-  #consider(decision: MasterclockDecision, by: string): void {
-    const rank = (d: MasterclockDecision): number => MASTERCLOCK_DECISIONS.indexOf(d);
-    const before = this.#masterclock;
-    const higher = rank(decision) > rank(before.decision);
-    if (higher || before === NOT_REACHED || decision === 'recomputed') {
-      this.#masterclock = { decision, by };
-    }
-  }
-
-  walk(route: Route): void {
-    const { ctx } = this;
-    for (const phase of route) {
-      if ('when' in phase) {
-        if (phase.when(ctx)) this.walk(phase.phases);
-      } else if ('each' in phase) {
-        if (phase.each === 'vm') this.#eachVm(phase.phases);
-        else this.#eachVcpu(phase.phases);
-      } else if (phase.level === 'host') {
-        this.#host.step(phase.signal, ctx);
-      } else if (phase.level === 'vm') {
-        this.#turn.vm?.cell.step(phase.signal, ctx);
-      } else {
-        this.#turn.vcpu?.step(phase.signal, ctx);
-      }
-    }
-  }
-
-  #eachVm(route: Route): void {
-    const { vm, vcpu } = this.#turn;
-    for (const other of this.#vms.values()) {
-      if (other.cell.state.life !== 'alive') continue;
-      this.#take(other, undefined, 0);
-      this.walk(route);
-    }
-    this.#take(vm, vcpu, 0);
-  }
-
-  #eachVcpu(route: Route): void {
-    const { vm, vcpu } = this.#turn;
-    let index = 0;
-    for (const other of vm?.vcpus.values() ?? []) {
-      this.#take(vm, other, index);
-      this.walk(route);
-      index += 1;
-    }
-    this.#take(vm, vcpu, 0);
-  }
-
-  #take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, index: number): void {
-    this.#turn.vm = vm;
-    this.#turn.vcpu = vcpu;
-    this.#readings.turn(vcpu?.state, index);
-  }
-
-  /** The kernel's answer, and nothing else. */
-  refuse(refusal: Refusal): void {
-    const vcpu = 'vcpu' in this.#input ? { vcpu: this.#input.vcpu } : {};
-    if ('gp' in refusal && 'index' in this.#input) {
-      this.ctx.out.emit({ type: 'msr_result', ...vcpu, index: this.#input.index, ok: false });
-    } else if ('errno' in refusal) {
-      const { type: name } = this.#input;
-      this.ctx.out.emit({ type: 'ioctl_result', ...vcpu, name, ret: -refusal.errno });
-    }
-  }
-
-  result(): Pick<Dispatched, 'observations' | 'masterclock'> {
-    return { observations: this.#observations, masterclock: this.#masterclock };
-  }
 }
