@@ -50,7 +50,8 @@ export const stealTimeRecipes = {
   /** The scheduler took the vCPU off its CPU while it could have run. */
   markPreempted: (self, ctx) => {
     if (!isEnabled(self) || self.stealPreempted !== 0) return;
-    if (inputOf(ctx, 'vcpu_put').preempted !== true) return;
+    // A vCPU that leaves its CPU with its VM, or after its creation, was not preempted.
+    if (ctx.input.type !== 'vcpu_put' || ctx.input.preempted !== true) return;
     self.stealPreempted = PREEMPTED;
     write(self, ctx);
   },
