@@ -1,0 +1,233 @@
+/**
+ * A world as JSON and back: the same bytes, and so the same future.
+ *
+ * What is kept is all there is: the kernel's switches, the instant and number of the last input, and
+ * the structs, in whose headers the machines' states stand. JSON comes from anywhere, so what is put
+ * back is checked first for everything that recipes count on.
+ */
+import { HostState, isTscMode, MAX_HOST_CPUS, VcpuState, VmState } from '../clock/index.ts';
+import { parseU64, StructJsonError } from '../num/index.ts';
+import { isSwitchValue, SWITCH_NAMES, SWITCHES, type Switches } from '../profiles/index.ts';
+import { RestoreError } from './restore-error.ts';
+import type { Stepper } from './stepper.ts';
+import { World } from './world.ts';
+
+/** Name of the form, for whoever finds it. */
+const FORM = 'masterclock/world';
+/** Of the form; another one is not read. */
+export const PERSIST_VERSION = 1;
+
+/** A vCPU of a persisted world. */
+interface PersistedVcpu {
+  readonly id: number;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+/** A VM of a persisted world, its vCPUs in the order of creation. */
+interface PersistedVm extends PersistedVcpu {
+  readonly vcpus: readonly PersistedVcpu[];
+}
+
+/** A world in JSON. */
+export interface PersistedWorld {
+  readonly form: typeof FORM;
+  readonly version: typeof PERSIST_VERSION;
+  readonly switches: Switches;
+  /** Inputs dispatched so far. */
+  readonly count: number;
+  /** Instant of the last one, host TSC, decimal. */
+  readonly lastTsc: string;
+  readonly host: Readonly<Record<string, unknown>>;
+  readonly vms: readonly PersistedVm[];
+}
+
+/** All there is of a world, as plain JSON. */
+export function persist(world: World): PersistedWorld {
+  return {
+    form: FORM,
+    version: PERSIST_VERSION,
+    switches: { ...world.switches },
+    count: world.count,
+    lastTsc: String(world.lastTsc),
+    host: world.host.toJSON(),
+    vms: [...world.vms.values()].map(({ id, cell, vcpus }) => ({
+      id,
+      state: cell.state.toJSON(),
+      vcpus: [...vcpus].map(([vcpu, { state }]) => ({ id: vcpu, state: state.toJSON() })),
+    })),
+  };
+}
+
+type Members = ReadonlyMap<string, unknown>;
+
+/** The members of an object: these and no others. */
+function membersOf(json: unknown, path: string, names: readonly string[]): Members {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new RestoreError(path, 'an object', json);
+  }
+  const members = new Map<string, unknown>(Object.entries(json));
+  for (const name of names) {
+    if (!members.has(name)) throw new RestoreError(join(path, name), 'a value', undefined);
+  }
+  for (const name of members.keys()) {
+    if (!names.includes(name)) throw new RestoreError(path, 'only its own members', name);
+  }
+  return members;
+}
+
+const join = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
+
+function listOf(json: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(json)) throw new RestoreError(path, 'an array', json);
+  return json;
+}
+
+/** An integer that is one of the numbers JSON carries exactly. */
+function countOf(json: unknown, path: string, most: number): number {
+  if (typeof json === 'number' && Number.isInteger(json) && json >= 0 && json <= most) return json;
+  throw new RestoreError(path, `an integer in 0 … ${most}`, json);
+}
+
+function tscOf(json: unknown, path: string): bigint {
+  if (typeof json === 'string') {
+    try {
+      return parseU64(json);
+    } catch {
+      // Falls through to the error below, which says where it is.
+    }
+  }
+  throw new RestoreError(path, 'a u64 as a decimal string', json);
+}
+
+function switchesOf(json: unknown): Switches {
+  const members = membersOf(json, 'switches', SWITCH_NAMES);
+  for (const name of SWITCH_NAMES) {
+    const value = members.get(name);
+    if (!isSwitchValue(name, value)) {
+      throw new RestoreError(`switches.${name}`, SWITCHES[name].values.join(', '), value);
+    }
+  }
+  return Object.freeze(Object.fromEntries(members)) as Switches;
+}
+
+/** What must hold of a struct beyond the types of its fields. */
+type Rule<S> = readonly [
+  field: string & keyof S,
+  expected: string,
+  holds: (state: S, host: HostState) => boolean,
+];
+
+/** Largest multiple of the host's frequency that a ratio of 64 bits can express (VMX). */
+const MOST_RATIO = 65_536;
+
+const HOST_RULES: readonly Rule<HostState>[] = [
+  [
+    'vclockMode',
+    'that of the clocksource',
+    (h) => isTscMode(h.vclockMode) === (h.clocksource === 'tsc'),
+  ],
+  ['tscKhz', 'a frequency', (h) => h.tscKhz > 0],
+  ['tscScalingRatioFracBits', '32 or 48', (h) => [32, 48].includes(h.tscScalingRatioFracBits)],
+  ['maxGuestTscKhz', 'what a ratio can express', (h) => h.maxGuestTscKhz <= h.tscKhz * MOST_RATIO],
+  ['tscTolerancePpm', 'at most 1000000', (h) => h.tscTolerancePpm <= 1_000_000],
+  ['monoShift', 'below 64', (h) => h.monoShift < 64],
+  ['rawShift', 'below 64', (h) => h.rawShift < 64],
+];
+
+const VM_RULES: readonly Rule<VmState>[] = [
+  ['life', 'alive or destroyed', (vm) => vm.life !== 'absent'],
+  [
+    'defaultTscKhz',
+    'what a ratio can express',
+    (vm, h) => !h.hasTscControl || vm.defaultTscKhz < h.tscKhz * MOST_RATIO,
+  ],
+];
+
+const VCPU_RULES: readonly Rule<VcpuState>[] = [
+  ['life', 'created, online or destroyed', (v) => v.life !== 'absent'],
+  ['cpu', `−1 … ${MAX_HOST_CPUS - 1}`, (v) => v.cpu >= -1 && v.cpu < MAX_HOST_CPUS],
+  ['virtualTscShift', 'a shift of −63 … 63', (v) => Math.abs(v.virtualTscShift) <= 63],
+  ['pvclockTscShift', 'a shift of −31 … 31', (v) => Math.abs(v.pvclockTscShift) <= 31],
+];
+
+/** A struct from its JSON, checked. */
+function stateOf<S>(
+  json: unknown,
+  path: string,
+  type: { fromJSON(json: unknown): S },
+  rules: readonly Rule<S>[],
+  hostOf: (state: S) => HostState,
+): S {
+  let state: S;
+  try {
+    state = type.fromJSON(json);
+  } catch (error) {
+    if (!(error instanceof StructJsonError)) throw error;
+    const field = error.path.slice(error.path.indexOf('.') + 1);
+    const at = error.path.includes('.') ? join(path, field) : path;
+    throw new RestoreError(at, error.expected, json, error.found);
+  }
+  for (const [field, expected, holds] of rules) {
+    if (!holds(state, hostOf(state))) {
+      throw new RestoreError(join(path, field), expected, state[field]);
+    }
+  }
+  return state;
+}
+
+const MOST_ID = 0xffff_ffff;
+
+type SavedVm = { state: VmState; vcpus: Map<number, VcpuState> };
+
+function vcpusOf(json: unknown, path: string, host: HostState): Map<number, VcpuState> {
+  const vcpus = new Map<number, VcpuState>();
+  listOf(json, path).forEach((item, index) => {
+    const at = `${path}[${index}]`;
+    const members = membersOf(item, at, ['id', 'state']);
+    const id = countOf(members.get('id'), `${at}.id`, MOST_ID);
+    const state = stateOf(members.get('state'), `${at}.state`, VcpuState, VCPU_RULES, () => host);
+    if (vcpus.has(id)) throw new RestoreError(`${at}.id`, 'an id of its own', id);
+    if (state.vcpuId !== id) throw new RestoreError(`${at}.state.vcpuId`, String(id), state.vcpuId);
+    vcpus.set(id, state);
+  });
+  return vcpus;
+}
+
+function vmsOf(json: unknown, host: HostState): Map<number, SavedVm> {
+  const vms = new Map<number, SavedVm>();
+  listOf(json, 'vms').forEach((item, index) => {
+    const at = `vms[${index}]`;
+    const members = membersOf(item, at, ['id', 'state', 'vcpus']);
+    const id = countOf(members.get('id'), `${at}.id`, MOST_ID);
+    if (vms.has(id)) throw new RestoreError(`${at}.id`, 'an id of its own', id);
+    const state = stateOf(members.get('state'), `${at}.state`, VmState, VM_RULES, () => host);
+    vms.set(id, { state, vcpus: vcpusOf(members.get('vcpus'), `${at}.vcpus`, host) });
+  });
+  return vms;
+}
+
+/**
+ * The world that `persist()` wrote, from parsed JSON.
+ *
+ * @param options - `stepper`: what moves the machines; XState actors by default.
+ * @throws RestoreError when the JSON is damaged, of another form or of another version.
+ */
+export function restore(json: unknown, options: { readonly stepper?: Stepper } = {}): World {
+  const named = new Map<string, unknown>(
+    typeof json === 'object' && json !== null ? Object.entries(json) : [],
+  );
+  if (named.get('form') !== FORM) throw new RestoreError('form', `"${FORM}"`, named.get('form'));
+  if (named.get('version') !== PERSIST_VERSION) {
+    throw new RestoreError('version', String(PERSIST_VERSION), named.get('version'));
+  }
+  const names = ['form', 'version', 'switches', 'count', 'lastTsc', 'host', 'vms'];
+  const members = membersOf(json, '', names);
+  const switches = switchesOf(members.get('switches'));
+  const count = countOf(members.get('count'), 'count', Number.MAX_SAFE_INTEGER);
+  const lastTsc = tscOf(members.get('lastTsc'), 'lastTsc');
+  const host = stateOf(members.get('host'), 'host', HostState, HOST_RULES, (state) => state);
+  const vms = vmsOf(members.get('vms'), host);
+  const world = new World({ switches, host, ...options });
+  world.restore(count, lastTsc, vms);
+  return world;
+}
