@@ -12,51 +12,54 @@ export interface Holder<S> {
   readonly s: S;
 }
 
-/** What an actor is sent: one signal of its machine, with everything its recipes may read. */
-export interface SignalEvent<N extends string> extends EventObject {
+/**
+ * What an actor is sent: one signal of its machine, with everything its recipes may read. That is
+ * `Ctx` for the machines of the kernel; the VMM and the guest have their own.
+ */
+export interface SignalEvent<N extends string, C = Ctx> extends EventObject {
   readonly type: N;
-  readonly ctx: Ctx;
+  readonly ctx: C;
 }
 
-type Predicate<S> = (self: Readonly<S>, ctx: Ctx) => boolean;
-type Recipe<S> = (self: S, ctx: Ctx) => void;
+type Predicate<S, C> = (self: Readonly<S>, ctx: C) => boolean;
+type Recipe<S, C> = (self: S, ctx: C) => void;
 
-type Args<S, N extends string> = { context: Holder<S>; event: SignalEvent<N> };
+type Args<S, N extends string, C> = { context: Holder<S>; event: SignalEvent<N, C> };
 
 /** Guards as XState calls them. */
-type BoundGuards<S, N extends string, G> = { [K in keyof G]: (args: Args<S, N>) => boolean };
+type BoundGuards<S, N extends string, C, G> = { [K in keyof G]: (args: Args<S, N, C>) => boolean };
 
 /** Actions as XState runs them. */
-type BoundActions<S, N extends string, A> = {
-  [K in keyof A]: AssignAction<Holder<S>, SignalEvent<N>, undefined, SignalEvent<N>, never>;
+type BoundActions<S, N extends string, C, A> = {
+  [K in keyof A]: AssignAction<Holder<S>, SignalEvent<N, C>, undefined, SignalEvent<N, C>, never>;
 };
 
-/** What binds the code of a machine with struct `S` and signals `N`. */
-interface Binder<S, N extends string> {
-  guards<const G extends Record<string, Predicate<S>>>(guards: G): BoundGuards<S, N, G>;
-  actions<const A extends Record<string, Recipe<S>>>(recipes: A): BoundActions<S, N, A>;
+/** What binds the code of a machine with struct `S` and signals `N`, whose recipes read a `C`. */
+interface Binder<S, N extends string, C> {
+  guards<const G extends Record<string, Predicate<S, C>>>(guards: G): BoundGuards<S, N, C, G>;
+  actions<const A extends Record<string, Recipe<S, C>>>(recipes: A): BoundActions<S, N, C, A>;
 }
 
 /**
  * Binds guards and recipes by their names. The engine hands each transition a copy of the struct,
  * which its recipes then change in place.
  */
-export const bind = <S, N extends string>(): Binder<S, N> => ({
-  guards<G extends Record<string, Predicate<S>>>(guards: G) {
-    const bound = Object.entries<Predicate<S>>(guards).map(([name, guard]) => [
+export const bind = <S, N extends string, C = Ctx>(): Binder<S, N, C> => ({
+  guards<G extends Record<string, Predicate<S, C>>>(guards: G) {
+    const bound = Object.entries<Predicate<S, C>>(guards).map(([name, guard]) => [
       name,
-      ({ context, event }: Args<S, N>) => guard(context.s, event.ctx),
+      ({ context, event }: Args<S, N, C>) => guard(context.s, event.ctx),
     ]);
-    return Object.fromEntries(bound) as BoundGuards<S, N, G>;
+    return Object.fromEntries(bound) as BoundGuards<S, N, C, G>;
   },
-  actions<A extends Record<string, Recipe<S>>>(recipes: A) {
-    const bound = Object.entries<Recipe<S>>(recipes).map(([name, recipe]) => [
+  actions<A extends Record<string, Recipe<S, C>>>(recipes: A) {
+    const bound = Object.entries<Recipe<S, C>>(recipes).map(([name, recipe]) => [
       name,
-      assign(({ context, event }: Args<S, N>) => {
+      assign(({ context, event }: Args<S, N, C>) => {
         recipe(context.s, event.ctx);
         return context;
       }),
     ]);
-    return Object.fromEntries(bound) as BoundActions<S, N, A>;
+    return Object.fromEntries(bound) as BoundActions<S, N, C, A>;
   },
 });

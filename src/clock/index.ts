@@ -5,6 +5,13 @@
  * @module
  */
 export * from './context.ts';
+export {
+  type GuestCtx,
+  type GuestWallClock,
+  guestGuards,
+  guestRecipes,
+} from './guest-clock.ts';
+export { GuestState } from './guest-state.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
 export { hostTscGuards, hostTscKhz, hostTscRecipes } from './host-tsc.ts';
 export { hypervGuards, hypervRecipes, timeRefCount } from './hyperv-page.ts';

@@ -21,8 +21,8 @@ import type { Cell, Stepper } from './stepper.ts';
 /** Sees everything that happens to the actors: XState's inspection protocol. */
 export type Inspect = Observer<InspectionEvent> | ((event: InspectionEvent) => void);
 
-/** The machine, but each transition starts from a copy and ends with the header written. */
-function onCopies<M extends AnyStateMachine>(machine: M): M {
+/** @internal The machine, but each transition starts from a copy and ends with the header written. */
+export function onCopies<M extends AnyStateMachine>(machine: M): M {
   const derived: M = Object.create(machine) as M;
   derived.transition = (snapshot: AnyMachineSnapshot, event, scope: AnyActorScope) => {
     const copy = (snapshot.context as Holder<StructBase>).s.clone();
@@ -37,7 +37,8 @@ const HOST = onCopies(hostMachine);
 const VM = onCopies(vmMachine);
 const VCPU = onCopies(vcpuMachine);
 
-class ActorCell<S extends StructBase, N extends string> implements Cell<S, N> {
+/** One machine as an actor. @internal */
+export class ActorCell<S extends StructBase, N extends string, C = Ctx> implements Cell<S, N, C> {
   readonly #actor;
   #failure: unknown;
 
@@ -62,7 +63,7 @@ class ActorCell<S extends StructBase, N extends string> implements Cell<S, N> {
     return (this.#actor.getSnapshot().context as Holder<S>).s;
   }
 
-  step(signal: N, ctx: Ctx): void {
+  step(signal: N, ctx: C): void {
     this.#actor.send({ type: signal, ctx });
     if (this.#failure !== undefined) throw this.#failure;
   }

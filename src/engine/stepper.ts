@@ -3,11 +3,11 @@ import type { HostSignal, VcpuSignal, VmSignal } from '../../machines/index.ts';
 import type { Ctx, HostState, VcpuState, VmState } from '../clock/index.ts';
 
 /** One machine of a world and its struct. */
-export interface Cell<S, N extends string> {
+export interface Cell<S, N extends string, C = Ctx> {
   /** The struct as it is now; not to be changed, and only valid until the next step. */
   readonly state: S;
   /** Lets the machine react to a signal. One that its state does not handle changes nothing. */
-  step(signal: N, ctx: Ctx): void;
+  step(signal: N, ctx: C): void;
 }
 
 /** A host's machine. */

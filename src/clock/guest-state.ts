@@ -1,0 +1,49 @@
+/** A Linux guest's clock: what its kernel keeps beside the pages that KVM writes. */
+import { bool, oneOf, type Struct, struct, u8, u32, u64 } from '../num/index.ts';
+
+/**
+ * The struct of a guest kernel. Times are ns of its own clocks.
+ *
+ * The first fields are the states of the guest's machine; only the engine writes them.
+ */
+export const GuestState = struct('Guest', {
+  clock: oneOf('unregistered', 'registered', 'suspended'),
+  schedClock: oneOf('unset', 'stable', 'unstable'),
+  trust: oneOf('clamped', 'stable'),
+  read: oneOf('idle', 'begun', 'computed'),
+  watchdog: oneOf('watching', 'touched'),
+  /** CPUID says KVM_FEATURE_CLOCKSOURCE_STABLE_BIT: the flag in the page may be believed. */
+  cpuidStableBit: bool,
+  /** CPUID says that the TSC is invariant: the guest prefers its own TSC as clocksource. */
+  invariantTsc: bool,
+  /** `valid_flags`: flags of the page that count. */
+  validFlags: u8,
+  /** `last_value`: the latest time any vCPU was given while the page was not trusted. */
+  lastValue: u64,
+  /** `kvm_sched_clock_offset`: where sched_clock counts from. */
+  schedClockOffset: u64,
+  /** TSC frequency derived from the boot vCPU's page, kHz; 0 before. */
+  tscKhz: u64,
+  /** Rating of the clocksource kvm-clock. */
+  rating: u32,
+  /** The vDSO may read kvm-clock: the page was stable when the boot vCPU looked. */
+  vdso: bool,
+  /** The read in progress: its version without the low bit, the time it came to, the flags. */
+  readVersion: u32,
+  readNs: u64,
+  readFlags: u8,
+  /** What the last complete read returned. */
+  timeNs: u64,
+  /** Realtime at which kvmclock was 0, as last read from the wall clock. */
+  wallClockSec: u32,
+  wallClockNsec: u32,
+  /** Rounds of read loops that had to be done again. */
+  retries: u32,
+  /** Reads that got `last_value` because their own time was not later. */
+  clamps: u32,
+  /** How often GUEST_STOPPED was seen and cleared, and the watchdogs touched. */
+  touches: u32,
+});
+
+/** A guest kernel's clock. */
+export type GuestState = Struct<typeof GuestState>;

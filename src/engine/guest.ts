@@ -1,0 +1,222 @@
+/**
+ * A Linux guest that reads its clock from the pages KVM writes.
+ *
+ * Its memory is fed with the model's `guest_write` observations, in order; between any two of them
+ * it may take the next step of a read. The guest does nothing by itself: what it has to tell KVM it
+ * returns as MSR writes, for whoever drives the world to dispatch.
+ *
+ * ```ts
+ * const guest = new Guest({ cpuidStableBit: true });
+ * const msr = guest.register(0, 0x1000n);
+ * // dispatch { type: 'wrmsr', vm, vcpu: 0, ...msr, tsc } and an entry; then, for each observation:
+ * guest.observe(observation);
+ * guest.read(0, guestTsc); // ns of kvmclock, or undefined while the page is being written
+ * ```
+ */
+import { MSRS, type Observation } from '../../events/index.ts';
+import { type GuestSignal, guestMachine } from '../../machines/index.ts';
+import { type GuestCtx, GuestState } from '../clock/index.ts';
+import {
+  addU64,
+  decodePvclockPage,
+  PVCLOCK_GUEST_STOPPED,
+  PVCLOCK_PAGE_BYTES,
+  subU64,
+} from '../num/index.ts';
+import { ActorCell, type Inspect, onCopies } from './actor-stepper.ts';
+import { GuestMemory } from './guest-memory.ts';
+
+/** What a guest finds when it boots. */
+export interface GuestOptions {
+  /** CPUID: KVM_FEATURE_CLOCKSOURCE_STABLE_BIT; default true, as KVM has always said. */
+  readonly cpuidStableBit?: boolean;
+  /** CPUID: invariant TSC; default false. */
+  readonly invariantTsc?: boolean;
+  /** Sees every signal and snapshot of its machine. */
+  readonly inspect?: Inspect;
+}
+
+/** A write to an MSR that a guest asks for; fields of the inputs `wrmsr` and `KVM_SET_MSRS`. */
+export interface MsrWrite {
+  readonly index: number;
+  readonly data: bigint;
+}
+
+/** Who reads: the clocksource, which looks after watchdogs, or sched_clock, which does not. */
+export type GuestReader = 'clocksource' | 'sched_clock';
+
+const GUEST = onCopies(guestMachine);
+const WALL_CLOCK_BYTES = 12;
+const NSEC_PER_SEC = 1_000_000_000n;
+/** Offset of `flags` in a pvclock page. */
+const FLAGS_AT = 29n;
+/** Bit 0 of MSR_KVM_SYSTEM_TIME turns the page on. */
+const ENABLE = 1n;
+
+export class Guest {
+  readonly #cell: ActorCell<GuestState, GuestSignal, GuestCtx>;
+  readonly #memory = new GuestMemory();
+  readonly #pages = new Map<number, bigint>();
+  #wallClockGpa = 0n;
+  /** The read in progress. */
+  #reading: { readonly vcpu: number; readonly by: GuestReader } = { vcpu: 0, by: 'clocksource' };
+
+  constructor(options: GuestOptions = {}) {
+    const state = GuestState.of({
+      cpuidStableBit: options.cpuidStableBit ?? true,
+      invariantTsc: options.invariantTsc ?? false,
+    });
+    this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
+  }
+
+  /** Its clock as it is now; not to be changed. */
+  get state(): Readonly<GuestState> {
+    return this.#cell.state;
+  }
+
+  /** Takes what was written to its memory; other observations are not its business. */
+  observe(observation: Observation): void {
+    if (observation.type === 'guest_write') this.#memory.write(observation.gpa, observation.bytes);
+  }
+
+  /** A vCPU gives KVM the address of its page. */
+  register(vcpu: number, gpa: bigint): MsrWrite {
+    this.#pages.set(vcpu, gpa);
+    this.#step('REGISTER', vcpu);
+    return { index: MSRS.MSR_KVM_SYSTEM_TIME_NEW, data: gpa | ENABLE };
+  }
+
+  /** The guest gives up kvmclock: what each vCPU then writes. */
+  disable(): MsrWrite {
+    this.#step('DISABLE', 0);
+    return { index: MSRS.MSR_KVM_SYSTEM_TIME_NEW, data: 0n };
+  }
+
+  /**
+   * A read takes the version of the vCPU's page.
+   *
+   * @throws RangeError when the vCPU has no page, or another read is under way.
+   */
+  begin(vcpu: number, by: GuestReader = 'clocksource'): void {
+    if (this.state.read !== 'idle') throw new RangeError('expected no read, found one under way');
+    this.#pageOf(vcpu);
+    this.#reading = { vcpu, by };
+    this.#step('BEGIN_READ', vcpu);
+  }
+
+  /**
+   * It computes the time.
+   *
+   * @param tsc - guest TSC of that vCPU now, cycles.
+   */
+  compute(tsc: bigint): void {
+    this.#step('COMPUTE_TIME', this.#reading.vcpu, tsc);
+  }
+
+  /**
+   * It looks at the version again.
+   *
+   * @returns ns, or undefined when the page changed: the read begins anew, at `compute`.
+   */
+  finish(): bigint | undefined {
+    this.#step('CHECK_VERSION', this.#reading.vcpu);
+    return this.state.read === 'idle' ? this.state.timeNs : undefined;
+  }
+
+  /**
+   * A whole read at one instant: kvmclock.
+   *
+   * @returns ns; undefined when the page is being written, until when the guest would go on trying.
+   */
+  read(vcpu: number, tsc: bigint, by: GuestReader = 'clocksource'): bigint | undefined {
+    if ((this.page(vcpu).version & 1) !== 0) return undefined;
+    this.begin(vcpu, by);
+    this.compute(tsc);
+    return this.finish();
+  }
+
+  /** sched_clock starts at this instant, with a read of the clock. */
+  startSchedClock(vcpu: number, tsc: bigint): void {
+    if (this.read(vcpu, tsc, 'sched_clock') !== undefined) this.#step('START_SCHED_CLOCK', vcpu);
+  }
+
+  /** sched_clock: ns since it started; undefined as for `read`. */
+  schedClock(vcpu: number, tsc: bigint): bigint | undefined {
+    const now = this.read(vcpu, tsc, 'sched_clock');
+    return now === undefined ? undefined : subU64(now, this.state.schedClockOffset);
+  }
+
+  /** Derives the frequency of the TSC from a vCPU's page. @returns kHz */
+  deriveTscKhz(vcpu: number): bigint {
+    this.#step('DERIVE_TSC_KHZ', vcpu);
+    return this.state.tscKhz;
+  }
+
+  /** What a vCPU writes to have the wall clock written. */
+  askWallClock(gpa: bigint): MsrWrite {
+    this.#wallClockGpa = gpa;
+    return { index: MSRS.MSR_KVM_WALL_CLOCK_NEW, data: gpa };
+  }
+
+  /** Realtime by the wall clock last written and the clock now, ns; undefined as for `read`. */
+  wallClock(vcpu: number, tsc: bigint): bigint | undefined {
+    const now = this.read(vcpu, tsc);
+    if (now === undefined) return undefined;
+    this.#step('READ_WALL_CLOCK', vcpu);
+    const { wallClockSec, wallClockNsec } = this.state;
+    return addU64(now, BigInt(wallClockSec) * NSEC_PER_SEC + BigInt(wallClockNsec));
+  }
+
+  /** A watchdog's timer fires on a vCPU. @returns whether it overlooks the time since the last. */
+  watchdog(vcpu: number): boolean {
+    const { watchdog, touches } = this.state;
+    this.#step('WATCHDOG', vcpu);
+    return watchdog === 'touched' || this.state.touches !== touches;
+  }
+
+  /** The guest suspends; its clock keeps nothing. */
+  suspend(): void {
+    this.#step('SUSPEND', 0);
+  }
+
+  /** It resumes: what its first vCPU writes. */
+  resume(vcpu = 0): MsrWrite {
+    this.#step('RESUME', vcpu);
+    return { index: MSRS.MSR_KVM_SYSTEM_TIME_NEW, data: this.#pageOf(vcpu) | ENABLE };
+  }
+
+  /** A vCPU's page as it is in memory now. */
+  page(vcpu: number): ReturnType<typeof decodePvclockPage> {
+    return decodePvclockPage(this.#memory.read(this.#pageOf(vcpu), PVCLOCK_PAGE_BYTES));
+  }
+
+  #pageOf(vcpu: number): bigint {
+    const gpa = this.#pages.get(vcpu);
+    if (gpa === undefined) throw new RangeError(`expected a vCPU with a page, found vCPU ${vcpu}`);
+    return gpa;
+  }
+
+  #step(signal: GuestSignal, vcpu: number, tsc = 0n): void {
+    const wallClock = new DataView(
+      this.#memory.read(this.#wallClockGpa, WALL_CLOCK_BYTES).buffer as ArrayBuffer,
+    );
+    this.#cell.step(signal, {
+      tsc,
+      page: decodePvclockPage(this.#memory.read(this.#pages.get(vcpu) ?? 0n, PVCLOCK_PAGE_BYTES)),
+      wallClock: {
+        version: wallClock.getUint32(0, true),
+        sec: wallClock.getUint32(4, true),
+        nsec: wallClock.getUint32(8, true),
+      },
+      withWatchdog: this.#reading.by === 'clocksource',
+      clearStopped: () => {
+        this.#clearStopped(this.#pageOf(vcpu));
+      },
+    });
+  }
+
+  #clearStopped(gpa: bigint): void {
+    const flags = this.#memory.read(gpa + FLAGS_AT, 1)[0]! & ~PVCLOCK_GUEST_STOPPED;
+    this.#memory.write(gpa + FLAGS_AT, Uint8Array.of(flags));
+  }
+}
