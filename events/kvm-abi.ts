@@ -21,6 +21,7 @@ export const IOCTLS = [
   { name: 'KVM_CREATE_VM', cmd: 0xae01, scope: 'system' },
   { name: 'KVM_CREATE_VCPU', cmd: 0xae41, scope: 'vm', movesClock: true },
   { name: 'KVM_RUN', cmd: 0xae80, scope: 'vcpu' },
+  { name: 'KVM_GET_MSRS', cmd: 0xc008ae88, scope: 'vcpu' },
   { name: 'KVM_SET_MSRS', cmd: 0x4008ae89, scope: 'vcpu', movesClock: true },
   { name: 'KVM_SET_CLOCK', cmd: 0x4030ae7b, scope: 'vm', movesClock: true },
   { name: 'KVM_GET_CLOCK', cmd: 0x8030ae7c, scope: 'vm' },
@@ -28,6 +29,8 @@ export const IOCTLS = [
   { name: 'KVM_GET_TSC_KHZ', cmd: 0xaea3, scope: 'vm or vcpu' },
   { name: 'KVM_KVMCLOCK_CTRL', cmd: 0xaead, scope: 'vcpu' },
   { name: 'KVM_SET_DEVICE_ATTR', cmd: 0x4018aee1, scope: 'vm or vcpu', movesClock: true },
+  { name: 'KVM_GET_DEVICE_ATTR', cmd: 0x4018aee2, scope: 'vm or vcpu' },
+  { name: 'KVM_HAS_DEVICE_ATTR', cmd: 0x4018aee3, scope: 'vm or vcpu' },
   { name: 'KVM_XEN_HVM_SET_ATTR', cmd: 0x4048aec9, scope: 'vm', movesClock: true },
   { name: 'KVM_XEN_VCPU_SET_ATTR', cmd: 0x4048aecb, scope: 'vcpu', movesClock: true },
 ] as const satisfies readonly IoctlSpec[];

@@ -1,0 +1,249 @@
+/**
+ * Clock reads taken from a recording: the closed list of what no model could compute.
+ *
+ * Each value is checked against the span in which it must have been read, is taken once, and is
+ * never counted as predicted.
+ */
+import type { ReadingName } from '../../events/index.ts';
+import { baseAt } from '../../src/clock/index.ts';
+import type { ReadingPlace, ReadingSource, World } from '../../src/engine/index.ts';
+import { addU64, asS64, subU64 } from '../../src/num/index.ts';
+import type { Action } from './action.ts';
+import { isTracepoint } from './compare.ts';
+import type { PlacedStep } from './fds.ts';
+import type { Future, FuturePage } from './future.ts';
+import { isWithin, type TscWindow } from './instants.ts';
+import type { ClockEvent } from './steps.ts';
+import type { Adoption, Tally } from './tally.ts';
+
+/** What an adoption needs to know of the step at hand. */
+export interface Here {
+  readonly placed: PlacedStep;
+  /** Clock tracepoints of this step that earlier inputs of it predicted. */
+  readonly settled: number;
+  /** Where its TSC reads lie. */
+  readonly window: TscWindow;
+  readonly vm: number | undefined;
+  /** The instant of the base clock at a host TSC to come, if the clocks are known there. */
+  readonly baseAt: (hostTsc: bigint) => bigint;
+  /** The clocks are steered and no probe shows how. */
+  readonly clocksUnknown: boolean;
+}
+
+/** Takes clock reads from what the recording shows. */
+export class Adopter {
+  readonly #world: World;
+  readonly #future: Future;
+  readonly #tally: Tally;
+  readonly #outOfBounds: (kind: Adoption, value: bigint, here: Here) => void;
+
+  constructor(
+    world: World,
+    future: Future,
+    tally: Tally,
+    outOfBounds: (kind: Adoption, value: bigint, here: Here) => void,
+  ) {
+    this.#world = world;
+    this.#future = future;
+    this.#tally = tally;
+    this.#outOfBounds = outOfBounds;
+  }
+
+  /** The reads of one input. */
+  source(here: Here): ReadingSource {
+    return (name, place) => this.#read(name, place, here);
+  }
+
+  #read(name: ReadingName, place: ReadingPlace, here: Here): bigint | undefined {
+    const next = here.settled + place.observed.filter(isTracepoint).length;
+    switch (name) {
+      case 'sync.tsc':
+        return this.#syncTsc(here, next, place);
+      case 'write.tsc':
+        return this.#writeTsc(here, next);
+      case 'load.tsc2':
+      case 'sync.tsc2':
+        return this.#loadTsc(here, next, place, name);
+      case 'snapshot.tsc':
+        return this.#snapshot(here, next)?.hostTsc;
+      case 'snapshot.ns':
+        return this.#snapshotNs(here, next);
+      case 'update.tsc':
+        return this.#pageTsc(here, next, place);
+      case 'update.ns':
+        return this.#pageNs(here, next, place);
+      case 'create.ns':
+        return this.#createNs(here);
+      case 'setClock.ns':
+        return this.#setClockNs(here);
+      case 'realtime.ns':
+        return this.#setClockRealtime(here);
+      default:
+        return undefined;
+    }
+  }
+
+  #adopt(kind: Adoption, value: bigint): bigint {
+    this.#tally.adopt(kind);
+    return value;
+  }
+
+  /** The next recorded event of a kind in this step. */
+  #nextEvent<T extends ClockEvent['type']>(
+    here: Here,
+    next: number,
+    type: T,
+  ): Extract<ClockEvent, { type: T }> | undefined {
+    const { recorded } = here.placed.step;
+    return recorded.slice(next).find((event) => event.type === type) as
+      | Extract<ClockEvent, { type: T }>
+      | undefined;
+  }
+
+  /** Value written, by whatever writes one. */
+  #written(here: Here): bigint {
+    const { step, action } = here.placed;
+    if (step.kind === 'msr') return step.event.data;
+    const value = action?.op === 'KVM_SET_MSRS' ? action.args['value'] : undefined;
+    return typeof value === 'string' ? BigInt(value) : 0n;
+  }
+
+  /** A new generation's offset is the value minus the TSC read; a matched one's is not. */
+  #syncTsc(here: Here, next: number, place: ReadingPlace): bigint | undefined {
+    if (here.placed.action?.op === 'KVM_SET_DEVICE_ATTR') return undefined;
+    const write = this.#nextEvent(here, next, 'kvm_write_tsc_offset');
+    if (write === undefined || place.vcpu?.l1TscScalingRatio === 0n) return undefined;
+    const tsc = subU64(this.#written(here), write.nextTscOffset);
+    return isWithin(tsc, here.window) ? this.#adopt('sync-tsc', tsc) : undefined;
+  }
+
+  #writeTsc(here: Here, next: number): bigint | undefined {
+    const write = this.#nextEvent(here, next, 'kvm_write_tsc_offset');
+    if (write === undefined) return undefined;
+    const tsc = subU64(this.#written(here), write.nextTscOffset);
+    if (!isWithin(tsc, here.window)) this.#outOfBounds('sync-tsc', tsc, here);
+    return this.#adopt('sync-tsc', tsc);
+  }
+
+  /** With an unstable TSC every offset is a value minus a TSC read. */
+  #loadTsc(
+    here: Here,
+    next: number,
+    place: ReadingPlace,
+    name: 'load.tsc2' | 'sync.tsc2',
+  ): bigint | undefined {
+    const write = this.#nextEvent(here, next, 'kvm_write_tsc_offset');
+    const { vcpu } = place;
+    if (write === undefined || vcpu === undefined || vcpu.l1TscScalingRatio === 0n) {
+      return undefined;
+    }
+    if (name === 'sync.tsc2') return undefined;
+    const tsc = subU64(vcpu.lastGuestTsc, write.nextTscOffset);
+    return isWithin(tsc, here.window) ? this.#adopt('load-tsc', tsc) : undefined;
+  }
+
+  #snapshotPage(here: Here, next: number): FuturePage | undefined {
+    const { placed, vm } = here;
+    const { recorded } = placed.step;
+    const index = recorded.findIndex(
+      (event, at) => at >= next && event.type === 'kvm_update_master_clock',
+    );
+    if (vm === undefined || index < 0) return undefined;
+    return this.#future.pageOfSnapshot(vm, this.#future.placeOf(placed, index));
+  }
+
+  #snapshot(here: Here, next: number): { hostTsc: bigint } | undefined {
+    const page = this.#snapshotPage(here, next);
+    if (page === undefined) return undefined;
+    if (!isWithin(page.hostTsc, here.window)) {
+      this.#outOfBounds('snapshot-tsc', page.hostTsc, here);
+    }
+    this.#tally.adopt('snapshot-tsc');
+    return page;
+  }
+
+  /** Only where nothing shows the host's clocks. */
+  #snapshotNs(here: Here, next: number): bigint | undefined {
+    if (!here.clocksUnknown) return undefined;
+    const page = this.#snapshotPage(here, next);
+    const vm = this.#vmState(here);
+    if (page === undefined || vm === undefined) return undefined;
+    if (here.placed.action?.op === 'KVM_SET_CLOCK') return undefined;
+    return this.#adopt('timekeepers', subU64(page.event.systemTime, vm.kvmclockOffset));
+  }
+
+  #vmState(here: Here) {
+    return here.vm === undefined ? undefined : this.#world.vms.get(here.vm)?.cell.state;
+  }
+
+  #pageOf(here: Here, next: number, place: ReadingPlace): FuturePage | undefined {
+    const { vm, placed } = here;
+    if (vm === undefined || place.vcpu === undefined) return undefined;
+    const after = this.#future.placeOf(placed, next - 1);
+    const inStep = this.#nextEvent(here, next, 'kvm_pvclock_update') !== undefined;
+    return inStep ? this.#future.nextPage(vm, place.vcpu.vcpuId, after) : undefined;
+  }
+
+  #pageTsc(here: Here, next: number, place: ReadingPlace): bigint | undefined {
+    const page = this.#pageOf(here, next, place);
+    if (page === undefined || page.stable) return undefined;
+    if (!isWithin(page.hostTsc, here.window)) this.#outOfBounds('page-tsc', page.hostTsc, here);
+    return this.#adopt('page-tsc', page.hostTsc);
+  }
+
+  #pageNs(here: Here, next: number, place: ReadingPlace): bigint | undefined {
+    const page = this.#pageOf(here, next, place);
+    const vm = this.#vmState(here);
+    if (page === undefined || vm === undefined || page.stable) return undefined;
+    return this.#adopt('page-ns', subU64(page.event.systemTime, vm.kvmclockOffset));
+  }
+
+  /** The VM's offset, as the first page made of a masterclock reference has it. */
+  #futureOffset(here: Here): bigint | undefined {
+    if (here.vm === undefined || here.clocksUnknown) return undefined;
+    const after = this.#future.placeOf(here.placed, here.placed.step.recorded.length - 1);
+    const page = this.#future.masterPage(here.vm, after);
+    if (page === undefined) return undefined;
+    return asS64(page.event.systemTime - here.baseAt(page.hostTsc));
+  }
+
+  #createNs(here: Here): bigint | undefined {
+    const offset = this.#futureOffset(here);
+    if (offset === undefined) return undefined;
+    return this.#adopt('create-ns', -offset);
+  }
+
+  #setClockNs(here: Here): bigint | undefined {
+    const offset = this.#futureOffset(here);
+    const clock = here.placed.action?.args['clock'];
+    if (offset === undefined || typeof clock !== 'string') return undefined;
+    return this.#adopt('set-clock-ns', subU64(BigInt(clock), offset));
+  }
+
+  /** From the page: the clock asked for, and the realtime that passed. */
+  #setClockRealtime(here: Here): bigint | undefined {
+    const { action } = here.placed;
+    if (action?.op !== 'KVM_SET_CLOCK' || here.vm === undefined) return undefined;
+    const { clock, realtime } = action.args;
+    if (typeof clock !== 'string' || typeof realtime !== 'string') return undefined;
+    const after = this.#future.placeOf(here.placed, -1);
+    const page = this.#future.pageOfSnapshot(here.vm, after + 1);
+    if (page === undefined) return undefined;
+    const passed = asS64(page.event.systemTime - BigInt(clock));
+    if (passed === 0n) return undefined;
+    return this.#adopt('realtime-ns', addU64(BigInt(realtime), passed));
+  }
+}
+
+/** The base clock at a TSC by the world's own clocks. */
+export const worldBase =
+  (world: World) =>
+  (hostTsc: bigint): bigint =>
+    baseAt(world.host, hostTsc, world.switches.masterBase);
+
+/** Whether an action has the driver's own span. */
+export const spanOf = (action: Action | undefined, all: readonly Action[]): TscWindow => {
+  const first = action ?? all[0];
+  const last = action ?? all.at(-1);
+  return { least: first?.before.tsc ?? 0n, most: last?.after.tscEnd ?? 0n };
+};

@@ -1,0 +1,39 @@
+/** The host's clocks over a recording: what probes show, and what the driver's own reads bound. */
+import type { InputOf } from '../../events/index.ts';
+import { baseAt, HostState } from '../../src/clock/index.ts';
+import type { World } from '../../src/engine/index.ts';
+import type { Switches } from '../../src/profiles/index.ts';
+import type { Gtod } from './gtod.ts';
+import type { CheckedRecording } from './recording.ts';
+
+/** Feeds a world the host's clocks as the recording's probes show them. */
+export class RecordedClocks {
+  /** The clocks are steered by NTP and no probe shows how. */
+  readonly unknown: boolean;
+  readonly #gtods: readonly Gtod[];
+  #fed = 0;
+
+  constructor(recording: CheckedRecording, switches: Switches) {
+    this.#gtods = recording.gtods;
+    this.unknown = switches.masterBase === 'boottime' && recording.gtods.length === 0;
+  }
+
+  /** The updates up to a host TSC that were not fed yet, as inputs. */
+  *upTo(tsc: bigint, vclockMode: number): Generator<InputOf<'timekeeping_update'>> {
+    for (; this.#fed < this.#gtods.length; this.#fed++) {
+      const { timestamp, ...clocks } = this.#gtods[this.#fed]!;
+      if (timestamp > tsc) return;
+      yield { type: 'timekeeping_update', tsc: timestamp, vclockMode, ...clocks };
+    }
+  }
+
+  /** The base clock at a host TSC, also one to come. */
+  baseAt(world: World, hostTsc: bigint): bigint {
+    const { host, switches } = world;
+    const gtod = this.#gtods.findLast(({ rawCycleLast }) => rawCycleLast <= hostTsc);
+    if (gtod === undefined) return baseAt(host, hostTsc, switches.masterBase);
+    const { timestamp: _, ...clocks } = gtod;
+    const then = HostState.of({ ...clocks, offsBoot: host.offsBoot });
+    return baseAt(then, hostTsc, switches.masterBase);
+  }
+}

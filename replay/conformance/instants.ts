@@ -1,0 +1,57 @@
+/** Instants of a trace as host TSC, whatever clock stamped it, and the window of each action. */
+import type { Action } from './action.ts';
+import type { CheckedRecording } from './recording.ts';
+
+/** A span of host TSC in which something happened. */
+export interface TscWindow {
+  readonly least: bigint;
+  readonly most: bigint;
+}
+
+/** A place where trace time and host TSC are both known. */
+interface Anchor {
+  readonly timestamp: bigint;
+  readonly tsc: bigint;
+}
+
+/** Turns a trace's timestamps into host TSC. */
+export class Instants {
+  readonly #isTsc: boolean;
+  readonly #anchors: Anchor[] = [];
+
+  constructor(recording: CheckedRecording) {
+    this.#isTsc = recording.isTscClock;
+    const actions = new Map(recording.actions.map((action) => [action.index, action]));
+    for (const event of recording.events) {
+      if (event.type !== 'marker') continue;
+      const action = actions.get(Number(/^op (\d+) /.exec(event.text)?.[1] ?? -1));
+      if (action === undefined) continue;
+      this.#anchors.push({ timestamp: event.timestamp, tsc: action.before.tsc });
+    }
+  }
+
+  /** The host TSC at a timestamp: itself, or in proportion between the driver's reads. */
+  tscAt(timestamp: bigint): bigint {
+    if (this.#isTsc) return timestamp;
+    const anchors = this.#anchors;
+    const next = anchors.findIndex((anchor) => anchor.timestamp > timestamp);
+    const place = next < 0 ? anchors.length - 1 : Math.max(1, next);
+    const before = anchors[place - 1];
+    const after = anchors[place];
+    if (before === undefined || after === undefined) return before?.tsc ?? after?.tsc ?? 0n;
+    const span = after.timestamp - before.timestamp;
+    if (span <= 0n) return before.tsc;
+    const tsc = before.tsc + ((timestamp - before.timestamp) * (after.tsc - before.tsc)) / span;
+    return tsc > 0n ? tsc : 0n;
+  }
+}
+
+/** The span of an action. */
+export const windowOf = (action: Action): TscWindow => ({
+  least: action.before.tsc,
+  most: action.after.tscEnd,
+});
+
+/** Whether a value of the host's TSC lies in a window. */
+export const isWithin = (value: bigint, window: TscWindow): boolean =>
+  value >= window.least && value <= window.most;

@@ -1,0 +1,110 @@
+/** KVM_GET_CLOCK against the model. */
+import type { Observation, ObservationOf } from '../../events/index.ts';
+import type { ReadingSource } from '../../src/engine/index.ts';
+import { subU64 } from '../../src/num/index.ts';
+import type { Action, SeenClock } from './action.ts';
+import { narrow, wide } from './action.ts';
+import { isNear } from './compare.ts';
+import type { PlacedStep } from './fds.ts';
+import type { Prediction } from './predict.ts';
+
+const TSC_STABLE = 2;
+
+/** What the driver's own KVM_GET_CLOCK returned. */
+function ownClock({ out }: Action): SeenClock | undefined {
+  const clock = wide(out['clock']);
+  if (clock === undefined) return undefined;
+  return {
+    clock,
+    flags: narrow(out['flags']) ?? 0,
+    realtime: wide(out['realtime']) ?? 0n,
+    hostTsc: wide(out['host_tsc']) ?? 0n,
+  };
+}
+
+const resultOf = (seen: readonly Observation[]): ObservationOf<'ioctl_result'> | undefined =>
+  seen.find((o): o is ObservationOf<'ioctl_result'> => o.type === 'ioctl_result');
+
+/** Asks the model for the clock at one host TSC. */
+function clockAt(
+  prediction: Prediction,
+  placed: PlacedStep,
+  vm: number,
+  tsc: bigint,
+): ObservationOf<'ioctl_result'> | undefined {
+  const source: ReadingSource = (name) => (name === 'getClock.tsc' ? tsc : undefined);
+  return resultOf(prediction.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
+}
+
+/** The span in which it was read: in the action, or after it and before the next. */
+function spanOf(prediction: Prediction, action: Action, own: boolean): [bigint, bigint] {
+  if (own) return [action.before.tsc, action.after.tscEnd];
+  const { actions } = prediction.recording;
+  const next = actions[actions.indexOf(action) + 1];
+  return [action.after.tsc, next?.before.tscEnd ?? action.after.tscEnd + (1n << 40n)];
+}
+
+/** Kernels before v5.16 do not tell at which TSC the clock was read: some instant must give it. */
+function judgeUntold(
+  prediction: Prediction,
+  placed: PlacedStep,
+  seen: SeenClock,
+  vm: number,
+  [least, most]: readonly [bigint, bigint],
+): void {
+  const first = clockAt(prediction, placed, vm, least);
+  const last = clockAt(prediction, placed, vm, most);
+  const inside =
+    first?.flags === seen.flags && seen.clock >= first.clock! && seen.clock <= (last?.clock ?? 0n);
+  const text = `${first?.clock} … ${last?.clock} flags ${first?.flags}`;
+  const found = `${seen.clock} flags ${seen.flags}`;
+  prediction.judge(placed, 'KVM_GET_CLOCK', inside ? 'exact' : 'wrong', text, found);
+}
+
+/** Without masterclock the clock is the host's base clock, which nothing else shows. */
+function judgeBase(prediction: Prediction, placed: PlacedStep, seen: SeenClock, vm: number): void {
+  const offset = prediction.world.vms.get(vm)!.cell.state.kvmclockOffset;
+  const source: ReadingSource = (name) =>
+    name === 'getClock.ns' ? subU64(seen.clock, offset) : undefined;
+  const result = resultOf(prediction.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
+  prediction.tally.adopt('page-ns');
+  const exact = result?.flags === seen.flags ? 'exact' : 'wrong';
+  prediction.judge(placed, 'KVM_GET_CLOCK', exact, `flags ${result?.flags}`, `flags ${seen.flags}`);
+}
+
+/**
+ * Judges one KVM_GET_CLOCK.
+ *
+ * @param own - it is the action itself, not the read of what is seen after it.
+ */
+export function judgeClock(
+  prediction: Prediction,
+  placed: PlacedStep,
+  action: Action,
+  vm: number,
+  own: boolean,
+): void {
+  const seen = own ? ownClock(action) : action.seen?.clock;
+  const isSeenVm = action.seen?.vm === prediction.driverVm.get(vm);
+  if (seen === undefined || (!own && !isSeenVm)) return;
+  if ((seen.flags & TSC_STABLE) === 0) {
+    judgeBase(prediction, placed, seen, vm);
+    return;
+  }
+  if (seen.hostTsc === 0n) {
+    judgeUntold(prediction, placed, seen, vm, spanOf(prediction, action, own));
+    return;
+  }
+  const result = clockAt(prediction, placed, vm, seen.hostTsc);
+  const same = result?.flags === seen.flags && result.hostTsc === seen.hostTsc;
+  const near = same && isNear(result.clock, seen.clock);
+  const closeness = !near ? 'wrong' : result.clock === seen.clock ? 'exact' : 'within';
+  const text = `${result?.clock} flags ${result?.flags}`;
+  prediction.judge(
+    placed,
+    'KVM_GET_CLOCK',
+    closeness,
+    text,
+    `${seen.clock} flags ${seen.flags} at ${seen.hostTsc}`,
+  );
+}

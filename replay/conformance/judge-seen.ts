@@ -1,0 +1,53 @@
+/** What the driver saw of vCPUs after an action, against the model's structs. */
+
+import type { VcpuState } from '../../src/clock/index.ts';
+import { asS64 } from '../../src/num/index.ts';
+import type { Action, SeenPage } from './action.ts';
+import type { PlacedStep } from './fds.ts';
+import type { Prediction } from './predict.ts';
+
+const pageOf = (vcpu: Readonly<VcpuState>): SeenPage => ({
+  version: vcpu.pageVersion,
+  tscTimestamp: vcpu.pageTscTimestamp,
+  systemTime: vcpu.pageSystemTime,
+  mul: vcpu.pageMul,
+  shift: vcpu.pageShift,
+  flags: vcpu.pageFlags,
+});
+
+const textOf = (page: SeenPage): string =>
+  Object.entries(page)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+
+/** How close a page is: a system time 1 ns off counts as near. */
+function closenessOf(model: SeenPage, seen: SeenPage): 'exact' | 'within' | 'wrong' {
+  const apart = asS64(model.systemTime - seen.systemTime);
+  const same = textOf({ ...model, systemTime: 0n }) === textOf({ ...seen, systemTime: 0n });
+  if (!same || apart > 1n || apart < -1n) return 'wrong';
+  return apart === 0n ? 'exact' : 'within';
+}
+
+/** Judges offsets and pages as the driver saw them. */
+export function judgeSeen(
+  prediction: Prediction,
+  placed: PlacedStep,
+  action: Action,
+  vm: number,
+): void {
+  const { vcpus } = prediction.world.vms.get(vm)!;
+  for (const seen of action.seen?.vcpus ?? []) {
+    const vcpu = vcpus.get(seen.vcpu)?.state;
+    if (vcpu === undefined) continue;
+    if (seen.tscOffset !== undefined) {
+      const offset = asS64(vcpu.l1TscOffset);
+      const closeness = offset === seen.tscOffset ? 'exact' : 'wrong';
+      prediction.judge(placed, 'offset seen', closeness, `${offset}`, `${seen.tscOffset}`);
+    }
+    if (seen.page !== undefined && vcpu.kvmclock !== 'off') {
+      const model = pageOf(vcpu);
+      const closeness = closenessOf(model, seen.page);
+      prediction.judge(placed, 'page seen', closeness, textOf(model), textOf(seen.page));
+    }
+  }
+}
