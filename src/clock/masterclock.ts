@@ -43,7 +43,6 @@ export const masterclockGuards = {
   offsetsDoNotMatch: (self) => !allOffsetsMatch(self),
   tscWentBackwards: (self, ctx) => sawBackwardsTsc(self, ctx),
   bootVcpuRunsOldKvmclock: (self) => self.bootVcpuRunsOldKvmclock,
-  masterclockIsOn: (self) => self.masterclock === 'on',
 } satisfies Record<string, VmGuard>;
 
 export const masterclockRecipes = {

@@ -40,6 +40,7 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
   vcpu_put: 'loaded',
   vcpu_postcreate: 'unloaded',
   vcpu_requests: 'loaded',
+  vcpu_reset: 'loaded',
   kvm_entry: 'loaded',
   kvm_exit: 'guest',
   rdtsc: 'guest',
@@ -91,13 +92,23 @@ export function checkHostOrder(input: Input, ctx: Ctx, fail: Fail): void {
   }
 }
 
-/** Checks the state of the VM's delayed work. */
-export function checkVmOrder(input: Input, ctx: Ctx, fail: Fail): void {
+/** Checks the state of the VM's delayed work, and that no thread runs what is destroyed. */
+export function checkVmOrder(
+  input: Input,
+  ctx: Ctx,
+  vcpus: readonly { readonly state: Readonly<VcpuState> }[],
+  fail: Fail,
+): void {
   if (input.type === 'kvmclock_update_work' && ctx.vm.updateWork !== 'queued') {
     fail('wrong-order', 'the work queued', ctx.vm.updateWork);
   }
   if (input.type === 'kvmclock_sync_work' && ctx.vm.syncWork !== 'armed') {
     fail('wrong-order', 'the work armed', ctx.vm.syncWork);
+  }
+  if (input.type !== 'destroy_vm') return;
+  for (const { state } of vcpus) {
+    const { vcpuId, run } = state;
+    if (run !== 'unloaded') fail('wrong-order', `vCPU ${vcpuId} unloaded`, run);
   }
 }
 

@@ -112,8 +112,7 @@ export class World {
     this.#checkInstant(input, fail);
     const turn = this.#turnOf(input, fail);
     const run = new Run(this.#host, this.#vms, turn, input, this.switches, source);
-    const exists = input.type === 'KVM_CREATE_VCPU' && turn.vcpu !== undefined;
-    const refusal = this.#admit(input, run.ctx, exists, fail);
+    const refusal = this.#admit(input, run.ctx, turn, fail);
     if (refusal === undefined) {
       this.#create(input, turn);
       run.walk(routeOf(input));
@@ -153,16 +152,16 @@ export class World {
     return { vm, vcpu };
   }
 
-  #admit(input: Input, ctx: Ctx, exists: boolean, fail: Fail): Refusal | undefined {
+  #admit(input: Input, ctx: Ctx, { vm, vcpu }: Turn, fail: Fail): Refusal | undefined {
     checkCpu(input, fail);
     checkMsr(input, fail);
     checkHostOrder(input, ctx, fail);
-    checkVmOrder(input, ctx, fail);
+    checkVmOrder(input, ctx, [...(vm?.vcpus.values() ?? [])], fail);
     if (INPUTS[input.type].target === 'vcpu' && input.type !== 'KVM_CREATE_VCPU') {
       checkVcpuOrder(input, ctx.vcpu, fail);
       checkEntry(input, ctx, fail);
     }
-    return refusalOf(input, ctx, exists);
+    return refusalOf(input, ctx, vcpu !== undefined);
   }
 
   /** Makes room for what an input creates. */
