@@ -116,3 +116,21 @@ describe('a TSC that goes backwards', () => {
     expect(send(u.world, { ...u.complete({ type: 'KVM_GET_CLOCK' }), tsc: 5n })).toBe('accepted');
   });
 });
+
+describe('a VM', () => {
+  it('is not destroyed while a thread runs one of its vCPUs', () => {
+    const t = new Teller('v6.8').boot(2);
+    t.tell({ type: 'vcpu_load', vcpu: 1, cpu: 1 });
+    const destroy = (): unknown => t.wait(1000n).complete({ type: 'destroy_vm', cpu: 0 });
+    expect(send(t.world, destroy())).toBe('wrong-order');
+    t.tell({ type: 'vcpu_put', vcpu: 1 });
+    expect(send(t.world, destroy())).toBe('accepted');
+    expect(send(t.world, t.complete({ type: 'KVM_GET_CLOCK' }))).toBe('no-such-vm');
+  });
+
+  it('is destroyed although its guests count steal time', () => {
+    const t = new Teller('v6.8').boot(1);
+    t.run(0, { type: 'wrmsr', index: 0x4b564d03, data: 0x6001n });
+    expect(send(t.world, t.wait(1000n).complete({ type: 'destroy_vm', cpu: 0 }))).toBe('accepted');
+  });
+});
