@@ -13,6 +13,7 @@ export {
   WIDE_COLUMNS,
 } from './batch.ts';
 export { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
+export { COMPOSITES, type Composite, type CompositeOf, type CompositeType } from './composites.ts';
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
 export {
   INPUTS,

@@ -9,3 +9,11 @@ export { GUEST_SIGNALS, type GuestSignal, guestMachine } from './guest.ts';
 export { HOST_SIGNALS, type HostSignal, hostMachine } from './host.ts';
 export { VCPU_SIGNALS, type VcpuSignal, vcpuMachine } from './vcpu.ts';
 export { VM_SIGNALS, type VmSignal, vmMachine } from './vm.ts';
+export {
+  VMM_SIGNALS,
+  VMM_VCPU_SIGNALS,
+  type VmmSignal,
+  type VmmVcpuSignal,
+  vmmMachine,
+  vmmVcpuMachine,
+} from './vmm.ts';

@@ -70,4 +70,13 @@ export {
 } from './vm-clock.ts';
 export { UPDATES_PER_SECOND, VmState } from './vm-state.ts';
 export { armsSyncWork, vmWorkRecipes } from './vm-work.ts';
+export {
+  KEPT_MSRS,
+  type VmmCtx,
+  vmmGuards,
+  vmmRecipes,
+  vmmVcpuGuards,
+  vmmVcpuRecipes,
+} from './vmm-clock.ts';
+export { VmmState, VmmVcpuState } from './vmm-state.ts';
 export { wallClockEpochNs, wallClockRecipes } from './wall-clock.ts';

@@ -16,6 +16,10 @@ export { RestoreError } from './restore-error.ts';
 export { ROUTES } from './routes.ts';
 export type { MasterclockRecord, VmOf } from './run.ts';
 export type { Cell, HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
+export { type Performed, Vmm, type VmmOptions } from './vmm.ts';
+export type { Call, VmmPhase, VmmRoute } from './vmm-phase.ts';
+export { VMM_POLICIES, type VmmPolicy, type VmmPolicyId } from './vmm-policies.ts';
+export type { PerformedInput, Plan, SavedVm } from './vmm-walk.ts';
 export {
   type Dispatched,
   World,

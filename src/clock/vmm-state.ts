@@ -1,0 +1,44 @@
+/** A VMM: what it keeps of a VM's clock while the guest does not run, and of each vCPU. */
+import { bool, oneOf, type Struct, s8, struct, u32, u64 } from '../num/index.ts';
+
+/**
+ * The struct of a VMM, as far as clocks go: QEMU's kvmclock device.
+ *
+ * The first fields are the states of the VMM's machine; only the engine writes them.
+ */
+export const VmmState = struct('Vmm', {
+  run: oneOf('absent', 'launched', 'running', 'paused', 'saved', 'restored'),
+  stoppedBy: oneOf('nobody', 'user', 'vmm'),
+  clockDevice: oneOf('invalid', 'valid'),
+  /** Frequency for all vCPUs, kHz; 0 for the host's own. */
+  tscKhz: u32,
+  /** KVM_GET_CLOCK as last read, ns. */
+  clock: u64,
+  /** It was read where KVM says that it agrees with what the guest reads (v4.10+). */
+  clockIsReliable: bool,
+  /** The boot vCPU's pvclock page, in guest memory, when the clock was read. */
+  hasPage: bool,
+  pageTscTimestamp: u64,
+  pageSystemTime: u64,
+  pageMul: u32,
+  pageShift: s8,
+});
+
+/** A VMM. */
+export type VmmState = Struct<typeof VmmState>;
+
+/** The struct of a VMM's vCPU: where it is, and the MSRs that travel with a saved VM. */
+export const VmmVcpuState = struct('VmmVcpu', {
+  life: oneOf('absent', 'plugged', 'parked'),
+  vcpuId: u32,
+  /** Host CPU its thread runs on. */
+  cpu: u32,
+  tsc: u64,
+  tscAdjust: u64,
+  systemTimeMsr: u64,
+  wallClockMsr: u64,
+  stealTimeMsr: u64,
+});
+
+/** A VMM's vCPU. */
+export type VmmVcpuState = Struct<typeof VmmVcpuState>;

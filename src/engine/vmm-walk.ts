@@ -1,0 +1,181 @@
+/** How a VMM's policy is walked: what each composite event comes to, at the instants of a plan. */
+import type { Composite, Input, Observation } from '../../events/index.ts';
+import type { VmmSignal, VmmVcpuSignal } from '../../machines/index.ts';
+import { VcpuState, type VmmCtx, type VmmState, VmmVcpuState } from '../clock/index.ts';
+import { addU64 } from '../num/index.ts';
+import type { Cell } from './stepper.ts';
+import type { Call, VmmRoute } from './vmm-phase.ts';
+import type { Dispatched, World } from './world.ts';
+
+/** When the inputs of an event happen, in host TSC cycles of the VMM's world. */
+export interface Plan {
+  /** The first one. */
+  readonly tsc: bigint;
+  /** From each to the next; of a list, the last one goes on. Default 0. */
+  readonly step?: bigint | readonly bigint[];
+}
+
+/** One input of an event, and what it came to. */
+export interface PerformedInput {
+  readonly input: Input;
+  readonly dispatched: Dispatched;
+}
+
+/** A saved VM, as it travels: plain data that survives JSON. */
+export interface SavedVm {
+  readonly vmm: Record<string, unknown>;
+  /** In order of their first plugging. */
+  readonly vcpus: readonly Record<string, unknown>[];
+}
+
+/** A VMM's machine. */
+export type VmmCell = Cell<VmmState, VmmSignal, VmmCtx>;
+/** The machine of a VMM's vCPU. */
+export type VmmVcpuCell = Cell<VmmVcpuState, VmmVcpuSignal, VmmCtx>;
+
+const NO_VCPU = new VmmVcpuState();
+const NO_KVM = new VcpuState();
+const BOOT_VCPU = 0;
+
+/** The machines of a VMM, for one walk. */
+export interface Cells {
+  readonly vmm: VmmCell;
+  readonly vcpus: ReadonlyMap<number, VmmVcpuCell>;
+  readonly saved: { readonly vmm: VmmState; readonly vcpus: readonly VmmVcpuState[] } | undefined;
+  readonly cellOf: (id: number) => VmmVcpuCell;
+}
+
+/** The instants of a plan, one after another. */
+function* instants({ tsc, step = 0n }: Plan): Generator<bigint, never> {
+  const steps = typeof step === 'bigint' ? [step] : step;
+  let now = tsc;
+  for (let index = 0; ; index += 1) {
+    yield now;
+    now = addU64(now, steps[Math.min(index, steps.length - 1)] ?? 0n);
+  }
+}
+
+/** One event on its way. */
+export class Walk {
+  readonly #world: World;
+  readonly #vm: number;
+  readonly #inputs: PerformedInput[] = [];
+  #kept: SavedVm | undefined;
+  readonly #cells: Cells;
+  readonly #instants: Generator<bigint, never>;
+  readonly #ctx: VmmCtx;
+  #turn: VmmVcpuCell | undefined;
+  #savedVcpu: VmmVcpuState | undefined;
+  #result: Observation | undefined;
+
+  constructor(world: World, vm: number, event: Composite, plan: Plan, cells: Cells) {
+    this.#world = world;
+    this.#vm = vm;
+    this.#cells = cells;
+    this.#instants = instants(plan);
+    this.#turn = 'vcpu' in event ? cells.cellOf(event.vcpu) : undefined;
+    this.#ctx = this.#makeCtx(event);
+  }
+
+  #makeCtx(event: Composite): VmmCtx {
+    const walk = this;
+    return {
+      event,
+      switches: this.#world.switches,
+      saved: this.#cells.saved?.vmm,
+      get result() {
+        return walk.#result;
+      },
+      get savedVcpu() {
+        return walk.#savedVcpu;
+      },
+      get vmm() {
+        return walk.#cells.vmm.state;
+      },
+      get vcpu() {
+        return walk.#turn?.state ?? NO_VCPU;
+      },
+      get kvm() {
+        return walk.#kvmOf(this.vcpu.vcpuId);
+      },
+      get bootVcpu() {
+        return walk.#cells.vcpus.get(BOOT_VCPU)?.state ?? NO_VCPU;
+      },
+      get bootKvm() {
+        return walk.#kvmOf(BOOT_VCPU);
+      },
+    };
+  }
+
+  #kvmOf(id: number): Readonly<VcpuState> {
+    return this.#world.vms.get(this.#vm)?.vcpus.get(id)?.state ?? NO_KVM;
+  }
+
+  /** What was done so far. */
+  get inputs(): readonly PerformedInput[] {
+    return this.#inputs;
+  }
+
+  /** What was saved, if it came to that. */
+  get saved(): SavedVm | undefined {
+    return this.#kept;
+  }
+
+  walk(route: VmmRoute): void {
+    const ctx = this.#ctx;
+    for (const phase of route) {
+      if ('vmm' in phase) {
+        this.#cells.vmm.step(phase.vmm, ctx);
+        if (phase.vmm === 'SAVE') this.#save();
+      } else if ('vcpu' in phase) {
+        this.#turn?.step(phase.vcpu, ctx);
+      } else if ('callVm' in phase) {
+        this.#call(phase.callVm(ctx), { vm: this.#vm });
+        if (phase.then !== undefined) this.#cells.vmm.step(phase.then, ctx);
+      } else if ('callVcpu' in phase) {
+        this.#call(phase.callVcpu(ctx), { vm: this.#vm, vcpu: ctx.vcpu.vcpuId });
+        if (phase.then !== undefined) this.#turn?.step(phase.then, ctx);
+      } else if ('when' in phase) {
+        if (phase.when(ctx)) this.walk(phase.phases);
+      } else {
+        this.#each(phase.each, phase.phases);
+      }
+    }
+  }
+
+  #each(which: 'plugged' | 'saved', route: VmmRoute): void {
+    const before = this.#turn;
+    if (which === 'saved') {
+      for (const saved of this.#cells.saved?.vcpus ?? []) {
+        this.#savedVcpu = saved;
+        this.#turn = this.#cells.cellOf(saved.vcpuId);
+        this.walk(route);
+      }
+    } else {
+      for (const cell of this.#cells.vcpus.values()) {
+        if (cell.state.life !== 'plugged') continue;
+        this.#turn = cell;
+        this.walk(route);
+      }
+    }
+    this.#turn = before;
+  }
+
+  #save(): void {
+    const states = [...this.#cells.vcpus.values()].map(({ state }) => state);
+    const plugged = states.filter(({ life }) => life === 'plugged');
+    this.#kept = {
+      vmm: this.#cells.vmm.state.toJSON(),
+      vcpus: plugged.map((vcpu) => vcpu.toJSON()),
+    };
+  }
+
+  #call(call: Call, names: { readonly vm: number; readonly vcpu?: number }): void {
+    const input = { ...call, ...names, tsc: this.#instants.next().value } as Input;
+    const dispatched = this.#world.dispatch(input);
+    this.#inputs.push({ input, dispatched });
+    this.#result = dispatched.observations.findLast(
+      ({ type }) => type === 'ioctl_result' || type === 'msr_result',
+    );
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * A VMM that drives one VM of a world: composite events in, inputs out.
+ *
+ * `perform` expands an event by the VMM's policy and dispatches what it comes to, at the instants
+ * of a plan: a VMM here reads no clock. What was done keeps the event and its inputs.
+ *
+ * ```ts
+ * const vmm = new Vmm({ world, vm: 0, policy: 'qemu' });
+ * vmm.perform({ type: 'launch' }, { tsc: 1_000n, step: 500n });
+ * vmm.perform({ type: 'hotplug', vcpu: 0, cpu: 0 }, { tsc: 10_000n, step: 500n });
+ * ```
+ */
+import type { Composite, CompositeType } from '../../events/index.ts';
+import { type VmmVcpuSignal, vmmMachine, vmmVcpuMachine } from '../../machines/index.ts';
+import { type VmmCtx, VmmState, VmmVcpuState } from '../clock/index.ts';
+import { ActorCell, type Inspect, onCopies } from './actor-stepper.ts';
+import { InputError } from './input-error.ts';
+import { VMM_POLICIES, type VmmPolicyId } from './vmm-policies.ts';
+import {
+  type PerformedInput,
+  type Plan,
+  type SavedVm,
+  type VmmCell,
+  type VmmVcpuCell,
+  Walk,
+} from './vmm-walk.ts';
+import type { World } from './world.ts';
+
+/** What was done: an event and its inputs. */
+export interface Performed {
+  readonly event: Composite;
+  readonly inputs: readonly PerformedInput[];
+  /** What a snapshot, or a migration at its source, saved. */
+  readonly saved?: SavedVm;
+}
+
+/** What a VMM is made of. */
+export interface VmmOptions {
+  readonly world: World;
+  /** The id of its VM; `launch` creates it. */
+  readonly vm: number;
+  readonly policy: VmmPolicyId;
+  /** Sees every signal and snapshot of its machines. */
+  readonly inspect?: Inspect;
+}
+
+const VMM = onCopies(vmmMachine);
+const VCPU = onCopies(vmmVcpuMachine);
+
+/** In which states of the VMM an event can be. */
+const POSSIBLE: Readonly<Record<CompositeType, readonly VmmState['run'][]>> = {
+  launch: ['absent'],
+  hotplug: ['launched', 'running', 'paused', 'saved', 'restored'],
+  unplug: ['launched', 'running', 'paused', 'saved', 'restored'],
+  pause: ['running'],
+  resume: ['launched', 'paused', 'saved', 'restored'],
+  snapshot: ['running', 'paused', 'saved'],
+  migration: ['running', 'paused', 'saved'],
+};
+
+export class Vmm {
+  readonly #world: World;
+  readonly #vm: number;
+  readonly #policy: VmmPolicyId;
+  readonly #inspect: Inspect | undefined;
+  readonly #cell: VmmCell;
+  readonly #vcpus = new Map<number, VmmVcpuCell>();
+  readonly #log: Performed[] = [];
+  #saved: { readonly vmm: VmmState; readonly vcpus: readonly VmmVcpuState[] } | undefined;
+
+  constructor({ world, vm, policy, inspect }: VmmOptions) {
+    this.#world = world;
+    this.#vm = vm;
+    this.#policy = policy;
+    this.#inspect = inspect;
+    this.#cell = new ActorCell(VMM, new VmmState(), `vmm ${vm}`, inspect);
+  }
+
+  /** The VMM as it is now; not to be changed. */
+  get state(): Readonly<VmmState> {
+    return this.#cell.state;
+  }
+
+  /** Its vCPUs by id, in order of their first plugging. */
+  get vcpus(): ReadonlyMap<number, Readonly<VmmVcpuState>> {
+    return new Map([...this.#vcpus].map(([id, { state }]) => [id, state]));
+  }
+
+  /** All that was done, in order. */
+  get log(): readonly Performed[] {
+    return this.#log;
+  }
+
+  /**
+   * Does an event.
+   *
+   * @returns the event and its inputs, also kept in `log`.
+   * @throws InputError when the VMM or the vCPU is in no state for it, and nothing was done; or from
+   * an input that the plan or the world made impossible, before which the others were done (`log`).
+   */
+  perform(event: Composite, plan: Plan): Performed {
+    this.#admit(event);
+    const walk = new Walk(this.#world, this.#vm, event, plan, {
+      vmm: this.#cell,
+      vcpus: this.#vcpus,
+      saved: this.#saved,
+      cellOf: (id) => this.#cellOf(id),
+    });
+    try {
+      walk.walk(VMM_POLICIES[this.#policy][event.type]);
+    } finally {
+      const { inputs, saved } = walk;
+      this.#log.push({ event, inputs, ...(saved === undefined ? {} : { saved }) });
+    }
+    return this.#log.at(-1)!;
+  }
+
+  /**
+   * Takes what was saved elsewhere, as the `migration` that follows needs.
+   *
+   * @throws StructJsonError when it is no saved VM.
+   */
+  receive(saved: SavedVm): void {
+    this.#saved = {
+      vmm: VmmState.fromJSON(saved.vmm),
+      vcpus: saved.vcpus.map((vcpu) => VmmVcpuState.fromJSON(vcpu)),
+    };
+  }
+
+  #cellOf(id: number): VmmVcpuCell {
+    const known = this.#vcpus.get(id);
+    if (known !== undefined) return known;
+    const state = VmmVcpuState.of({ vcpuId: id });
+    const cell = new ActorCell<VmmVcpuState, VmmVcpuSignal, VmmCtx>(
+      VCPU,
+      state,
+      `vmm ${this.#vm} vcpu ${id}`,
+      this.#inspect,
+    );
+    this.#vcpus.set(id, cell);
+    return cell;
+  }
+
+  #fail(type: CompositeType, expected: string, found: string): never {
+    throw new InputError('wrong-order', { index: this.#world.count, type }, expected, found);
+  }
+
+  #admit(event: Composite): void {
+    const { run } = this.state;
+    const incoming = event.type === 'migration' && event.incoming;
+    const possible = incoming ? ['launched'] : POSSIBLE[event.type];
+    if (!possible.includes(run)) {
+      this.#fail(event.type, `a VMM ${possible.join(' or ')}`, run);
+    }
+    if (incoming && this.#saved === undefined) {
+      this.#fail(event.type, 'a saved VM to take over', 'nothing');
+    }
+    if (event.type !== 'hotplug' && event.type !== 'unplug') return;
+    const plugged = this.#vcpus.get(event.vcpu)?.state.life === 'plugged';
+    if (plugged === (event.type === 'hotplug')) {
+      const wanted = plugged ? 'not plugged in' : 'plugged in';
+      this.#fail(event.type, `vCPU ${event.vcpu} ${wanted}`, plugged ? 'plugged' : 'unplugged');
+    }
+  }
+}
