@@ -88,16 +88,26 @@ export const INPUTS = spec({
   },
   suspend: {
     target: 'host',
-    doc: 'The host is about to suspend (PM notifier).',
+    doc: 'The host is about to suspend (PM_SUSPEND_PREPARE, PM_HIBERNATION_PREPARE).',
+    fields: none,
+  },
+  timekeeping_suspend: {
+    target: 'host',
+    doc: 'The host’s clocks stop; the TSC may go on.',
     fields: none,
   },
   resume: {
     target: 'host',
-    doc: 'The host resumes: hardware_enable on the boot CPU; time slept is in offs_boot.',
+    doc: 'The host’s clocks go on, and its boot CPU is enabled for virtualization again.',
     fields: {
       cpu,
       offsBoot: { type: 's64', doc: 'CLOCK_BOOTTIME − CLOCK_MONOTONIC from now on, ns' },
     },
+  },
+  suspend_end: {
+    target: 'host',
+    doc: 'The host is awake, or did not suspend after all (PM_POST_SUSPEND).',
+    fields: none,
   },
   KVM_CREATE_VM: { target: 'vm', doc: 'A VM is created.', fields: none },
   destroy_vm: {
@@ -196,6 +206,11 @@ export const INPUTS = spec({
   KVM_KVMCLOCK_CTRL: {
     target: 'vcpu',
     doc: 'The VMM tells that the guest was stopped.',
+    fields: none,
+  },
+  guest_clears_stopped: {
+    target: 'vcpu',
+    doc: 'The guest’s watchdog clears PVCLOCK_GUEST_STOPPED in its pvclock page.',
     fields: none,
   },
   clock_pairing: {

@@ -40,7 +40,9 @@ export const HOST_SIGNALS = {
   COMPARE_TSC: 'compare them with the TSC of this CPU',
   BACKWARDS_TSC: 'this CPU’s TSC is behind',
   SUSPEND: 'the host suspends',
-  RESUME: 'the host resumes',
+  STOP_CLOCKS: 'its clocks stop',
+  RESUME: 'they go on',
+  SUSPEND_END: 'the host is awake',
 } as const;
 
 /** Name of a signal to a host. */
@@ -125,8 +127,14 @@ export const hostMachine = setup({
     power: {
       initial: 'running',
       states: {
-        running: { on: { SUSPEND: 'suspended' } },
-        suspended: { on: { RESUME: { target: 'running', actions: 'takeTimeSlept' } } },
+        running: { on: { SUSPEND: 'suspending' } },
+        suspending: {
+          on: {
+            STOP_CLOCKS: { target: 'suspended', actions: 'stopClocks' },
+            SUSPEND_END: 'running',
+          },
+        },
+        suspended: { on: { RESUME: { target: 'suspending', actions: 'restartClocks' } } },
       },
     },
   },

@@ -71,6 +71,7 @@ export const VCPU_SIGNALS = {
   REQUEST_HV_UPDATE: 'the reference TSC page was enabled',
   GUEST_PAUSED: 'the guest was stopped',
   REPORT_GUEST_PAUSED: 'KVM_KVMCLOCK_CTRL returns',
+  CLEAR_STOPPED_FLAG: 'the guest clears the flag in its page',
   ENTER_L2: 'it enters a nested guest',
   LEAVE_L2: 'it leaves a nested guest',
   READ_MSR: 'an MSR is read',
@@ -177,6 +178,7 @@ export const vcpuMachine = setup({
           { guard: 'enablesNewKvmclock', target: '.new', actions: 'storeSystemTimeMsr' },
           { target: '.off', actions: 'storeSystemTimeMsr' },
         ],
+        CLEAR_STOPPED_FLAG: { actions: 'clearStoppedFlag' },
         RESET: { target: '.off', actions: 'forgetSystemTimeMsr' },
         GUEST_TIME_UPDATE: [
           { guard: 'hostFrequencyIsUnknown', actions: 'retryClockUpdate' },

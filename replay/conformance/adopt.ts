@@ -5,10 +5,10 @@
  * never counted as predicted.
  */
 import type { ReadingName } from '../../events/index.ts';
-import { baseAt } from '../../src/clock/index.ts';
+import { clockAtHostTsc, hostTscKhz, KVM_CLOCK_REALTIME } from '../../src/clock/index.ts';
 import type { ReadingPlace, ReadingSource, World } from '../../src/engine/index.ts';
-import { addU64, asS64, subU64 } from '../../src/num/index.ts';
-import type { Action } from './action.ts';
+import { addU64, asS64, subU64, timeScale } from '../../src/num/index.ts';
+import type { Action, SeenClock } from './action.ts';
 import { isTracepoint } from './compare.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Future, FuturePage } from './future.ts';
@@ -26,8 +26,20 @@ export interface Here {
   readonly vm: number | undefined;
   /** The instant of the base clock at a host TSC to come, if the clocks are known there. */
   readonly baseAt: (hostTsc: bigint) => bigint;
+  /** A host TSC of a base clock's time. */
+  readonly tscAt: (ns: bigint) => bigint;
   /** The clocks are steered and no probe shows how. */
   readonly clocksUnknown: boolean;
+  /** The clocks went on from an unknown place, which a snapshot shows. */
+  readonly mustCalibrate: boolean;
+  /** Whether a value can be a TSC of this recording: that of a vCPU whose ratio is 0 cannot. */
+  readonly isHostTsc: (tsc: bigint) => boolean;
+  /** The next KVM_GET_CLOCK of this VM with masterclock, before its clock is set. */
+  readonly nextMasterClock: () => SeenClock | undefined;
+  /** Tells by how much the clocks are off, ns. */
+  readonly calibrate: (error: bigint) => void;
+  /** Tells that the KVM_GET_CLOCK seen after an action was used. */
+  readonly useClock: (action: Action) => void;
 }
 
 /** Takes clock reads from what the recording shows. */
@@ -78,6 +90,12 @@ export class Adopter {
         return this.#setClockNs(here);
       case 'realtime.ns':
         return this.#setClockRealtime(here);
+      case 'getClock.tsc':
+        return this.#setClockTsc(here, next);
+      case 'getClock.ns':
+        return here.placed.action?.op === 'KVM_SET_CLOCK' ? this.#setClockNs(here) : undefined;
+      case 'sync.ns':
+        return this.#syncNs(here, place);
       default:
         return undefined;
     }
@@ -153,8 +171,9 @@ export class Adopter {
   }
 
   #snapshot(here: Here, next: number): { hostTsc: bigint } | undefined {
-    const page = this.#snapshotPage(here, next);
+    const page = this.#snapshotPage(here, next) ?? this.#snapshotBySetting(here);
     if (page === undefined) return undefined;
+    if (!here.isHostTsc(page.hostTsc)) return this.#snapshotByTime(here, next);
     if (!isWithin(page.hostTsc, here.window)) {
       this.#outOfBounds('snapshot-tsc', page.hostTsc, here);
     }
@@ -162,14 +181,48 @@ export class Adopter {
     return page;
   }
 
-  /** Only where nothing shows the host's clocks. */
-  #snapshotNs(here: Here, next: number): bigint | undefined {
-    if (!here.clocksUnknown) return undefined;
+  /** The TSC of a vCPU whose ratio is 0 tells nothing, but its page's time does. */
+  #snapshotByTime(here: Here, next: number): { hostTsc: bigint } | undefined {
     const page = this.#snapshotPage(here, next);
     const vm = this.#vmState(here);
     if (page === undefined || vm === undefined) return undefined;
+    const hostTsc = here.tscAt(subU64(page.event.systemTime, vm.kvmclockOffset));
+    if (!isWithin(hostTsc, here.window)) return undefined;
+    this.#tally.adopt('snapshot-tsc');
+    return { hostTsc };
+  }
+
+  /** No page was made of it, but the clock was set there and read once more. */
+  #snapshotBySetting(here: Here): { hostTsc: bigint } | undefined {
+    const { action } = here.placed;
+    const seen = action?.seen?.clock;
+    if (action?.op !== 'KVM_SET_CLOCK' || seen === undefined || seen.hostTsc === 0n) {
+      return undefined;
+    }
+    const { clock, flags } = action.args;
+    if (typeof clock !== 'string' || (Number(flags) & KVM_CLOCK_REALTIME) !== 0) return undefined;
+    const khz = hostTscKhz(this.#world.host, 0, this.#world.switches);
+    const { mul, shift } = timeScale(1_000_000_000n, BigInt(khz) * 1000n);
+    const cycles = cyclesOf(subU64(seen.clock, BigInt(clock)), mul, shift);
+    if (cycles === undefined) return undefined;
+    const hostTsc = seen.hostTsc - cycles;
+    if (!isWithin(hostTsc, here.window)) return undefined;
+    here.useClock(action);
+    return { hostTsc };
+  }
+
+  /** Only where nothing shows the host's clocks. */
+  #snapshotNs(here: Here, next: number): bigint | undefined {
+    if (!here.clocksUnknown && !here.mustCalibrate) return undefined;
+    const page = this.#snapshotPage(here, next);
+    const vm = this.#vmState(here);
+    if (page === undefined || vm === undefined) return undefined;
+    // The page shows the clock that was set, whatever the base clock was.
     if (here.placed.action?.op === 'KVM_SET_CLOCK') return undefined;
-    return this.#adopt('timekeepers', subU64(page.event.systemTime, vm.kvmclockOffset));
+    const ns = subU64(page.event.systemTime, vm.kvmclockOffset);
+    if (here.clocksUnknown) return this.#adopt('timekeepers', ns);
+    here.calibrate(asS64(ns - here.baseAt(page.hostTsc)));
+    return this.#adopt('offsBoot', ns);
   }
 
   #vmState(here: Here) {
@@ -204,7 +257,11 @@ export class Adopter {
     const after = this.#future.placeOf(here.placed, here.placed.step.recorded.length - 1);
     const page = this.#future.masterPage(here.vm, after);
     if (page === undefined) return undefined;
-    return asS64(page.event.systemTime - here.baseAt(page.hostTsc));
+    if (here.isHostTsc(page.hostTsc)) {
+      return asS64(page.event.systemTime - here.baseAt(page.hostTsc));
+    }
+    const clock = here.nextMasterClock();
+    return clock === undefined ? undefined : asS64(clock.clock - here.baseAt(clock.hostTsc));
   }
 
   #createNs(here: Here): bigint | undefined {
@@ -226,20 +283,65 @@ export class Adopter {
     if (action?.op !== 'KVM_SET_CLOCK' || here.vm === undefined) return undefined;
     const { clock, realtime } = action.args;
     if (typeof clock !== 'string' || typeof realtime !== 'string') return undefined;
-    const after = this.#future.placeOf(here.placed, -1);
-    const page = this.#future.pageOfSnapshot(here.vm, after + 1);
-    if (page === undefined) return undefined;
-    const passed = asS64(page.event.systemTime - BigInt(clock));
+    const set = this.#clockAfterSetting(here, action);
+    if (set === undefined) return undefined;
+    const passed = asS64(set - BigInt(clock));
     if (passed === 0n) return undefined;
     return this.#adopt('realtime-ns', addU64(BigInt(realtime), passed));
   }
+
+  /** The clock at the reference taken by KVM_SET_CLOCK: as a page has it, or KVM_GET_CLOCK. */
+  #clockAfterSetting(here: Here, action: Action): bigint | undefined {
+    const page = this.#snapshotPage(here, 0);
+    if (page !== undefined) return page.event.systemTime;
+    const vm = this.#vmState(here);
+    const seen = action.seen?.clock;
+    if (vm === undefined || seen === undefined || seen.hostTsc === 0n) return undefined;
+    if (vm.masterclock !== 'on') return undefined;
+    here.useClock(action);
+    const { host, switches } = this.#world;
+    const passed = subU64(
+      clockAtHostTsc(vm, seen.hostTsc, hostTscKhz(host, 0, switches)),
+      addU64(vm.masterKernelNs, vm.kvmclockOffset),
+    );
+    return subU64(seen.clock, passed);
+  }
+
+  /** v4.9 to v5.11: the page shows how long after the reference the clock was read. */
+  #setClockTsc(here: Here, next: number): bigint | undefined {
+    const { action } = here.placed;
+    const clock = action?.op === 'KVM_SET_CLOCK' ? action.args['clock'] : undefined;
+    const page = this.#snapshotPage(here, Math.min(next, 0));
+    const vm = this.#vmState(here);
+    if (typeof clock !== 'string' || page === undefined || vm === undefined) return undefined;
+    const ns = asS64(BigInt(clock) - page.event.systemTime);
+    const cycles = cyclesOf(ns, page.event.tscToSystemMul, page.event.tscShift);
+    const tsc = vm.masterCycleNow + (cycles ?? 0n);
+    if (cycles === undefined || !isWithin(tsc, here.window)) return undefined;
+    return this.#adopt('set-clock-tsc', tsc);
+  }
+
+  /** The base clock of a synchronisation shows only where a vCPU is pushed forward from it. */
+  #syncNs(here: Here, place: ReadingPlace): bigint | undefined {
+    const vm = this.#vmState(here);
+    if (vm === undefined || place.vcpu === undefined || here.vm === undefined) return undefined;
+    const after = this.#future.placeOf(here.placed, here.placed.step.recorded.length - 1);
+    const ns = this.#future.syncNs(here.vm, after, {
+      written: this.#written(here),
+      kvmclockOffset: vm.kvmclockOffset,
+      tscKhz: this.#world.host.tscKhz,
+      vcpuKhz: place.vcpu.virtualTscKhz,
+    });
+    return ns === undefined ? undefined : this.#adopt('sync-ns', ns);
+  }
 }
 
-/** The base clock at a TSC by the world's own clocks. */
-export const worldBase =
-  (world: World) =>
-  (hostTsc: bigint): bigint =>
-    baseAt(world.host, hostTsc, world.switches.masterBase);
+/** The fewest cycles that a pvclock scale counts as `ns`. */
+function cyclesOf(ns: bigint, mul: number, shift: number): bigint | undefined {
+  if (ns < 0n || shift > 0 || mul === 0) return undefined;
+  const shifted = ((ns << 32n) + BigInt(mul) - 1n) / BigInt(mul);
+  return shifted << BigInt(-shift);
+}
 
 /** Whether an action has the driver's own span. */
 export const spanOf = (action: Action | undefined, all: readonly Action[]): TscWindow => {

@@ -2,6 +2,7 @@
 import type { InputOf } from '../../events/index.ts';
 import { baseAt, HostState } from '../../src/clock/index.ts';
 import type { World } from '../../src/engine/index.ts';
+import { asS64 } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { Gtod } from './gtod.ts';
 import type { CheckedRecording } from './recording.ts';
@@ -27,10 +28,21 @@ export class RecordedClocks {
     }
   }
 
+  /** A host TSC at which the base clock shows `ns`; found by its rate, to some cycles. */
+  tscAt(world: World, ns: bigint): bigint {
+    const { host } = world;
+    let tsc = world.lastTsc;
+    for (let round = 0; round < 4; round++) {
+      const off = asS64(ns - this.baseAt(world, tsc));
+      tsc += (off * BigInt(host.tscKhz)) / 1_000_000n;
+    }
+    return tsc;
+  }
+
   /** The base clock at a host TSC, also one to come. */
   baseAt(world: World, hostTsc: bigint): bigint {
     const { host, switches } = world;
-    const gtod = this.#gtods.findLast(({ rawCycleLast }) => rawCycleLast <= hostTsc);
+    const gtod = this.#gtods.findLast(({ timestamp }) => timestamp <= hostTsc);
     if (gtod === undefined) return baseAt(host, hostTsc, switches.masterBase);
     const { timestamp: _, ...clocks } = gtod;
     const then = HostState.of({ ...clocks, offsBoot: host.offsBoot });

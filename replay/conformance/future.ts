@@ -5,7 +5,13 @@
  * page's TSC minus the vCPU's offset then. This index finds such pages.
  */
 import type { EventOf } from '../../events/index.ts';
-import { subU64 } from '../../src/num/index.ts';
+import {
+  adjustTscKhz,
+  nsecToCycles,
+  subU64,
+  TSC_TOLERANCE_PPM,
+  timeScale,
+} from '../../src/num/index.ts';
 import { ioctlName, type PlacedStep } from './fds.ts';
 
 /** A page as the trace shows it. */
@@ -15,6 +21,8 @@ export interface FuturePage {
   readonly hostTsc: bigint;
   /** Made from the masterclock's reference. */
   readonly stable: boolean;
+  /** Its TSC was pushed forward for it. */
+  readonly pushed: boolean;
   /** Place among all clock events of the recording. */
   readonly place: number;
 }
@@ -25,9 +33,42 @@ interface VmFuture {
   readonly snapshots: number[];
   /** KVM_SET_CLOCKs. */
   readonly settings: number[];
+  /** Frequencies asked for, by vCPU. */
+  readonly khz: { readonly place: number; readonly vcpu: number; readonly khz: number }[];
+  /** TSC synchronisations that started a generation. */
+  readonly generations: number[];
 }
 
 const PVCLOCK_TSC_STABLE_BIT = 1;
+
+/** What is known of a synchronisation whose base clock is not. */
+export interface SyncToCome {
+  /** Value written, cycles. */
+  readonly written: bigint;
+  readonly kvmclockOffset: bigint;
+  readonly tscKhz: number;
+  readonly vcpuKhz: number;
+}
+
+/**
+ * The base clock from which a page's TSC is where the guest's frequency would have it; for a page
+ * that was not pushed, the least with which it would not have been.
+ */
+function nsOfSync(
+  { event, pushed }: FuturePage,
+  khz: number,
+  sync: SyncToCome,
+): bigint | undefined {
+  const { mul, shift } = timeScale(BigInt(khz) * 1000n, 1_000_000_000n);
+  const cycles = subU64(event.tscTimestamp, sync.written);
+  const near = (cycles * 1_000_000n) / BigInt(khz);
+  const reference = subU64(event.systemTime, sync.kvmclockOffset);
+  for (let ns = near + 4n; ns >= 0n && ns >= near - 4n; ns--) {
+    const due = nsecToCycles(ns, mul, shift);
+    if (pushed ? due === cycles : due <= cycles) return subU64(reference, ns);
+  }
+  return undefined;
+}
 
 /** Finds pages to come. */
 export class Future {
@@ -46,7 +87,7 @@ export class Future {
   #vm(id: number): VmFuture {
     let vm = this.#vms.get(id);
     if (vm === undefined) {
-      vm = { pages: [], snapshots: [], settings: [] };
+      vm = { pages: [], snapshots: [], settings: [], khz: [], generations: [] };
       this.#vms.set(id, vm);
     }
     return vm;
@@ -56,20 +97,33 @@ export class Future {
     if (target === undefined) return first + 1;
     const vm = this.#vm(target.vm);
     let place = first;
-    if (step.kind === 'ioctl-exit' && ioctlName(step.call.cmd) === 'KVM_SET_CLOCK') {
+    const sets = step.kind === 'ioctl-exit' && ioctlName(step.call.cmd) === 'KVM_SET_CLOCK';
+    if (sets && step.ret >= 0n) {
       vm.settings.push(place);
     }
+    if (
+      step.kind === 'ioctl-exit' &&
+      target.kind === 'vcpu' &&
+      ioctlName(step.call.cmd) === 'KVM_SET_TSC_KHZ'
+    ) {
+      vm.khz.push({ place, vcpu: target.vcpu, khz: Number(step.call.arg) });
+    }
+    let pushed = false;
     for (const event of step.recorded) {
       place += 1;
       if (event.type === 'kvm_write_tsc_offset') {
         offsets.set(`${target.vm} ${event.vcpuId}`, event.nextTscOffset);
+        pushed = step.kind === 'entry';
+      } else if (event.type === 'kvm_track_tsc') {
+        if (event.nrVcpusMatchedTsc === 0) vm.generations.push(place);
       } else if (event.type === 'kvm_update_master_clock') {
         vm.snapshots.push(place);
       } else if (event.type === 'kvm_pvclock_update') {
         const offset = offsets.get(`${target.vm} ${event.vcpuId}`) ?? 0n;
         const hostTsc = subU64(event.tscTimestamp, offset);
         const stable = (event.flags & PVCLOCK_TSC_STABLE_BIT) !== 0;
-        vm.pages.push({ event, hostTsc, stable, place });
+        vm.pages.push({ event, hostTsc, stable, pushed, place });
+        pushed = false;
       }
     }
     return place + 1;
@@ -92,6 +146,28 @@ export class Future {
     const { pages, settings } = this.#vm(vm);
     const next = settings.find((other) => other > after) ?? Number.POSITIVE_INFINITY;
     return pages.find((page) => page.place > after && page.place < next && page.stable);
+  }
+
+  /**
+   * The base clock at which a generation of TSCs began, told by where one of them is pushed to
+   * later: a page that was pushed gives it, pages that were not give the least it can be.
+   */
+  syncNs(vm: number, after: number, sync: SyncToCome): bigint | undefined {
+    const { pages, generations, khz } = this.#vm(vm);
+    const end = generations.find((place) => place > after) ?? Number.POSITIVE_INFINITY;
+    let least: bigint | undefined;
+    for (const page of pages) {
+      if (page.place <= after || page.place >= end) continue;
+      const { vcpuId } = page.event;
+      const asked = khz.findLast((of) => of.vcpu === vcpuId && of.place < page.place)?.khz;
+      const its = asked || sync.vcpuKhz;
+      if (adjustTscKhz(sync.tscKhz, TSC_TOLERANCE_PPM) >= its) continue;
+      const ns = nsOfSync(page, its, sync);
+      if (ns === undefined) continue;
+      if (page.pushed) return ns;
+      if (least === undefined || ns > least) least = ns;
+    }
+    return least;
   }
 
   /** The first page of the recording. */

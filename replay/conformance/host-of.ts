@@ -2,7 +2,7 @@
 import { type HostOptions, makeHost } from '../../src/engine/index.ts';
 import { clocksourceMultShift, pvclockTscKhz, timeScale } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
-import type { HostTimes } from './action.ts';
+import type { Action } from './action.ts';
 import type { FuturePage } from './future.ts';
 import type { CheckedRecording } from './recording.ts';
 
@@ -33,14 +33,34 @@ function tscKhzOf({ meta, gtods }: CheckedRecording): number {
   return around.find((khz) => clocksourceMultShift(khz).mult === rawMult) ?? near;
 }
 
-/** The clocks of a host at one of the driver's reads of them. */
-function clocksAt(times: HostTimes): Partial<HostOptions> {
+/** The largest or smallest of some differences. */
+const extreme = (values: readonly bigint[], isBetter: (a: bigint, b: bigint) => boolean): bigint =>
+  values.reduce((best, value) => (isBetter(value, best) ? value : best), values[0] ?? 0n);
+
+/**
+ * The clocks of a host at the first of the driver's reads of them.
+ *
+ * The driver reads BOOTTIME, MONOTONIC and REALTIME in this order, with some time between. Of all
+ * reads before the host sleeps or its wall clock is set, those with the least between show the
+ * offsets best.
+ */
+function clocksOf(actions: readonly Action[]): Partial<HostOptions> {
+  const first = actions[0]?.before;
+  if (first === undefined) return {};
+  const reads = actions.flatMap(({ before, after }) => [before, after]);
+  const isSame = (a: bigint, b: bigint): boolean => a - b < 10_000_000n && b - a < 10_000_000n;
+  const boots = reads.map(({ boot, mono }) => boot - mono);
+  const reals = reads.map(({ real, mono }) => real - mono);
+  const until = (values: readonly bigint[]): readonly bigint[] => {
+    const end = values.findIndex((value) => !isSame(value, values[0]!));
+    return end < 0 ? values : values.slice(0, end);
+  };
   return {
-    tsc: times.tsc,
-    monotonicNs: times.mono,
-    monotonicRawNs: times.raw,
-    offsBoot: times.boot - times.mono,
-    offsReal: times.real - times.mono,
+    tsc: first.tsc,
+    monotonicNs: first.mono,
+    monotonicRawNs: first.raw,
+    offsBoot: extreme(until(boots), (a, b) => a > b),
+    offsReal: extreme(until(reals), (a, b) => a < b),
   };
 }
 
@@ -57,7 +77,6 @@ export function hostOf(
   const { meta, actions } = recording;
   const tscKhz = tscKhzOf(recording);
   const copied = switches.tscKhzSource === 'per-cpu' && page !== undefined;
-  const times = actions[0]?.before;
   return makeHost({
     tscKhz,
     maxTscKhz: meta.kvmTscKhz,
@@ -65,9 +84,9 @@ export function hostOf(
     vendor: 'svm',
     hasTscControl: meta.hasTscControl,
     vclockMode: vclockModeOf(meta.clocksource),
-    tscUnstable: !meta.clocksource.startsWith('tsc'),
+    tscUnstable: !meta.hasTscClocksource,
     kvmclockPeriodicSync: meta.kvmclockPeriodicSync,
     tscTolerancePpm: meta.tscTolerancePpm,
-    ...(times === undefined ? {} : clocksAt(times)),
+    ...clocksOf(actions),
   });
 }

@@ -97,7 +97,8 @@ export function judgeClock(
   }
   const result = clockAt(prediction, placed, vm, seen.hostTsc);
   const same = result?.flags === seen.flags && result.hostTsc === seen.hostTsc;
-  const near = same && isNear(result.clock, seen.clock);
+  const used = !own && prediction.usedClocks.has(action);
+  const near = same && (used || isNear(result.clock, seen.clock));
   const closeness = !near ? 'wrong' : result.clock === seen.clock ? 'exact' : 'within';
   const text = `${result?.clock} flags ${result?.flags}`;
   prediction.judge(

@@ -1,7 +1,7 @@
 /** What the driver saw of vCPUs after an action, against the model's structs. */
 
 import type { VcpuState } from '../../src/clock/index.ts';
-import { asS64 } from '../../src/num/index.ts';
+import { asS64, PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Action, SeenPage } from './action.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Prediction } from './predict.ts';
@@ -28,6 +28,12 @@ function closenessOf(model: SeenPage, seen: SeenPage): 'exact' | 'within' | 'wro
   return apart === 0n ? 'exact' : 'within';
 }
 
+/** The page lost its GUEST_STOPPED flag without being written: the guest cleared it. */
+const clearedStopped = (vcpu: Readonly<VcpuState>, seen: SeenPage): boolean =>
+  vcpu.pageVersion === seen.version &&
+  vcpu.pageFlags === (seen.flags | PVCLOCK_GUEST_STOPPED) &&
+  vcpu.pageFlags !== seen.flags;
+
 /** Judges offsets and pages as the driver saw them. */
 export function judgeSeen(
   prediction: Prediction,
@@ -45,7 +51,11 @@ export function judgeSeen(
       prediction.judge(placed, 'offset seen', closeness, `${offset}`, `${seen.tscOffset}`);
     }
     if (seen.page !== undefined && vcpu.kvmclock !== 'off') {
-      const model = pageOf(vcpu);
+      if (clearedStopped(vcpu, seen.page)) {
+        prediction.tally.adopt('stoppedFlag');
+        prediction.dispatch(placed, { type: 'guest_clears_stopped', vm, vcpu: seen.vcpu });
+      }
+      const model = pageOf(vcpus.get(seen.vcpu)!.state);
       const closeness = closenessOf(model, seen.page);
       prediction.judge(placed, 'page seen', closeness, textOf(model), textOf(seen.page));
     }

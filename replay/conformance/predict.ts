@@ -6,14 +6,14 @@ import { type Input, MSRS, type Observation, type ObservationOf } from '../../ev
 import { MSR_READERS } from '../../src/clock/index.ts';
 import { InputError, MSR_ROUTES, type ReadingSource, World } from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
-import { type Action, narrow, wide } from './action.ts';
+import { type Action, narrow, type SeenClock, wide } from './action.ts';
 import { Adopter, type Here, spanOf } from './adopt.ts';
 import { RecordedClocks } from './clocks-of.ts';
 import { compareTracepoints, describe, isTracepoint, type Predicted } from './compare.ts';
 import { ioctlName, type PlacedStep, placeSteps } from './fds.ts';
 import { Future } from './future.ts';
 import { hostOf, vclockModeOf } from './host-of.ts';
-import { Instants } from './instants.ts';
+import { Instants, isWithin } from './instants.ts';
 import { judgeClock } from './judge-clock.ts';
 import { judgeSeen } from './judge-seen.ts';
 import type { CheckedRecording } from './recording.ts';
@@ -32,6 +32,8 @@ export class Prediction {
   readonly tally = new Tally();
   readonly world: World;
   readonly driverVm: ReadonlyMap<number, number>;
+  /** Actions whose KVM_GET_CLOCK a value was taken from, which is then not predicted. */
+  readonly usedClocks = new Set<Action>();
   readonly #steps: readonly PlacedStep[];
   readonly #future: Future;
   readonly #instants: Instants;
@@ -43,6 +45,10 @@ export class Prediction {
   readonly #armed = new Map<string, bigint>();
   #vclockMode: number;
   #clockReads = 0;
+  /** The host's clocks went on from an unknown place; the next snapshot shows it. */
+  #mustCalibrate = false;
+  /** By how much the host's clocks were found to be off, ns. */
+  #correction: bigint | undefined;
 
   constructor(recording: CheckedRecording, switches: Switches) {
     this.recording = recording;
@@ -130,8 +136,30 @@ export class Prediction {
       window: spanOf(isDriver ? action : undefined, this.recording.actions),
       vm: target?.vm,
       baseAt: (hostTsc) => this.#clocks.baseAt(this.world, hostTsc),
+      tscAt: (ns) => this.#clocks.tscAt(this.world, ns),
       clocksUnknown: this.#clocks.unknown,
+      mustCalibrate: this.#mustCalibrate,
+      isHostTsc: (tsc) => isWithin(tsc, spanOf(undefined, this.recording.actions)),
+      nextMasterClock: () => this.#nextMasterClock(target?.vm, action),
+      useClock: (action) => {
+        this.usedClocks.add(action);
+      },
+      calibrate: (error) => {
+        this.#correction = error;
+      },
     };
+  }
+
+  #nextMasterClock(vm: number | undefined, action: Action | undefined): SeenClock | undefined {
+    const { actions } = this.recording;
+    const driver = vm === undefined ? undefined : this.driverVm.get(vm);
+    const from = action === undefined ? 0 : actions.indexOf(action);
+    for (const { op, seen } of actions.slice(from)) {
+      if (op === 'KVM_SET_CLOCK' && seen?.vm === driver) return undefined;
+      const clock = seen?.vm === driver ? seen?.clock : undefined;
+      if (clock !== undefined && clock.hostTsc !== 0n) return clock;
+    }
+    return undefined;
   }
 
   get #driverTid(): number | undefined {
@@ -154,12 +182,40 @@ export class Prediction {
       const { observations } = this.world.dispatch(timed, reads);
       this.#expectedOf(step.tid).push(...observations.filter(isTracepoint));
       this.#noteTimers(observations, timed.tsc);
+      this.#calibrate();
       return observations;
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       this.#wrong(placed, 'input', error.expected, `${error.type}: ${error.found}`);
       return [];
     }
+  }
+
+  /** Corrects the host's clocks by what a snapshot showed. */
+  #calibrate(): void {
+    const { host } = this.world;
+    if (this.#correction === undefined) return;
+    const offsBoot = host.offsBoot + this.#correction;
+    this.#correction = undefined;
+    this.#mustCalibrate = false;
+    const { vclockMode, monoCycleLast, monoMult, monoShift, monoXtimeNsec, monoBase } = host;
+    const { rawCycleLast, rawMult, rawShift, rawXtimeNsec, rawBase } = host;
+    this.world.dispatch({
+      type: 'timekeeping_update',
+      tsc: this.world.lastTsc,
+      vclockMode,
+      monoCycleLast,
+      monoMult,
+      monoShift,
+      monoXtimeNsec,
+      monoBase,
+      rawCycleLast,
+      rawMult,
+      rawShift,
+      rawXtimeNsec,
+      rawBase,
+      offsBoot,
+    });
   }
 
   #noteTimers(observations: readonly Observation[], tsc: bigint): void {
@@ -192,6 +248,7 @@ export class Prediction {
     switch (step.kind) {
       case 'op':
         this.#clockReads = 0;
+        if (this.world.host.power === 'suspending') this.dispatch(placed, { type: 'suspend_end' });
         this.#beginAction(placed);
         break;
       case 'ioctl-enter':
@@ -241,6 +298,7 @@ export class Prediction {
     const vclockMode = vclockModeOf(String(action.out['reads_back'] ?? value));
     if (vclockMode === this.#vclockMode) return;
     this.#vclockMode = vclockMode;
+    this.#mustCalibrate = true;
     this.dispatch(placed, { type: 'change_clocksource', vclockMode });
     if (this.world.host.gtodWorkQueued) this.dispatch(placed, { type: 'pvclock_gtod_work' });
   }
@@ -337,10 +395,11 @@ export class Prediction {
       this.dispatch(placed, { type: 'cpu_offline', cpu: val });
     } else if (text === 'CPU_ON' && !start) {
       this.dispatch(placed, { type: 'cpu_online', cpu: val });
+    } else if (text === 'syscore_suspend' && !start && power === 'suspending') {
+      this.dispatch(placed, { type: 'timekeeping_suspend' });
     } else if (text === 'syscore_resume' && !start && power === 'suspended') {
-      const after = placed.action?.after;
-      const offsBoot = after === undefined ? this.world.host.offsBoot : after.boot - after.mono;
-      this.dispatch(placed, { type: 'resume', cpu: 0, offsBoot });
+      this.dispatch(placed, { type: 'resume', cpu: 0, offsBoot: this.world.host.offsBoot });
+      this.#mustCalibrate = true;
     }
   }
 

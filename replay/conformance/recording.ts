@@ -11,6 +11,8 @@ export interface Meta {
   /** `uname -r`. */
   readonly kernel: string;
   readonly clocksource: string;
+  /** The TSC can be a clocksource: it was not found unstable. */
+  readonly hasTscClocksource: boolean;
   /** KVM_GET_TSC_KHZ of a new vCPU, kHz. */
   readonly kvmTscKhz: number;
   /** KVM_CAP_TSC_CONTROL. */
@@ -60,6 +62,7 @@ function parseMeta(text: string, file: string): Meta {
   return {
     kernel,
     clocksource: String(json['clocksource'] ?? 'tsc'),
+    hasTscClocksource: /\btsc\b/.test(String(json['clocksources'] ?? 'tsc')),
     kvmTscKhz: khz,
     hasTscControl: objectAt(json, 'caps')['KVM_CAP_TSC_CONTROL'] === 1,
     kvmclockPeriodicSync: params['kvmclock_periodic_sync'] !== 'N',

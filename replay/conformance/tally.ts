@@ -7,6 +7,7 @@
 export const ADOPTIONS = {
   'snapshot-tsc': 'host TSC of a masterclock snapshot',
   'sync-tsc': 'rdtsc inside a TSC synchronisation or a guest’s own TSC write',
+  'sync-ns': 'base clock read inside a TSC synchronisation, for a vCPU that is pushed forward',
   'load-tsc': 'rdtsc inside a load or put, with an unstable TSC',
   'create-ns': 'base clock when a VM was created',
   'page-tsc': 'host TSC of a page written without masterclock',
@@ -16,6 +17,8 @@ export const ADOPTIONS = {
   offsBoot: 'offs_boot after a suspend, and the clocks after the clocksource was not the TSC',
   cpuTscKhz: 'KVM’s copy of the TSC frequency (until v6.1), once a boot',
   timekeepers: 'the host’s clocks where no gtod probe shows them',
+  stoppedFlag: 'that the guest cleared GUEST_STOPPED in its page',
+  'set-clock-tsc': 'rdtsc of KVM_SET_CLOCK where it reads the clock first (v4.9 to v5.11)',
   'work-time': 'when delayed work fired',
 } as const;
 

@@ -12,7 +12,7 @@ export const MAX_HOST_CPUS = 512;
 export const HostState = struct('Host', {
   clocksource: oneOf('tsc', 'other'),
   tsc: oneOf('stable', 'unstable'),
-  power: oneOf('running', 'suspended'),
+  power: oneOf('running', 'suspending', 'suspended'),
   /** vDSO clock mode, as tracepoints print it: 0 none, 1 tsc, 2 pvclock, 3 hvclock. */
   vclockMode: u32,
   tscKhz: u32,

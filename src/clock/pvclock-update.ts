@@ -154,6 +154,9 @@ export const pvclockRecipes = {
     writePage(self, VERSION_BYTES, ctx);
     if (ctx.switches.pvTraceVersionParity === 'even') trace(self, even, ctx);
   },
+  clearStoppedFlag: (self) => {
+    self.pageFlags &= ~PVCLOCK_GUEST_STOPPED;
+  },
   /** Asks again, which keeps the vCPU out of the guest. */
   retryClockUpdate: (self, ctx) => {
     raise(self, 'CLOCK_UPDATE', ctx);

@@ -112,7 +112,13 @@ export const timekeeperRecipes = {
   setRealtime: (self, ctx) => {
     self.offsReal = inputOf(ctx, 'clock_settime').offsReal;
   },
-  takeTimeSlept: (self, ctx) => {
+  stopClocks: (self, ctx) => {
+    accumulate(self, ctx.input.tsc);
+  },
+  /** The clocks go on from where they stopped; only offs_boot knows how long the host slept. */
+  restartClocks: (self, ctx) => {
+    self.monoCycleLast = ctx.input.tsc;
+    self.rawCycleLast = ctx.input.tsc;
     self.offsBoot = inputOf(ctx, 'resume').offsBoot;
   },
   noteMasterclock: (self) => {

@@ -8,6 +8,7 @@
 import { type Input, type InputOf, MSRS } from '../../events/index.ts';
 import {
   type Ctx,
+  type HostState,
   isRequested,
   MAX_HOST_CPUS,
   MSR_READERS,
@@ -22,7 +23,6 @@ export type Refusal = { readonly errno: number } | { readonly gp: true };
 
 const EEXIST = { errno: 17 } as const;
 const EINVAL = { errno: 22 } as const;
-const ENXIO = { errno: 6 } as const;
 const GP = { gp: true } as const;
 
 /** Throws the error of an input. */
@@ -77,13 +77,19 @@ export function checkCpu(input: Input, fail: Fail): void {
   }
 }
 
+/** In which power state a host must be for an input. */
+const POWER: Partial<Record<Input['type'], HostState['power']>> = {
+  suspend: 'running',
+  timekeeping_suspend: 'suspending',
+  resume: 'suspended',
+  suspend_end: 'suspending',
+};
+
 /** Checks the state of the host. */
 export function checkHostOrder(input: Input, ctx: Ctx, fail: Fail): void {
   const { power } = ctx.host;
-  if (input.type === 'suspend' && power !== 'running') fail('wrong-order', 'a running host', power);
-  if (input.type === 'resume' && power !== 'suspended') {
-    fail('wrong-order', 'a suspended host', power);
-  }
+  const wanted = POWER[input.type];
+  if (wanted !== undefined && power !== wanted) fail('wrong-order', `a host ${wanted}`, power);
   if (input.type === 'pvclock_gtod_work' && !ctx.host.gtodWorkQueued) {
     fail('wrong-order', 'the work queued', 'no work');
   }
@@ -177,7 +183,7 @@ export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | un
     case 'KVM_HAS_TSC_OFFSET':
     case 'KVM_GET_TSC_OFFSET':
     case 'KVM_SET_TSC_OFFSET':
-      return ctx.switches.tscOffsetAttr ? undefined : ENXIO;
+      return ctx.switches.tscOffsetAttr ? undefined : EINVAL;
     case 'KVM_KVMCLOCK_CTRL':
       return ctx.vcpu.kvmclock === 'off' ? EINVAL : undefined;
     case 'wrmsr':

@@ -152,7 +152,9 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
     ),
     host('SUSPEND'),
   ],
+  timekeeping_suspend: [host('STOP_CLOCKS')],
   resume: [host('RESUME'), ...ENABLE_CPU],
+  suspend_end: [host('SUSPEND_END')],
   KVM_CREATE_VM: [vm('CREATE_VM'), ...UPDATE_COPY],
   destroy_vm: [eachVcpu(...LOAD, vcpu('PUT'), vcpu('DESTROY_VCPU')), vm('DESTROY_VM')],
   KVM_GET_CLOCK: [vm('GET_CLOCK')],
@@ -195,6 +197,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_GET_TSC_OFFSET: [vcpu('REPORT_TSC_OFFSET')],
   KVM_SET_TSC_OFFSET: [...SYNCHRONIZE_TSC, vcpu('REPORT_DONE')],
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
+  guest_clears_stopped: [vcpu('CLEAR_STOPPED_FLAG')],
   clock_pairing: [vcpu('PAIR_CLOCKS')],
 };
 
