@@ -8,6 +8,7 @@ export { Guest, type GuestOptions, type GuestReader, type MsrWrite } from './gue
 export { GuestMemory } from './guest-memory.ts';
 export { type HostOptions, makeHost } from './host-options.ts';
 export { InputError, type InputErrorCode } from './input-error.ts';
+export { type ActiveStates, type Live, type LiveOptions, type LiveStates, live } from './live.ts';
 export { MSR_ROUTES } from './msr-routes.ts';
 export { PERSIST_VERSION, type PersistedWorld, persist, restore } from './persist.ts';
 export type { Condition, Phase, Route } from './phase.ts';
