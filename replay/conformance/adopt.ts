@@ -7,7 +7,7 @@
 import type { ReadingName } from '../../events/index.ts';
 import { clockAtHostTsc, hostTscKhz, KVM_CLOCK_REALTIME } from '../../src/clock/index.ts';
 import type { ReadingPlace, ReadingSource, World } from '../../src/engine/index.ts';
-import { addU64, asS64, subU64, timeScale } from '../../src/num/index.ts';
+import { addU64, asS64, scaleDelta, subU64, timeScale } from '../../src/num/index.ts';
 import type { Action, SeenClock } from './action.ts';
 import { isTracepoint } from './compare.ts';
 import type { PlacedStep } from './fds.ts';
@@ -26,8 +26,6 @@ export interface Here {
   readonly vm: number | undefined;
   /** The instant of the base clock at a host TSC to come, if the clocks are known there. */
   readonly baseAt: (hostTsc: bigint) => bigint;
-  /** A host TSC of a base clock's time. */
-  readonly tscAt: (ns: bigint) => bigint;
   /** The clocks are steered and no probe shows how. */
   readonly clocksUnknown: boolean;
   /** The clocks went on from an unknown place, which a snapshot shows. */
@@ -35,7 +33,7 @@ export interface Here {
   /** Whether a value can be a TSC of this recording: that of a vCPU whose ratio is 0 cannot. */
   readonly isHostTsc: (tsc: bigint) => boolean;
   /** The next KVM_GET_CLOCK of this VM with masterclock, before its clock is set. */
-  readonly nextMasterClock: () => SeenClock | undefined;
+  readonly nextMasterClock: () => { clock: SeenClock; action: Action } | undefined;
   /** Tells by how much the clocks are off, ns. */
   readonly calibrate: (error: bigint) => void;
   /** Tells that the KVM_GET_CLOCK seen after an action was used. */
@@ -172,7 +170,7 @@ export class Adopter {
 
   #snapshot(here: Here, next: number): { hostTsc: bigint } | undefined {
     const page = this.#snapshotPage(here, next) ?? this.#snapshotBySetting(here);
-    if (page === undefined) return undefined;
+    if (page === undefined) return this.#snapshotByRead(here);
     if (!here.isHostTsc(page.hostTsc)) return this.#snapshotByTime(here, next);
     if (!isWithin(page.hostTsc, here.window)) {
       this.#outOfBounds('snapshot-tsc', page.hostTsc, here);
@@ -181,15 +179,50 @@ export class Adopter {
     return page;
   }
 
-  /** The TSC of a vCPU whose ratio is 0 tells nothing, but its page's time does. */
+  /**
+   * The reference of a page whose own TSC tells nothing (its ratio is 0): as long before a
+   * KVM_GET_CLOCK as the clock says. That read is then not predicted.
+   */
+  #referenceByClock(here: Here, page: FuturePage): bigint | undefined {
+    const next = here.nextMasterClock();
+    if (next === undefined) return undefined;
+    const passed = subU64(next.clock.clock, page.event.systemTime);
+    const { tscToSystemMul, tscShift } = page.event;
+    const cycles = cyclesOf(asS64(passed), tscToSystemMul, tscShift);
+    if (cycles === undefined) return undefined;
+    here.useClock(next.action);
+    return next.clock.hostTsc - cycles;
+  }
+
   #snapshotByTime(here: Here, next: number): { hostTsc: bigint } | undefined {
     const page = this.#snapshotPage(here, next);
-    const vm = this.#vmState(here);
-    if (page === undefined || vm === undefined) return undefined;
-    const hostTsc = here.tscAt(subU64(page.event.systemTime, vm.kvmclockOffset));
-    if (!isWithin(hostTsc, here.window)) return undefined;
+    const hostTsc = page === undefined ? undefined : this.#referenceByClock(here, page);
+    if (hostTsc === undefined || !isWithin(hostTsc, here.window)) return undefined;
     this.#tally.adopt('snapshot-tsc');
     return { hostTsc };
+  }
+
+  /**
+   * No page was made of it, but the clock was read: the later it was taken, the more of the time
+   * since counts at the base clock's rate and not at the pvclock's.
+   */
+  #snapshotByRead(here: Here): { hostTsc: bigint } | undefined {
+    const next = here.nextMasterClock();
+    const vm = this.#vmState(here);
+    if (next === undefined || vm === undefined || here.clocksUnknown) return undefined;
+    const khz = hostTscKhz(this.#world.host, 0, this.#world.switches);
+    const { mul, shift } = timeScale(1_000_000_000n, BigInt(khz) * 1000n);
+    const { hostTsc, clock } = next.clock;
+    const missing = (taken: bigint): bigint =>
+      asS64(
+        clock - vm.kvmclockOffset - here.baseAt(taken) - scaleDelta(hostTsc - taken, mul, shift),
+      );
+    const most = here.window.most < hostTsc ? here.window.most : hostTsc;
+    const taken = bisect(here.window.least, most, missing);
+    if (taken === undefined) return undefined;
+    here.useClock(next.action);
+    this.#tally.adopt('snapshot-tsc');
+    return { hostTsc: taken };
   }
 
   /** No page was made of it, but the clock was set there and read once more. */
@@ -260,8 +293,10 @@ export class Adopter {
     if (here.isHostTsc(page.hostTsc)) {
       return asS64(page.event.systemTime - here.baseAt(page.hostTsc));
     }
-    const clock = here.nextMasterClock();
-    return clock === undefined ? undefined : asS64(clock.clock - here.baseAt(clock.hostTsc));
+    const reference = this.#referenceByClock(here, page);
+    return reference === undefined
+      ? undefined
+      : asS64(page.event.systemTime - here.baseAt(reference));
   }
 
   #createNs(here: Here): bigint | undefined {
@@ -341,6 +376,25 @@ function cyclesOf(ns: bigint, mul: number, shift: number): bigint | undefined {
   if (ns < 0n || shift > 0 || mul === 0) return undefined;
   const shifted = ((ns << 32n) + BigInt(mul) - 1n) / BigInt(mul);
   return shifted << BigInt(-shift);
+}
+
+/** Where a steadily rising or falling difference is 0, between two instants. */
+function bisect(
+  least: bigint,
+  most: bigint,
+  difference: (at: bigint) => bigint,
+): bigint | undefined {
+  const rises = difference(most) > difference(least);
+  const isPast = (at: bigint): boolean => (rises ? difference(at) >= 0n : difference(at) <= 0n);
+  if (isPast(least) || !isPast(most)) return difference(least) === 0n ? least : undefined;
+  let from = least;
+  let to = most;
+  while (to - from > 1n) {
+    const middle = (from + to) / 2n;
+    if (isPast(middle)) to = middle;
+    else from = middle;
+  }
+  return difference(to) === 0n ? to : undefined;
 }
 
 /** Whether an action has the driver's own span. */

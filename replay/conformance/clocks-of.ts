@@ -2,7 +2,6 @@
 import type { InputOf } from '../../events/index.ts';
 import { baseAt, HostState } from '../../src/clock/index.ts';
 import type { World } from '../../src/engine/index.ts';
-import { asS64 } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { Gtod } from './gtod.ts';
 import type { CheckedRecording } from './recording.ts';
@@ -26,17 +25,6 @@ export class RecordedClocks {
       if (timestamp > tsc) return;
       yield { type: 'timekeeping_update', tsc: timestamp, vclockMode, ...clocks };
     }
-  }
-
-  /** A host TSC at which the base clock shows `ns`; found by its rate, to some cycles. */
-  tscAt(world: World, ns: bigint): bigint {
-    const { host } = world;
-    let tsc = world.lastTsc;
-    for (let round = 0; round < 4; round++) {
-      const off = asS64(ns - this.baseAt(world, tsc));
-      tsc += (off * BigInt(host.tscKhz)) / 1_000_000n;
-    }
-    return tsc;
   }
 
   /** The base clock at a host TSC, also one to come. */

@@ -170,6 +170,27 @@ export class Future {
     return least;
   }
 
+  /**
+   * Pages made of masterclock references, one a snapshot, those between two settings of a VM's clock
+   * together; up to a place.
+   */
+  stretches(end: number): FuturePage[][] {
+    const found: FuturePage[][] = [];
+    for (const { pages, snapshots, settings } of this.#vms.values()) {
+      const stretches = new Map<number, Map<number, FuturePage>>();
+      for (const page of pages) {
+        if (!page.stable || page.place > end) continue;
+        const stretch = settings.filter((place) => place < page.place).length;
+        const snapshot = snapshots.filter((place) => place < page.place).length;
+        const its = stretches.get(stretch) ?? new Map<number, FuturePage>();
+        stretches.set(stretch, its);
+        if (!its.has(snapshot)) its.set(snapshot, page);
+      }
+      found.push(...[...stretches.values()].map((its) => [...its.values()]));
+    }
+    return found;
+  }
+
   /** The first page of the recording. */
   firstPage(): FuturePage | undefined {
     let first: FuturePage | undefined;

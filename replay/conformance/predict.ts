@@ -11,6 +11,7 @@ import { Adopter, type Here, spanOf } from './adopt.ts';
 import { RecordedClocks } from './clocks-of.ts';
 import { compareTracepoints, describe, isTracepoint, type Predicted } from './compare.ts';
 import { ioctlName, type PlacedStep, placeSteps } from './fds.ts';
+import { rawFraction } from './fraction.ts';
 import { Future } from './future.ts';
 import { hostOf, vclockModeOf } from './host-of.ts';
 import { Instants, isWithin } from './instants.ts';
@@ -50,7 +51,11 @@ export class Prediction {
   /** By how much the host's clocks were found to be off, ns. */
   #correction: bigint | undefined;
 
-  constructor(recording: CheckedRecording, switches: Switches) {
+  /**
+   * @param fraction - of a nanosecond, in 64ths, at which CLOCK_MONOTONIC_RAW stood; by default
+   * what the recording's snapshots leave for it.
+   */
+  constructor(recording: CheckedRecording, switches: Switches, fraction?: number) {
     this.recording = recording;
     const placed = placeSteps(stepsOf(recording.events), recording.actions);
     this.#steps = placed.steps;
@@ -62,6 +67,11 @@ export class Prediction {
     if (switches.tscKhzSource === 'per-cpu') this.tally.adopt('cpuTscKhz');
     if (recording.gtods.length === 0) this.tally.adopt('timekeepers');
     this.#vclockMode = host.vclockMode;
+    if (fraction !== undefined) {
+      host.rawXtimeNsec = (BigInt(fraction) << BigInt(host.rawShift)) / 64n;
+    } else if (needsFraction(recording, switches)) {
+      host.rawXtimeNsec = rawFraction(this.#future.stretches(this.#firstDisturbance()), host);
+    }
     this.world = new World({ switches, host });
     this.#adopter = new Adopter(this.world, this.#future, this.tally, (kind, value, here) => {
       this.#wrong(
@@ -71,6 +81,14 @@ export class Prediction {
         `${value}`,
       );
     });
+  }
+
+  /** Where the host first slept or changed its clocksource. */
+  #firstDisturbance(): number {
+    const first = this.#steps.find(
+      ({ step, action }) => step.kind === 'suspend' || action?.op === 'write_file',
+    );
+    return first === undefined ? Number.POSITIVE_INFINITY : this.#future.placeOf(first, 0);
   }
 
   /** Goes through the whole recording. */
@@ -136,7 +154,6 @@ export class Prediction {
       window: spanOf(isDriver ? action : undefined, this.recording.actions),
       vm: target?.vm,
       baseAt: (hostTsc) => this.#clocks.baseAt(this.world, hostTsc),
-      tscAt: (ns) => this.#clocks.tscAt(this.world, ns),
       clocksUnknown: this.#clocks.unknown,
       mustCalibrate: this.#mustCalibrate,
       isHostTsc: (tsc) => isWithin(tsc, spanOf(undefined, this.recording.actions)),
@@ -150,14 +167,18 @@ export class Prediction {
     };
   }
 
-  #nextMasterClock(vm: number | undefined, action: Action | undefined): SeenClock | undefined {
+  #nextMasterClock(
+    vm: number | undefined,
+    action: Action | undefined,
+  ): { clock: SeenClock; action: Action } | undefined {
     const { actions } = this.recording;
     const driver = vm === undefined ? undefined : this.driverVm.get(vm);
     const from = action === undefined ? 0 : actions.indexOf(action);
-    for (const { op, seen } of actions.slice(from)) {
-      if (op === 'KVM_SET_CLOCK' && seen?.vm === driver) return undefined;
-      const clock = seen?.vm === driver ? seen?.clock : undefined;
-      if (clock !== undefined && clock.hostTsc !== 0n) return clock;
+    for (const next of actions.slice(from)) {
+      const seen = next.seen?.vm === driver ? next.seen : undefined;
+      if (next.op === 'KVM_SET_CLOCK' && seen !== undefined) return undefined;
+      const clock = seen?.clock;
+      if (clock !== undefined && clock.hostTsc !== 0n) return { clock, action: next };
     }
     return undefined;
   }
@@ -586,6 +607,27 @@ export class Prediction {
   }
 }
 
-/** Predicts a recording with a kernel's switches. */
-export const predict = (recording: CheckedRecording, switches: Switches): Tally =>
-  new Prediction(recording, switches).run();
+/** Nothing shows the fraction of a nanosecond at which CLOCK_MONOTONIC_RAW stood. */
+const needsFraction = (recording: CheckedRecording, switches: Switches): boolean =>
+  recording.gtods.length === 0 && switches.masterBase === 'raw';
+
+/** Whether one outcome is nearer to the recording than another. */
+const isNearer = (a: Tally, b: Tally): boolean =>
+  a.wrong.length < b.wrong.length || (a.wrong.length === b.wrong.length && a.withinNs < b.withinNs);
+
+/**
+ * Predicts a recording with a kernel's switches.
+ *
+ * Where no probe shows the host's clocks, snapshots leave a span for the fraction of a nanosecond at
+ * which CLOCK_MONOTONIC_RAW stood, and reads of the clock narrow it: the fraction that fits best is
+ * taken.
+ */
+export function predict(recording: CheckedRecording, switches: Switches): Tally {
+  let best = new Prediction(recording, switches).run();
+  if (!needsFraction(recording, switches)) return best;
+  for (let fraction = 0; fraction < 64 && best.withinNs + best.wrong.length > 0; fraction += 8) {
+    const tally = new Prediction(recording, switches, fraction).run();
+    if (isNearer(tally, best)) best = tally;
+  }
+  return best;
+}
