@@ -114,10 +114,17 @@ export const isCurrent = (page: PageWrite, vcpu: Readonly<VcpuState>): boolean =
   page.l1TscOffset === vcpu.l1TscOffset &&
   page.l1TscScalingRatio === vcpu.l1TscScalingRatio;
 
+/** The page as it is in guest memory now. */
+export const pageOf = (vcpu: Readonly<VcpuState>): PvclockReference => ({
+  tscTimestamp: vcpu.pageTscTimestamp,
+  systemTime: vcpu.pageSystemTime,
+  tscToSystemMul: vcpu.pageMul,
+  tscShift: vcpu.pageShift,
+});
+
 /** What a guest reads from its page at a host TSC, ns. */
 export const readAt = (
-  page: PageWrite,
   vcpu: Readonly<VcpuState>,
   host: Readonly<HostState>,
   hostTsc: bigint,
-): bigint => pvclockRead(page, guestRdtsc(vcpu, host, hostTsc));
+): bigint => pvclockRead(pageOf(vcpu), guestRdtsc(vcpu, host, hostTsc));

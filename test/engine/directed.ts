@@ -3,7 +3,13 @@
  * names and instants.
  */
 import { INPUTS, type Input } from '../../events/index.ts';
-import { type Dispatched, type HostOptions, makeHost, World } from '../../src/engine/index.ts';
+import {
+  type Dispatched,
+  type HostOptions,
+  makeHost,
+  type Stepper,
+  World,
+} from '../../src/engine/index.ts';
 import { profile } from '../../src/profiles/index.ts';
 
 /** An input without what the teller fills in. */
@@ -21,10 +27,17 @@ export const PLAIN_HOST = {
 /** A world that one tells what happens. */
 export class Teller {
   readonly world: World;
+  /** Told of each input and what came of it. */
+  heard: (input: Input, dispatched: Dispatched) => void = () => {};
   #tsc = 1_000_000n;
 
-  constructor(profileId: string, host: HostOptions = PLAIN_HOST) {
-    this.world = new World({ switches: profile(profileId).switches, host: makeHost(host) });
+  constructor(profileId: string, host: HostOptions = PLAIN_HOST, stepper?: Stepper) {
+    const { switches } = profile(profileId);
+    this.world = new World({
+      switches,
+      host: makeHost(host),
+      ...(stepper === undefined ? {} : { stepper }),
+    });
   }
 
   /** Lets time pass, ns. */
@@ -47,7 +60,10 @@ export class Teller {
   tell(...inputs: readonly Told[]): Dispatched[] {
     return inputs.map((input) => {
       this.wait(1000n);
-      return this.world.dispatch(this.complete(input));
+      const complete = this.complete(input);
+      const dispatched = this.world.dispatch(complete);
+      this.heard(complete, dispatched);
+      return dispatched;
     });
   }
 

@@ -51,9 +51,7 @@ function* pairsOf(step: Step): Iterable<[mine: Reader, other: Reader]> {
 }
 
 const difference = ([a, b]: readonly [Reader, Reader], { after, input }: Step): bigint =>
-  asS64(
-    readAt(a.page, a.vcpu, after.host, input.tsc) - readAt(b.page, b.vcpu, after.host, input.tsc),
-  );
+  asS64(readAt(a.vcpu, after.host, input.tsc) - readAt(b.vcpu, after.host, input.tsc));
 
 const breachOf = (mine: Reader, other: Reader, bound: bigint, found: bigint): Breach => ({
   vm: mine.page.vm,
@@ -104,7 +102,7 @@ const V16: Invariant = {
           // Pages made for another frequency, or rounded differently, are another clock.
           const rate = `${page.hwTscHz}/${page.l1TscOffset}/${page.l1TscScalingRatio}`;
           const key = `${id}/${page.epoch}/${isUnscaled(page, step.after.host) ? page.hwTscHz : rate}`;
-          const ns = readAt(page, vcpu, step.after.host, tsc);
+          const ns = readAt(vcpu, step.after.host, tsc);
           const before = latest.get(key);
           if (before !== undefined && asS64(tsc - before.tsc) < 0n) continue;
           if (before !== undefined && asS64(ns - before.ns) < 0n) {

@@ -41,7 +41,7 @@ const V6 = memoryless({
       if (page.vm !== input.vm || page.epoch !== epoch || page.hwTscHz !== hz) continue;
       if (vcpu === undefined || !isCurrent(page, vcpu)) continue;
       if (vcpu.l1TscScalingRatio !== defaultTscRatio(host.tscScalingRatioFracBits)) continue;
-      const guest = readAt(page, vcpu, host, hostTsc);
+      const guest = readAt(vcpu, host, hostTsc);
       if (guest !== answer.clock) {
         yield {
           vm: page.vm,

@@ -3,7 +3,7 @@ import { guestRdtsc } from '../../clock/index.ts';
 import { asS64, pvclockRead, subU64 } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { always, type Invariant, memoryless } from '../invariant.ts';
-import type { PageWrite } from '../pages.ts';
+import { type PageWrite, pageOf } from '../pages.ts';
 
 /** A reading of one page. */
 interface Reading {
@@ -38,8 +38,8 @@ const V4: Invariant = {
           last.delete(key);
           continue;
         }
-        const ns = pvclockRead(page, tsc);
-        if (before?.page === page && tsc >= before.tsc && asS64(ns - before.ns) < 0n) {
+        const ns = pvclockRead(pageOf(state), tsc);
+        if (before?.page === page && asS64(tsc - before.tsc) >= 0n && asS64(ns - before.ns) < 0n) {
           yield { vm, vcpu, expected: `at least ${before.ns} ns`, found: `${ns} ns` };
         }
         last.set(key, { page, tsc, ns });

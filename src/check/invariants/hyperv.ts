@@ -8,9 +8,14 @@ import { tscRead } from '../pages.ts';
 
 const hasPage = ({ hvPage }: { readonly hvPage: string }): boolean => hvPage !== 'none';
 
-/** What the guest finds on the page at the instant of an input, 100 ns; undefined while it may not. */
-function pageTime(vm: VmState, vcpu: VcpuState, { after, input }: Step): bigint | undefined {
+/**
+ * What the guest finds on the page at the instant of an input, 100 ns; undefined while the page is
+ * not valid, or is about to be written anew before the guest next runs.
+ */
+function pageTime(vm: VmState, vcpu: VcpuState, step: Step): bigint | undefined {
+  const { after, input, switches } = step;
   if (vm.hvTscSequence === 0) return undefined;
+  if (switches.hvPage === 'status' && vm.hvTscPage !== 'set') return undefined;
   const tsc = guestRdtsc(vcpu, after.host, tscRead(input, 'getClock.tsc'));
   return hvReferenceTime(tsc, vm.hvTscScale, vm.hvTscOffset);
 }
@@ -38,7 +43,7 @@ const V9 = memoryless({
   id: 'V9',
   name: 'page and MSR are one clock',
   statement:
-    'While the reference TSC page is valid, HV_X64_MSR_TIME_REF_COUNT lies between a reading of the page before and one after.',
+    'While the reference TSC page is valid and not about to be written anew, HV_X64_MSR_TIME_REF_COUNT lies between a reading of the page before and one after.',
   source: 'get_time_ref_counter(); kvm-unit-tests hyperv_clock',
   bound: 'exact',
   holdsUnder: hasPage,
