@@ -61,7 +61,8 @@ const isUpdateUnsafe = (vm: Vm): boolean =>
   vm.hvTscPage !== 'guestChanged' && vm.hvTscEmulationControl !== 0n;
 
 const writesReference = (ctx: Ctx) => inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
-const enables = (ctx: Ctx): boolean => (writesReference(ctx).data & ENABLE) !== 0n;
+const setsEnableBit = (ctx: Ctx): boolean => (writesReference(ctx).data & ENABLE) !== 0n;
+const enables = (ctx: Ctx): boolean => setsEnableBit(ctx) && ctx.switches.hvPage !== 'none';
 
 export const hypervGuards = {
   guestEnablesPage: (_self, ctx) => enables(ctx) && ctx.input.type === 'wrmsr',
@@ -82,6 +83,8 @@ export const hypervRecipes = {
     // Another page is other memory; a fresh one reads 0.
     if ((data & PAGE_MASK) !== (self.hvReferenceTsc & PAGE_MASK)) self.hvTscSequence = 0;
     self.hvReferenceTsc = data;
+    // Up to v4.8 the page is cleared, and never filled.
+    if (ctx.switches.hvPage === 'none' && setsEnableBit(ctx)) write(self, PAGE_BYTES, ctx);
   },
   invalidatePage: (self, ctx) => {
     self.hvTscSequence = 0;
@@ -105,6 +108,10 @@ export const hypervRecipes = {
     self.hvReenlightenmentControl = writesReference(ctx).data;
   },
 } satisfies Record<string, VmRecipe>;
+
+/** Whether a write to the MSR asks for a masterclock update, with which the page is made. */
+export const asksForHvPage = (ctx: Ctx): boolean =>
+  (ctx.vm.hvReferenceTsc & ENABLE) !== 0n && ctx.switches.hvPage !== 'none';
 
 /** HV_X64_MSR_TIME_REF_COUNT: by the page while it is valid, else from the VM's clock; 100 ns. */
 export function timeRefCount(vm: Vm, ctx: Ctx): bigint {

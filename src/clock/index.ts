@@ -14,7 +14,7 @@ export {
 export { GuestState } from './guest-state.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
 export { hostTscGuards, hostTscKhz, hostTscRecipes } from './host-tsc.ts';
-export { hypervGuards, hypervRecipes, timeRefCount } from './hyperv-page.ts';
+export { asksForHvPage, hypervGuards, hypervRecipes, timeRefCount } from './hyperv-page.ts';
 export {
   bootVcpuChangesMsr,
   kvmclockGuards,

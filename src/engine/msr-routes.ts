@@ -1,6 +1,6 @@
 /** The routes of writes to MSRs, by who writes: `kvm_set_msr_common()`, `kvm_hv_set_msr()`. */
 import { MSRS } from '../../events/index.ts';
-import { bootVcpuChangesMsr, type Ctx } from '../clock/index.ts';
+import { asksForHvPage, bootVcpuChangesMsr, type Ctx } from '../clock/index.ts';
 import { type Route, vcpu, vm, when } from './phase.ts';
 import { SYNCHRONIZE_TSC } from './routes.ts';
 
@@ -16,7 +16,7 @@ const SYSTEM_TIME: Route = [
 /** With the enable bit, the page is made at the masterclock update that this asks for. */
 const REFERENCE_TSC: Route = [
   vm('HV_REFERENCE_TSC'),
-  when((ctx) => (ctx.vm.hvReferenceTsc & 1n) !== 0n, vcpu('REQUEST_HV_UPDATE')),
+  when(asksForHvPage, vcpu('REQUEST_HV_UPDATE')),
   ...WRITTEN,
 ];
 
