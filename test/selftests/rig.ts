@@ -221,7 +221,10 @@ export class Rig {
 
   /** KVM_SET_CLOCK; the vCPUs that run notice. @returns 0 or minus errno */
   setClock(clock: bigint, flags = 0, realtime = 0n): number {
-    const done = this.do('KVM_SET_CLOCK', { clock, flags, realtime });
+    // Where the clock is set against its value now, that is read after the reference was taken.
+    const later = this.world.switches.setClockOrder === 'update-then-now';
+    const readings = later ? { readings: { 'getClock.tsc': this.tsc + STEP } } : {};
+    const done = this.do('KVM_SET_CLOCK', { clock, flags, realtime, ...readings });
     this.settle();
     return resultOf(done, 'ioctl_result').ret;
   }
