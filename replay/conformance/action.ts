@@ -41,6 +41,13 @@ export interface SeenPage {
   readonly flags: number;
 }
 
+/** Hyper-V's reference TSC page as it lay in guest memory. */
+export interface SeenHvPage {
+  readonly sequence: number;
+  readonly scale: bigint;
+  readonly offset: bigint;
+}
+
 /** What KVM_GET_CLOCK returned. */
 export interface SeenClock {
   readonly clock: bigint;
@@ -62,6 +69,7 @@ export interface Seen {
   readonly vm: number;
   readonly clock: SeenClock | undefined;
   readonly vcpus: readonly SeenVcpu[];
+  readonly hvTscPage: SeenHvPage | undefined;
   /** `struct pvclock_wall_clock` in guest memory, hexadecimal. */
   readonly wallHex: string | undefined;
 }
@@ -147,6 +155,17 @@ class Line {
         };
   }
 
+  hvTscPage(value: unknown): SeenHvPage | undefined {
+    const json = asObject(value);
+    return json === undefined
+      ? undefined
+      : {
+          sequence: this.narrow(json, 'sequence'),
+          scale: this.wide(json, 'scale'),
+          offset: this.wide(json, 'offset'),
+        };
+  }
+
   clock(value: unknown): SeenClock | undefined {
     const json = asObject(value);
     if (json === undefined || wide(json['clock']) === undefined) return undefined;
@@ -173,6 +192,7 @@ class Line {
           page: this.page(vcpu['pvti']),
         };
       }),
+      hvTscPage: this.hvTscPage(json['hv_tsc_page']),
       wallHex: typeof json['wall_hex'] === 'string' ? json['wall_hex'] : undefined,
     };
   }

@@ -1,6 +1,6 @@
 /** The host's clocks over a recording: what probes show, and what the driver's own reads bound. */
 import type { InputOf } from '../../events/index.ts';
-import { baseAt, HostState } from '../../src/clock/index.ts';
+import { baseAt, HostState, realtimeAt } from '../../src/clock/index.ts';
 import type { World } from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { Gtod } from './gtod.ts';
@@ -27,13 +27,27 @@ export class RecordedClocks {
     }
   }
 
+  /** Every update of the clocks is known. */
+  get areProbed(): boolean {
+    return this.#gtods.length > 0;
+  }
+
+  /** The clocks as they were at a host TSC, as far as probes show; else as they are. */
+  #at(world: World, hostTsc: bigint): Readonly<HostState> {
+    const { host } = world;
+    const gtod = this.#gtods.findLast(({ timestamp }) => timestamp <= hostTsc);
+    if (gtod === undefined) return host;
+    const { timestamp: _, ...clocks } = gtod;
+    return HostState.of({ ...clocks, offsBoot: host.offsBoot, offsReal: host.offsReal });
+  }
+
   /** The base clock at a host TSC, also one to come. */
   baseAt(world: World, hostTsc: bigint): bigint {
-    const { host, switches } = world;
-    const gtod = this.#gtods.findLast(({ timestamp }) => timestamp <= hostTsc);
-    if (gtod === undefined) return baseAt(host, hostTsc, switches.masterBase);
-    const { timestamp: _, ...clocks } = gtod;
-    const then = HostState.of({ ...clocks, offsBoot: host.offsBoot });
-    return baseAt(then, hostTsc, switches.masterBase);
+    return baseAt(this.#at(world, hostTsc), hostTsc, world.switches.masterBase);
+  }
+
+  /** CLOCK_REALTIME at a host TSC. */
+  realtimeAt(world: World, hostTsc: bigint): bigint {
+    return realtimeAt(this.#at(world, hostTsc), hostTsc);
   }
 }

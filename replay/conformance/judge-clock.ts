@@ -9,6 +9,7 @@ import type { PlacedStep } from './fds.ts';
 import type { Prediction } from './predict.ts';
 
 const TSC_STABLE = 2;
+const REALTIME = 4;
 
 /** What the driver's own KVM_GET_CLOCK returned. */
 function ownClock({ out }: Action): SeenClock | undefined {
@@ -32,7 +33,10 @@ function clockAt(
   vm: number,
   tsc: bigint,
 ): ObservationOf<'ioctl_result'> | undefined {
-  const source: ReadingSource = (name) => (name === 'getClock.tsc' ? tsc : undefined);
+  const source: ReadingSource = (name) => {
+    if (name === 'getClock.tsc') return tsc;
+    return name === 'realtime.ns' ? prediction.clocks.realtimeAt(prediction.world, tsc) : undefined;
+  };
   return resultOf(prediction.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
 }
 
@@ -95,17 +99,20 @@ export function judgeClock(
     judgeUntold(prediction, placed, seen, vm, spanOf(prediction, action, own));
     return;
   }
+  if ((seen.flags & REALTIME) !== 0) prediction.learnRealtime(placed, seen);
   const result = clockAt(prediction, placed, vm, seen.hostTsc);
   const same = result?.flags === seen.flags && result.hostTsc === seen.hostTsc;
   const used = !own && prediction.usedClocks.has(action);
-  const near = same && (used || isNear(result.clock, seen.clock));
-  const closeness = !near ? 'wrong' : result.clock === seen.clock ? 'exact' : 'within';
-  const text = `${result?.clock} flags ${result?.flags}`;
+  const near =
+    same && (used || isNear(result.clock, seen.clock)) && isNear(result.realtime, seen.realtime);
+  const exact = near && result.realtime === seen.realtime && (used || result.clock === seen.clock);
+  const closeness = !near ? 'wrong' : exact ? 'exact' : 'within';
+  const text = `${result?.clock} flags ${result?.flags} realtime ${result?.realtime}`;
   prediction.judge(
     placed,
     'KVM_GET_CLOCK',
     closeness,
     text,
-    `${seen.clock} flags ${seen.flags} at ${seen.hostTsc}`,
+    `${seen.clock} flags ${seen.flags} realtime ${seen.realtime} at ${seen.hostTsc}`,
   );
 }

@@ -34,6 +34,41 @@ const clearedStopped = (vcpu: Readonly<VcpuState>, seen: SeenPage): boolean =>
   vcpu.pageFlags === (seen.flags | PVCLOCK_GUEST_STOPPED) &&
   vcpu.pageFlags !== seen.flags;
 
+/** Judges Hyper-V's page. */
+function judgeHvPage(prediction: Prediction, placed: PlacedStep, action: Action, vm: number): void {
+  const seen = action.seen?.hvTscPage;
+  const { state } = prediction.world.vms.get(vm)!.cell;
+  if (seen === undefined || state.hvTscPage === 'unset') return;
+  const model = `${state.hvTscSequence} ${state.hvTscScale} ${state.hvTscOffset}`;
+  const found = `${seen.sequence} ${seen.scale} ${seen.offset}`;
+  prediction.judge(placed, 'hv page seen', model === found ? 'exact' : 'wrong', model, found);
+}
+
+/** Seconds and nanoseconds of a wall clock as ns. */
+const epochOf = (sec: number, nsec: number): bigint => BigInt(sec) * 1_000_000_000n + BigInt(nsec);
+
+/**
+ * Judges the wall clock: version and epoch. Until v6.6 its two clocks are read one after the other,
+ * so that the epoch is only known to lie within the action.
+ */
+function judgeWall(prediction: Prediction, placed: PlacedStep, action: Action, vm: number): void {
+  const hex = action.seen?.wallHex;
+  const { state } = prediction.world.vms.get(vm)!.cell;
+  if (hex === undefined || state.wallClockVersion === 0 || !prediction.wallIsNew(vm)) return;
+  const bytes = Buffer.from(hex, 'hex');
+  if (bytes.length < 12) return;
+  const apart =
+    epochOf(state.wallClockSec, state.wallClockNsec) -
+    epochOf(bytes.readUInt32LE(4), bytes.readUInt32LE(8));
+  const sure = prediction.world.switches.wallClock === 'single-tsc' && state.masterclock === 'on';
+  const slack = sure ? 1n : action.after.raw - action.before.raw;
+  const right =
+    bytes.readUInt32LE(0) === state.wallClockVersion && apart <= slack && apart >= -slack;
+  const closeness = !right ? 'wrong' : apart === 0n ? 'exact' : 'within';
+  const model = `version ${state.wallClockVersion}, ${apart} ns from`;
+  prediction.judge(placed, 'wall clock seen', closeness, model, hex);
+}
+
 /** Judges offsets and pages as the driver saw them. */
 export function judgeSeen(
   prediction: Prediction,
@@ -60,4 +95,6 @@ export function judgeSeen(
       prediction.judge(placed, 'page seen', closeness, textOf(model), textOf(seen.page));
     }
   }
+  judgeHvPage(prediction, placed, action, vm);
+  judgeWall(prediction, placed, action, vm);
 }

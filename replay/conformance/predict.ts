@@ -5,8 +5,9 @@
 import { type Input, MSRS, type Observation, type ObservationOf } from '../../events/index.ts';
 import { MSR_READERS } from '../../src/clock/index.ts';
 import { InputError, MSR_ROUTES, type ReadingSource, World } from '../../src/engine/index.ts';
+import { asS64 } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
-import { type Action, narrow, type SeenClock, wide } from './action.ts';
+import { type Action, type HostTimes, narrow, type SeenClock, wide } from './action.ts';
 import { Adopter, type Here, spanOf } from './adopt.ts';
 import { RecordedClocks } from './clocks-of.ts';
 import { compareTracepoints, describe, isTracepoint, type Predicted } from './compare.ts';
@@ -20,6 +21,12 @@ import { judgeSeen } from './judge-seen.ts';
 import type { CheckedRecording } from './recording.ts';
 import { type Step, stepsOf } from './steps.ts';
 import { Tally } from './tally.ts';
+
+/** The MSRs that write the wall clock. */
+const WALL_CLOCKS: ReadonlySet<number> = new Set([
+  MSRS.MSR_KVM_WALL_CLOCK,
+  MSRS.MSR_KVM_WALL_CLOCK_NEW,
+]);
 
 /** Longest that the kernel's timer was seen to be late, ns. */
 const WORK_LATE_NS = 50_000_000n;
@@ -38,7 +45,7 @@ export class Prediction {
   readonly #steps: readonly PlacedStep[];
   readonly #future: Future;
   readonly #instants: Instants;
-  readonly #clocks: RecordedClocks;
+  readonly clocks: RecordedClocks;
   readonly #adopter: Adopter;
   /** Tracepoints predicted in a thread and not yet compared. */
   readonly #expected = new Map<number, Predicted[]>();
@@ -48,6 +55,10 @@ export class Prediction {
   #clockReads = 0;
   /** The host's clocks went on from an unknown place; the next snapshot shows it. */
   #mustCalibrate = false;
+  /** CLOCK_REALTIME was set, or not yet read with a TSC. */
+  #realtimeUnknown = true;
+  /** VMs whose wall clock was written and not yet seen. */
+  readonly #newWalls = new Set<number>();
   /** By how much the host's clocks were found to be off, ns. */
   #correction: bigint | undefined;
 
@@ -62,7 +73,7 @@ export class Prediction {
     this.driverVm = placed.driverVm;
     this.#future = new Future(placed.steps);
     this.#instants = new Instants(recording);
-    this.#clocks = new RecordedClocks(recording, switches);
+    this.clocks = new RecordedClocks(recording, switches);
     const host = hostOf(recording, switches, this.#future.firstPage());
     if (switches.tscKhzSource === 'per-cpu') this.tally.adopt('cpuTscKhz');
     if (recording.gtods.length === 0) this.tally.adopt('timekeepers');
@@ -89,6 +100,24 @@ export class Prediction {
       ({ step, action }) => step.kind === 'suspend' || action?.op === 'write_file',
     );
     return first === undefined ? Number.POSITIVE_INFINITY : this.#future.placeOf(first, 0);
+  }
+
+  /** Whether a VM's wall clock was written in this action. */
+  wallIsNew(vm: number): boolean {
+    return this.#newWalls.delete(vm);
+  }
+
+  /**
+   * CLOCK_REALTIME as a read of it with its TSC shows: once with probes, until it is set; else each
+   * time, because NTP's loop steers it unseen.
+   */
+  learnRealtime(placed: PlacedStep, seen: SeenClock): void {
+    if (this.clocks.areProbed && !this.#realtimeUnknown) return;
+    const { host } = this.world;
+    const error = asS64(seen.realtime - this.clocks.realtimeAt(this.world, seen.hostTsc));
+    this.tally.adopt('timekeepers');
+    this.dispatch(placed, { type: 'clock_settime', offsReal: host.offsReal + error });
+    this.#realtimeUnknown = false;
   }
 
   /** Goes through the whole recording. */
@@ -153,8 +182,8 @@ export class Prediction {
       settled: this.#expectedOf(step.tid).length,
       window: spanOf(isDriver ? action : undefined, this.recording.actions),
       vm: target?.vm,
-      baseAt: (hostTsc) => this.#clocks.baseAt(this.world, hostTsc),
-      clocksUnknown: this.#clocks.unknown,
+      baseAt: (hostTsc) => this.clocks.baseAt(this.world, hostTsc),
+      clocksUnknown: this.clocks.unknown,
       mustCalibrate: this.#mustCalibrate,
       isHostTsc: (tsc) => isWithin(tsc, spanOf(undefined, this.recording.actions)),
       nextMasterClock: () => this.#nextMasterClock(target?.vm, action),
@@ -301,7 +330,7 @@ export class Prediction {
 
   #feedClocks({ step }: PlacedStep): void {
     const until = this.#instants.tscAt(step.timestamp);
-    for (const update of this.#clocks.upTo(until, this.#vclockMode)) {
+    for (const update of this.clocks.upTo(until, this.#vclockMode)) {
       const tsc = update.tsc < this.world.lastTsc ? this.world.lastTsc : update.tsc;
       this.world.dispatch({ ...update, tsc });
     }
@@ -310,6 +339,7 @@ export class Prediction {
   #beginAction(placed: PlacedStep): void {
     const { action } = placed;
     if (action?.op === 'write_file') this.#writeFile(placed, action);
+    if (action?.op === 'clock_settime_realtime_step') this.#realtimeUnknown = true;
   }
 
   /** The driver changes the clocksource. */
@@ -385,7 +415,12 @@ export class Prediction {
     const { ecx: index, data, write, exception } = step.event;
     const at = { vm: target.vm, vcpu: target.vcpu, index };
     if (write && MSR_ROUTES.has(index) && !exception) {
-      const seen = this.dispatch(placed, { type: 'wrmsr', ...at, data });
+      const seen = this.dispatch(
+        placed,
+        { type: 'wrmsr', ...at, data },
+        this.#wallSource(placed, index),
+      );
+      if (WALL_CLOCKS.has(index)) this.#newWalls.add(target.vm);
       const result = seen.find((o): o is ObservationOf<'msr_result'> => o.type === 'msr_result');
       this.judge(placed, 'wrmsr', result?.ok === true ? 'exact' : 'wrong', `${result?.ok}`, 'true');
     } else if (!write && MSR_READERS.has(index) && !exception) {
@@ -394,13 +429,26 @@ export class Prediction {
     this.#settle(placed);
   }
 
+  /** The clocks of a wall clock's epoch are read at one instant or close to each other. */
+  #wallSource(placed: PlacedStep, index: number): ReadingSource | undefined {
+    if (!WALL_CLOCKS.has(index)) return undefined;
+    const tsc = this.#instants.tscAt(placed.step.timestamp);
+    return (name) => {
+      if (name === 'getClock.tsc') return tsc;
+      if (name === 'realtime.ns') return this.clocks.realtimeAt(this.world, tsc);
+      return undefined;
+    };
+  }
+
   #guestRead(
     placed: PlacedStep,
     at: { vm: number; vcpu: number; index: number },
     data: bigint,
   ): void {
-    const isClock = at.index === MSRS.IA32_TSC || at.index === MSRS.HV_X64_MSR_TIME_REF_COUNT;
-    if (isClock) return;
+    if (this.#isClockMsr(at.index)) {
+      this.#judgeSpan(placed, 'rdmsr', { type: 'rdmsr', ...at }, data);
+      return;
+    }
     const seen = this.dispatch(placed, { type: 'rdmsr', ...at });
     const result = seen.find((o): o is ObservationOf<'msr_result'> => o.type === 'msr_result');
     const exact = result?.data === data;
@@ -532,7 +580,11 @@ export class Prediction {
     }
     this.#load(placed);
     const input = this.#vcpuIoctlInput(placed, step, at, name);
-    if (input !== undefined) {
+    if (input?.type === 'KVM_GET_MSRS' && this.#isClockMsr(input.index)) {
+      const value = wide(placed.action?.out['value']);
+      if (value !== undefined)
+        this.#judgeSpan(placed, 'KVM_GET_MSRS', input, BigInt.asUintN(64, value));
+    } else if (input !== undefined) {
       const seen = this.dispatch(placed, input);
       this.#judgeRet(placed, seen, step.ret, placed.action);
       this.#judgeRead(placed, seen);
@@ -554,9 +606,7 @@ export class Prediction {
           ? { type: name, ...at, index, data: BigInt.asUintN(64, wide(args['value']) ?? 0n) }
           : undefined;
       case 'KVM_GET_MSRS':
-        return MSR_READERS.has(index) && !this.#isClockMsr(index)
-          ? { type: name, ...at, index }
-          : undefined;
+        return MSR_READERS.has(index) ? { type: name, ...at, index } : undefined;
       case 'KVM_SET_TSC_KHZ':
         return { type: name, ...at, khz: Number(step.call.arg) };
       case 'KVM_GET_TSC_KHZ':
@@ -576,6 +626,24 @@ export class Prediction {
       default:
         return undefined;
     }
+  }
+
+  /** A clock read at an unknown instant of an action: between what its ends would read. */
+  #judgeSpan(placed: PlacedStep, output: string, input: Untimed, found: bigint): void {
+    const { action } = placed;
+    if (action === undefined) return;
+    const readAt = ({ tsc, raw }: Pick<HostTimes, 'tsc' | 'raw'>): bigint | undefined => {
+      const seen = this.dispatch(placed, input, (name) => {
+        if (name === 'getClock.tsc') return tsc;
+        return name === 'getClock.ns' ? raw + this.world.host.offsBoot : undefined;
+      });
+      return seen.find((o): o is ObservationOf<'msr_result'> => o.type === 'msr_result')?.data;
+    };
+    const least = readAt(action.before);
+    const most = readAt({ tsc: action.after.tscEnd, raw: action.after.raw });
+    if (least === undefined || most === undefined) return;
+    const inside = asS64(found - least) >= 0n && asS64(most - found) >= 0n;
+    this.judge(placed, output, inside ? 'exact' : 'wrong', `${least} … ${most}`, `${found}`);
   }
 
   #isClockMsr(index: number): boolean {
