@@ -1,14 +1,16 @@
 /** The routes of writes to MSRs, by who writes: `kvm_set_msr_common()`, `kvm_hv_set_msr()`. */
 import { MSRS } from '../../events/index.ts';
 import { asksForHvPage, bootVcpuChangesMsr, type Ctx } from '../clock/index.ts';
-import { type Route, vcpu, vm, when } from './phase.ts';
+import { not, type Route, vcpu, vm, when } from './phase.ts';
 import { SYNCHRONIZE_TSC } from './routes.ts';
 
 const WRITTEN: Route = [vcpu('MSR_WRITTEN')];
 
+const bootVcpuWrites = (ctx: Ctx): boolean => ctx.vcpu.vcpuId === 0 && ctx.input.type === 'wrmsr';
+
 const SYSTEM_TIME: Route = [
   when(bootVcpuChangesMsr, vcpu('BOOT_VCPU_CHANGES_MSR')),
-  when((ctx) => ctx.vcpu.vcpuId === 0 && ctx.input.type === 'wrmsr', vm('NOTE_BOOT_VCPU_MSR')),
+  when(bootVcpuWrites, vm('NOTE_BOOT_VCPU_MSR')),
   vcpu('SYSTEM_TIME_MSR'),
   ...WRITTEN,
 ];
@@ -37,7 +39,7 @@ export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRou
     {
       wrmsr: [
         when(guestSynchronizes, ...SYNCHRONIZE_TSC),
-        when((ctx) => !guestSynchronizes(ctx), vcpu('WRITE_GUEST_TSC')),
+        when(not(guestSynchronizes), vcpu('WRITE_GUEST_TSC')),
         ...WRITTEN,
       ],
       KVM_SET_MSRS: [...SYNCHRONIZE_TSC, ...WRITTEN],

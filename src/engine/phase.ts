@@ -10,6 +10,14 @@ import type { Ctx } from '../clock/index.ts';
 /** Whether a phase happens; asked when its turn comes. */
 export type Condition = (ctx: Ctx) => boolean;
 
+/** A condition with a name of its own: `docs/machines.md` prints them. */
+export const named = (name: string, condition: Condition): Condition =>
+  Object.defineProperty(condition, 'name', { value: name });
+
+/** The opposite. */
+export const not = (condition: Condition): Condition =>
+  named(`not ${condition.name}`, (ctx) => !condition(ctx));
+
 /** One step of an input's way. */
 export type Phase =
   | { readonly level: 'host'; readonly signal: HostSignal }

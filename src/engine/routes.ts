@@ -14,18 +14,29 @@ import {
   loadTakesGlobalUpdate,
   type Request,
 } from '../clock/index.ts';
-import { eachVcpu, eachVm, host, type Route, vcpu, vm, when } from './phase.ts';
+import {
+  type Condition,
+  eachVcpu,
+  eachVm,
+  host,
+  named,
+  not,
+  type Route,
+  vcpu,
+  vm,
+  when,
+} from './phase.ts';
 
-const requested =
-  (request: Request) =>
-  (ctx: Ctx): boolean =>
-    isRequested(ctx.vcpu, request);
+const requested = (request: Request): Condition =>
+  named(`${request} requested`, (ctx) => isRequested(ctx.vcpu, request));
+
+const masterclockIsOn = (ctx: Ctx): boolean => ctx.vm.masterclock === 'on';
+const tscIsUnstable = (ctx: Ctx): boolean => ctx.host.tsc === 'unstable';
+/** Only an update that is to be retried leaves the request up. */
+const pageIsUpToDate = (ctx: Ctx): boolean => !isRequested(ctx.vcpu, 'CLOCK_UPDATE');
 
 /** `pvclock_update_vm_gtod_copy()`. */
-const UPDATE_COPY: Route = [
-  vm('UPDATE_COPY'),
-  when((ctx) => ctx.vm.masterclock === 'on', host('MASTERCLOCK_TAKEN')),
-];
+const UPDATE_COPY: Route = [vm('UPDATE_COPY'), when(masterclockIsOn, host('MASTERCLOCK_TAKEN'))];
 
 /** `kvm_update_masterclock()`, before v5.16 `kvm_gen_update_masterclock()`. */
 const UPDATE_MASTERCLOCK: Route = [
@@ -34,17 +45,12 @@ const UPDATE_MASTERCLOCK: Route = [
   eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
 ];
 
+const updatesOthersLater = (ctx: Ctx): boolean => ctx.switches.globalUpdateMechanism === 'delayed';
+
 /** `kvm_gen_kvmclock_update()`. */
 const GLOBAL_CLOCK_UPDATE: Route = [
-  when(
-    (ctx) => ctx.switches.globalUpdateMechanism === 'delayed',
-    vcpu('REQUEST_CLOCK_UPDATE'),
-    vm('QUEUE_UPDATE_WORK'),
-  ),
-  when(
-    (ctx) => ctx.switches.globalUpdateMechanism === 'immediate',
-    eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
-  ),
+  when(updatesOthersLater, vcpu('REQUEST_CLOCK_UPDATE'), vm('QUEUE_UPDATE_WORK')),
+  when(not(updatesOthersLater), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))),
 ];
 
 /** Until v5.15 only vCPU 0 keeps Hyper-V's page up to date; an update that is retried does not. */
@@ -66,30 +72,33 @@ const REQUESTS: Route = [
   when(requested('GLOBAL_CLOCK_UPDATE'), vcpu('SERVE_GLOBAL_CLOCK_UPDATE'), ...GLOBAL_CLOCK_UPDATE),
   when(requested('CLOCK_UPDATE'), ...GUEST_TIME_UPDATE),
   when(
-    (ctx) => isRequested(ctx.vcpu, 'STEAL_UPDATE') && !isRequested(ctx.vcpu, 'CLOCK_UPDATE'),
-    vcpu('SERVE_STEAL_UPDATE'),
-    vcpu('RECORD_STEAL_TIME'),
+    pageIsUpToDate,
+    when(requested('STEAL_UPDATE'), vcpu('SERVE_STEAL_UPDATE'), vcpu('RECORD_STEAL_TIME')),
   ),
 ];
 
+const tscLostTime = (ctx: Ctx): boolean => ctx.vcpu.tscOffsetAdjustment !== 0n;
+
 /** `kvm_arch_vcpu_load()`. */
 const LOAD: Route = [
-  when((ctx) => ctx.vcpu.tscOffsetAdjustment !== 0n, vcpu('APPLY_TSC_ADJUSTMENT')),
+  when(tscLostTime, vcpu('APPLY_TSC_ADJUSTMENT')),
   when(
     loadMatters,
     when(loadSeesBackwardsTsc, host('TSC_UNSTABLE')),
-    when((ctx) => ctx.host.tsc === 'unstable', vcpu('LOAD_UNSTABLE')),
+    when(tscIsUnstable, vcpu('LOAD_UNSTABLE')),
     // The vCPU asks before its VM counts, so that both see the same count.
     when(loadTakesGlobalUpdate, vcpu('ASK_FOR_UPDATE'), vm('COUNT_GLOBAL_UPDATE')),
-    when((ctx) => !loadTakesGlobalUpdate(ctx), vcpu('ASK_FOR_UPDATE')),
+    when(not(loadTakesGlobalUpdate), vcpu('ASK_FOR_UPDATE')),
   ),
   vcpu('LOAD'),
 ];
 
+const tscIsOurs = (ctx: Ctx): boolean => !ctx.vcpu.guestTscProtected;
+
 /** `kvm_synchronize_tsc()` and `kvm_track_tsc_matching()`. */
 const SYNCHRONIZE_TSC: Route = [
   when(
-    (ctx) => !ctx.vcpu.guestTscProtected,
+    tscIsOurs,
     vm('SYNCHRONIZE_TSC'),
     vcpu('ADOPT_SYNCHRONIZATION'),
     vcpu('TRACK_TSC'),
@@ -97,15 +106,17 @@ const SYNCHRONIZE_TSC: Route = [
   ),
 ];
 
+const tscIsBehind = (ctx: Ctx): boolean => ctx.host.tsc === 'stable' && ctx.host.tscDeficit > 0n;
+
 /** `kvm_arch_enable_virtualization_cpu()`, before v6.12 `kvm_arch_hardware_enable()`. */
 const ENABLE_CPU: Route = [
   host('CPU_ONLINE'),
   host('FORGET_LARGEST_TSC'),
   eachVm(eachVcpu(host('GATHER_LARGEST_TSC'))),
   host('COMPARE_TSC'),
-  when((ctx) => ctx.host.tsc === 'unstable', eachVm(eachVcpu(vcpu('REQUEST_UPDATE_HERE')))),
+  when(tscIsUnstable, eachVm(eachVcpu(vcpu('REQUEST_UPDATE_HERE')))),
   when(
-    (ctx) => ctx.host.tsc === 'stable' && ctx.host.tscDeficit > 0n,
+    tscIsBehind,
     host('BACKWARDS_TSC'),
     eachVm(vm('FORGET_LAST_WRITE'), eachVcpu(vcpu('BACKWARDS_TSC'))),
   ),
@@ -115,24 +126,26 @@ const updatesBeforeSetting = (ctx: Ctx): boolean =>
   ctx.switches.setClockOrder === 'update-then-now' ||
   ctx.switches.setClockOrder === 'update-then-reference';
 
+const setsAgainstBase = (ctx: Ctx): boolean => ctx.switches.setClockOrder === 'base-then-update';
+const setsAgainstNow = (ctx: Ctx): boolean =>
+  ctx.switches.setClockOrder === 'now-then-update' ||
+  ctx.switches.setClockOrder === 'update-then-now';
+const setsAgainstReference = (ctx: Ctx): boolean =>
+  ctx.switches.setClockOrder === 'update-then-reference';
+
 /** `kvm_vm_ioctl_set_clock()`; what it sets the clock against, and when, differs most of all. */
 const SET_CLOCK: Route = [
   when(updatesBeforeSetting, ...UPDATE_MASTERCLOCK),
-  when((ctx) => ctx.switches.setClockOrder === 'base-then-update', vm('SET_CLOCK_AGAINST_BASE')),
-  when(
-    (ctx) =>
-      ctx.switches.setClockOrder === 'now-then-update' ||
-      ctx.switches.setClockOrder === 'update-then-now',
-    vm('SET_CLOCK_AGAINST_NOW'),
-  ),
-  when(
-    (ctx) => ctx.switches.setClockOrder === 'update-then-reference',
-    vm('SET_CLOCK_AGAINST_REFERENCE'),
-  ),
-  when((ctx) => !updatesBeforeSetting(ctx), ...UPDATE_MASTERCLOCK),
+  when(setsAgainstBase, vm('SET_CLOCK_AGAINST_BASE')),
+  when(setsAgainstNow, vm('SET_CLOCK_AGAINST_NOW')),
+  when(setsAgainstReference, vm('SET_CLOCK_AGAINST_REFERENCE')),
+  when(not(updatesBeforeSetting), ...UPDATE_MASTERCLOCK),
   eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
   vm('REPORT_DONE'),
 ];
+
+const suspendStopsGuests = (ctx: Ctx): boolean => ctx.switches.suspendStopsGuests;
+const hasKvmclock = (ctx: Ctx): boolean => ctx.vcpu.kvmclock !== 'off';
 
 /** Every input but writes to MSRs, which go by the MSR (`msr-routes.ts`). */
 export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'>, Route>> = {
@@ -146,10 +159,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   cpu_offline: [host('CPU_OFFLINE')],
   cpu_online: ENABLE_CPU,
   suspend: [
-    when(
-      (ctx) => ctx.switches.suspendStopsGuests,
-      eachVm(eachVcpu(when((ctx) => ctx.vcpu.kvmclock !== 'off', vcpu('GUEST_PAUSED')))),
-    ),
+    when(suspendStopsGuests, eachVm(eachVcpu(when(hasKvmclock, vcpu('GUEST_PAUSED'))))),
     host('SUSPEND'),
   ],
   timekeeping_suspend: [host('STOP_CLOCKS')],
@@ -185,7 +195,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   kvm_entry: [
     ...REQUESTS,
     // A page that could not be computed keeps the vCPU out of the guest.
-    when((ctx) => !isRequested(ctx.vcpu, 'CLOCK_UPDATE'), vcpu('ENTER')),
+    when(pageIsUpToDate, vcpu('ENTER')),
   ],
   kvm_exit: [vcpu('EXIT')],
   rdtsc: [vcpu('READ_TSC')],
