@@ -2,8 +2,8 @@
  * A Linux guest that reads its clock from the pages KVM writes.
  *
  * Its memory is fed with the model's `guest_write` observations, in order; between any two of them
- * it may take the next step of a read. The guest does nothing by itself: what it has to tell KVM it
- * returns as MSR writes, for whoever drives the world to dispatch.
+ * it may take the next step of a read. The guest does nothing to KVM by itself: what it has to tell
+ * it returns as MSR writes, for whoever drives the world to dispatch.
  *
  * ```ts
  * const guest = new Guest({ cpuidStableBit: true });
@@ -32,6 +32,8 @@ export interface GuestOptions {
   readonly cpuidStableBit?: boolean;
   /** CPUID: invariant TSC; default false. */
   readonly invariantTsc?: boolean;
+  /** Told when it clears GUEST_STOPPED in a vCPU's page: the input `guest_clears_stopped`. */
+  readonly clearsStopped?: (vcpu: number) => void;
   /** Sees every signal and snapshot of its machine. */
   readonly inspect?: Inspect;
 }
@@ -57,6 +59,7 @@ export class Guest {
   readonly #cell: ActorCell<GuestState, GuestSignal, GuestCtx>;
   readonly #memory = new GuestMemory();
   readonly #pages = new Map<number, bigint>();
+  readonly #clearsStopped: ((vcpu: number) => void) | undefined;
   #wallClockGpa = 0n;
   /** The read in progress. */
   #reading: { readonly vcpu: number; readonly by: GuestReader } = { vcpu: 0, by: 'clocksource' };
@@ -67,6 +70,7 @@ export class Guest {
       invariantTsc: options.invariantTsc ?? false,
     });
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
+    this.#clearsStopped = options.clearsStopped;
   }
 
   /** Its clock as it is now; not to be changed. */
@@ -210,13 +214,15 @@ export class Guest {
       },
       withWatchdog: this.#reading.by === 'clocksource',
       clearStopped: () => {
-        this.#clearStopped(this.#pageOf(vcpu));
+        this.#clearStopped(vcpu);
       },
     });
   }
 
-  #clearStopped(gpa: bigint): void {
+  #clearStopped(vcpu: number): void {
+    const gpa = this.#pageOf(vcpu);
     const flags = this.#memory.read(gpa + FLAGS_AT, 1)[0]! & ~PVCLOCK_GUEST_STOPPED;
     this.#memory.write(gpa + FLAGS_AT, Uint8Array.of(flags));
+    this.#clearsStopped?.(vcpu);
   }
 }

@@ -26,7 +26,10 @@ class Booted {
 
   constructor(id: ProfileId, cpuidStableBit: boolean, vclockMode = 1) {
     this.rig = new Rig(id, { tscKhz: 2_893_299, offsReal: EPOCH, vclockMode });
-    this.guest = new Guest({ cpuidStableBit });
+    this.guest = new Guest({
+      cpuidStableBit,
+      clearsStopped: (vcpu) => this.rig.on(vcpu, 'guest_clears_stopped', {}),
+    });
     this.rig.createVm(VCPUS);
     for (const vcpu of this.rig.vcpuIds) {
       const { index, data } = this.guest.register(vcpu, pageGpa(vcpu));
@@ -81,6 +84,9 @@ describe.each(KERNELS)('%s', (id) => {
       expect(booted.warps()).toBe(0);
       expect(booted.guest.state.trust).toBe(stable ? 'stable' : 'clamped');
       expect(booted.guest.state.clamps).toBe(0);
+      // The VMM told of a pause now and then; each time the guest noticed once.
+      expect(booted.guest.state.touches).toBe(Math.ceil(ROUNDS / 7));
+      for (const vcpu of booted.rig.vcpuIds) expect(booted.rig.page(vcpu).flags).toBe(1);
     }
   });
 
