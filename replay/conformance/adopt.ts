@@ -26,6 +26,8 @@ export interface Here {
   readonly vm: number | undefined;
   /** The instant of the base clock at a host TSC to come, if the clocks are known there. */
   readonly baseAt: (hostTsc: bigint) => bigint;
+  /** The host TSC of a timestamp of the trace. */
+  readonly tscAt: (timestamp: bigint) => bigint;
   /** The clocks are steered and no probe shows how. */
   readonly clocksUnknown: boolean;
   /** The clocks went on from an unknown place, which a snapshot shows. */
@@ -217,7 +219,8 @@ export class Adopter {
       asS64(
         clock - vm.kvmclockOffset - here.baseAt(taken) - scaleDelta(hostTsc - taken, mul, shift),
       );
-    const most = here.window.most < hostTsc ? here.window.most : hostTsc;
+    const told = here.tscAt(here.placed.step.timestamp);
+    const most = told < hostTsc ? told : hostTsc;
     const taken = bisect(here.window.least, most, missing);
     if (taken === undefined) return undefined;
     here.useClock(next.action);

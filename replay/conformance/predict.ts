@@ -183,6 +183,7 @@ export class Prediction {
       window: spanOf(isDriver ? action : undefined, this.recording.actions),
       vm: target?.vm,
       baseAt: (hostTsc) => this.clocks.baseAt(this.world, hostTsc),
+      tscAt: (timestamp) => this.#instants.tscAt(timestamp),
       clocksUnknown: this.clocks.unknown,
       mustCalibrate: this.#mustCalibrate,
       isHostTsc: (tsc) => isWithin(tsc, spanOf(undefined, this.recording.actions)),
@@ -338,8 +339,14 @@ export class Prediction {
 
   #beginAction(placed: PlacedStep): void {
     const { action } = placed;
+    if (this.#realtimeUnknown && action !== undefined) this.#estimateRealtime(placed, action);
     if (action?.op === 'write_file') this.#writeFile(placed, action);
     if (action?.op === 'clock_settime_realtime_step') this.#realtimeUnknown = true;
+  }
+
+  /** CLOCK_REALTIME as the driver read it: right to the time between its two reads. */
+  #estimateRealtime(placed: PlacedStep, { before }: Action): void {
+    this.dispatch(placed, { type: 'clock_settime', offsReal: before.real - before.mono });
   }
 
   /** The driver changes the clocksource. */
@@ -469,6 +476,7 @@ export class Prediction {
     } else if (text === 'syscore_resume' && !start && power === 'suspended') {
       this.dispatch(placed, { type: 'resume', cpu: 0, offsBoot: this.world.host.offsBoot });
       this.#mustCalibrate = true;
+      this.#realtimeUnknown = true;
     }
   }
 
@@ -630,8 +638,11 @@ export class Prediction {
 
   /** A clock read at an unknown instant of an action: between what its ends would read. */
   #judgeSpan(placed: PlacedStep, output: string, input: Untimed, found: bigint): void {
-    const { action } = placed;
-    if (action === undefined) return;
+    const { action, target } = placed;
+    const vm = target === undefined ? undefined : this.world.vms.get(target.vm)?.cell.state;
+    // Without masterclock the clock is the host's base clock at an instant that nothing shows.
+    const isBase = vm?.masterclock !== 'on' && input.type !== 'rdtsc' && 'index' in input;
+    if (action === undefined || (isBase && input.index !== MSRS.IA32_TSC)) return;
     const readAt = ({ tsc, raw }: Pick<HostTimes, 'tsc' | 'raw'>): bigint | undefined => {
       const seen = this.dispatch(placed, input, (name) => {
         if (name === 'getClock.tsc') return tsc;

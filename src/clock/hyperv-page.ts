@@ -44,7 +44,7 @@ const PAGE_BYTES = 24;
 function write(self: Vm, byteLength: number, ctx: Ctx): void {
   ctx.out.emit({
     type: 'guest_write',
-    gpa: self.hvReferenceTsc & PAGE_MASK,
+    gpa: self.hvTscGpa,
     bytes: encode(self, byteLength),
     what: 'hv_tsc_page',
   });
@@ -80,8 +80,12 @@ export const hypervGuards = {
 export const hypervRecipes = {
   storeReferenceTsc: (self, ctx) => {
     const { data } = writesReference(ctx);
+    const gpa = data & PAGE_MASK;
     // Another page is other memory; a fresh one reads 0.
-    if ((data & PAGE_MASK) !== (self.hvReferenceTsc & PAGE_MASK)) self.hvTscSequence = 0;
+    if (enables(ctx) && gpa !== self.hvTscGpa) {
+      self.hvTscGpa = gpa;
+      self.hvTscSequence = 0;
+    }
     self.hvReferenceTsc = data;
     // Up to v4.8 the page is cleared, and never filled.
     if (ctx.switches.hvPage === 'none' && setsEnableBit(ctx)) write(self, PAGE_BYTES, ctx);

@@ -48,6 +48,8 @@ export const VmState = struct('Vm', {
   hvReferenceTsc: u64,
   hvTscEmulationControl: u64,
   hvReenlightenmentControl: u64,
+  /** Where the reference TSC page was last enabled; its bytes stay there. */
+  hvTscGpa: u64,
   hvTscSequence: u32,
   hvTscScale: u64,
   hvTscOffset: s64,
