@@ -24,7 +24,7 @@ describe.each(HISTORY_PROFILES.map((id) => [id]))('on %s', (id) => {
       fc.property(histories(120, [id]), (spec) => {
         expect(violationsOf(spec)).toEqual([]);
       }),
-      runs(120),
+      runs(80),
     );
   });
 });

@@ -158,6 +158,7 @@ const RUN: readonly Move[] = [
   ),
   vcpuMove(25, 'guest', (_here, names) => ({ type: 'kvm_exit', ...names })),
   vcpuMove(4, 'guest', (_here, names) => ({ type: 'rdtsc', ...names })),
+  vcpuMove(2, 'guest', (_here, names) => ({ type: 'guest_clears_stopped', ...names })),
   vcpuMove(1, 'loaded', (_here, names) => ({ type: 'vcpu_reset', ...names })),
 ];
 

@@ -7,7 +7,7 @@ import { profile } from '../../src/profiles/index.ts';
 import { Dice } from './dice.ts';
 import { GUEST_MOVES } from './guest-moves.ts';
 import { type Here, lookAround } from './here.ts';
-import { HOST_MOVES, type Move, rebased, wakeUp } from './host-moves.ts';
+import { HOST_MOVES, type Move, sleepOn } from './host-moves.ts';
 
 /** What a history starts from, and its choices. */
 export interface HistorySpec {
@@ -31,7 +31,7 @@ const PAUSES = [1n, 1n, 10n, 1000n, 100_000n, 10_000_000n];
 
 /** The move that a choice means: every choice means one, a tick if nothing else. */
 function choose(here: Here): Input {
-  if (here.world.host.power === 'suspended') return wakeUp(here);
+  if (here.world.host.power !== 'running') return sleepOn(here);
   const total = MOVES.reduce((sum, { weight }) => sum + weight, 0);
   for (let attempt = 0; attempt < 20; attempt += 1) {
     let at = here.dice.below(total);
@@ -83,9 +83,7 @@ export function play(spec: HistorySpec, watch: Watcher = {}, world = newWorld(sp
     const pause = (dice.of(PAUSES) * BigInt(world.host.tscKhz)) / 1000n;
     runDelay += dice.wide(1_000_000n);
     const here = lookAround(world, dice, last + 1n + pause, runDelay);
-    const input = choose(here);
-    dispatch(input);
-    if (input.type === 'resume') dispatch(rebased({ ...here, tsc: input.tsc }, last));
+    dispatch(choose(here));
   }
   return inputs;
 }

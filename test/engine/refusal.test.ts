@@ -56,7 +56,7 @@ describe('an input that cannot be', () => {
           }
         },
       ),
-      runs(250),
+      runs(150),
     );
     // The property is about refusals, so there must have been some of each kind it can meet.
     for (const how of [
@@ -108,7 +108,7 @@ describe('a TSC that goes backwards', () => {
 
   it('may be once it is unstable, and where a CPU starts again', () => {
     const t = new Teller('v6.8').boot(1);
-    t.tell({ type: 'suspend' });
+    t.tell({ type: 'suspend' }, { type: 'timekeeping_suspend' });
     const asleep = { ...t.complete({ type: 'resume', cpu: 0, offsBoot: 1n }), tsc: 5n };
     expect(send(t.world, asleep)).toBe('accepted');
     const u = new Teller('v6.8').boot(1);
