@@ -82,7 +82,7 @@ export const hypervRecipes = {
     const { data } = writesReference(ctx);
     const gpa = data & PAGE_MASK;
     // Another page is other memory; a fresh one reads 0.
-    if (enables(ctx) && gpa !== self.hvTscGpa) {
+    if (setsEnableBit(ctx) && gpa !== self.hvTscGpa) {
       self.hvTscGpa = gpa;
       self.hvTscSequence = 0;
     }
