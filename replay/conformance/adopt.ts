@@ -5,9 +5,14 @@
  * never counted as predicted.
  */
 import type { ReadingName } from '../../events/index.ts';
-import { clockAtHostTsc, hostTscKhz, KVM_CLOCK_REALTIME } from '../../src/clock/index.ts';
+import {
+  clockAtHostTsc,
+  hostTscKhz,
+  KVM_CLOCK_REALTIME,
+  type VcpuState,
+} from '../../src/clock/index.ts';
 import type { ReadingPlace, ReadingSource, World } from '../../src/engine/index.ts';
-import { addU64, asS64, scaleDelta, subU64, timeScale } from '../../src/num/index.ts';
+import { addU64, asS64, nsecToCycles, scaleDelta, subU64, timeScale } from '../../src/num/index.ts';
 import type { Action, SeenClock } from './action.ts';
 import { isTracepoint } from './compare.ts';
 import type { PlacedStep } from './fds.ts';
@@ -73,6 +78,8 @@ export class Adopter {
         return this.#syncTsc(here, next, place);
       case 'write.tsc':
         return this.#writeTsc(here, next);
+      case 'exit.tsc':
+        return this.#exitTsc(here, place);
       case 'load.tsc2':
       case 'sync.tsc2':
         return this.#loadTsc(here, next, place, name);
@@ -95,7 +102,7 @@ export class Adopter {
       case 'getClock.ns':
         return here.placed.action?.op === 'KVM_SET_CLOCK' ? this.#setClockNs(here) : undefined;
       case 'sync.ns':
-        return this.#syncNs(here, place);
+        return this.#syncNs(here, next, place);
       default:
         return undefined;
     }
@@ -143,6 +150,24 @@ export class Adopter {
     return this.#adopt('sync-tsc', tsc);
   }
 
+  /**
+   * With an unstable TSC the next load lets the guest's TSC go on from where it was at the exit:
+   * two reads of which only the difference shows. The load's is taken to be when it was traced, or
+   * as much earlier as the exit's own action asks.
+   */
+  #exitTsc(here: Here, { vcpu }: ReadingPlace): bigint | undefined {
+    if (this.#world.host.tsc === 'stable' || vcpu === undefined || here.vm === undefined) {
+      return undefined;
+    }
+    const after = this.#future.placeOf(here.placed, -1);
+    const write = this.#future.nextWrite(here.vm, vcpu.vcpuId, after);
+    if (write === undefined || isPush(write)) return undefined;
+    const guestTsc = addU64(write.nextTscOffset, here.tscAt(write.timestamp));
+    const latest = subU64(guestTsc, vcpu.l1TscOffset);
+    const tsc = latest > here.window.most ? here.window.most : latest;
+    return isWithin(tsc, here.window) ? this.#adopt('load-tsc', tsc) : undefined;
+  }
+
   /** With an unstable TSC every offset is a value minus a TSC read. */
   #loadTsc(
     here: Here,
@@ -155,9 +180,33 @@ export class Adopter {
     if (write === undefined || vcpu === undefined || vcpu.l1TscScalingRatio === 0n) {
       return undefined;
     }
-    if (name === 'sync.tsc2') return undefined;
-    const tsc = subU64(vcpu.lastGuestTsc, write.nextTscOffset);
+    const target = name === 'load.tsc2' ? vcpu.lastGuestTsc : this.#syncTarget(here, place);
+    const tsc = subU64(target, write.nextTscOffset);
     return isWithin(tsc, here.window) ? this.#adopt('load-tsc', tsc) : undefined;
+  }
+
+  /** What a TSC that is unstable is synchronised to: the value written, moved on since the last. */
+  #syncTarget(here: Here, { vcpu, read }: ReadingPlace): bigint {
+    const vm = this.#vmState(here);
+    if (vm === undefined || vcpu === undefined) return 0n;
+    const elapsedNs = subU64(read('sync.ns'), vm.lastTscNsec);
+    const { virtualTscMult, virtualTscShift } = vcpu;
+    return addU64(this.#written(here), nsecToCycles(elapsedNs, virtualTscMult, virtualTscShift));
+  }
+
+  /** A match with an unstable TSC moves the value on by the time since the last write. */
+  #matchedNs(
+    here: Here,
+    next: number,
+    vcpu: Readonly<VcpuState>,
+    lastTscNsec: bigint,
+  ): bigint | undefined {
+    const write = this.#nextEvent(here, next, 'kvm_write_tsc_offset');
+    if (write === undefined || vcpu.virtualTscKhz === 0) return undefined;
+    const tsc = addU64(write.nextTscOffset, here.tscAt(write.timestamp));
+    const cycles = subU64(tsc, this.#written(here));
+    const passed = (cycles * 1_000_000n) / BigInt(vcpu.virtualTscKhz);
+    return this.#adopt('sync-ns', addU64(lastTscNsec, passed));
   }
 
   #snapshotPage(here: Here, next: number): FuturePage | undefined {
@@ -275,7 +324,8 @@ export class Adopter {
 
   #pageTsc(here: Here, next: number, place: ReadingPlace): bigint | undefined {
     const page = this.#pageOf(here, next, place);
-    if (page === undefined || page.stable) return undefined;
+    if (page === undefined) return this.#pushedAt(here, next, place)?.tsc;
+    if (page.stable) return undefined;
     if (!isWithin(page.hostTsc, here.window)) this.#outOfBounds('page-tsc', page.hostTsc, here);
     return this.#adopt('page-tsc', page.hostTsc);
   }
@@ -283,8 +333,31 @@ export class Adopter {
   #pageNs(here: Here, next: number, place: ReadingPlace): bigint | undefined {
     const page = this.#pageOf(here, next, place);
     const vm = this.#vmState(here);
-    if (page === undefined || vm === undefined || page.stable) return undefined;
+    if (page === undefined) return this.#pushedAt(here, next, place)?.ns;
+    if (vm === undefined || page.stable) return undefined;
     return this.#adopt('page-ns', subU64(page.event.systemTime, vm.kvmclockOffset));
+  }
+
+  /**
+   * No page is written, but the TSC may be pushed forward all the same: the new offset is where it
+   * should be minus the TSC read. Without a new offset it was not behind.
+   */
+  #pushedAt(
+    here: Here,
+    next: number,
+    { vcpu }: ReadingPlace,
+  ): { tsc: bigint; ns: bigint } | undefined {
+    if (vcpu === undefined || vcpu.catchup === 'off') return undefined;
+    const event = here.placed.step.recorded[next];
+    const write = event?.type === 'kvm_write_tsc_offset' && isPush(event) ? event : undefined;
+    const offset = write?.nextTscOffset ?? vcpu.l1TscOffset;
+    const instant = here.tscAt(event?.timestamp ?? here.placed.step.timestamp);
+    const { virtualTscMult, virtualTscShift, virtualTscKhz } = vcpu;
+    const ahead = subU64(addU64(offset, instant), vcpu.thisTscWrite);
+    const passed = (ahead * 1_000_000n) / BigInt(virtualTscKhz || 1) - 1n;
+    const due = addU64(nsecToCycles(passed, virtualTscMult, virtualTscShift), vcpu.thisTscWrite);
+    const tsc = write === undefined ? instant : subU64(due, offset);
+    return { tsc, ns: addU64(vcpu.thisTscNsec, passed) };
   }
 
   /** The VM's offset, as the first page made of a masterclock reference has it. */
@@ -360,19 +433,29 @@ export class Adopter {
   }
 
   /** The base clock of a synchronisation shows only where a vCPU is pushed forward from it. */
-  #syncNs(here: Here, place: ReadingPlace): bigint | undefined {
+  #syncNs(here: Here, next: number, place: ReadingPlace): bigint | undefined {
     const vm = this.#vmState(here);
     if (vm === undefined || place.vcpu === undefined || here.vm === undefined) return undefined;
+    const isUnstable = this.#world.host.tsc === 'unstable';
+    const track = this.#nextEvent(here, next, 'kvm_track_tsc');
+    if (isUnstable && track !== undefined && track.nrVcpusMatchedTsc > 0) {
+      return this.#matchedNs(here, next, place.vcpu, vm.lastTscNsec);
+    }
     const after = this.#future.placeOf(here.placed, here.placed.step.recorded.length - 1);
-    const ns = this.#future.syncNs(here.vm, after, {
+    const ns = this.#future.syncNs(here.vm, this.#future.placeOf(here.placed, -1), after, {
       written: this.#written(here),
       kvmclockOffset: vm.kvmclockOffset,
       tscKhz: this.#world.host.tscKhz,
       vcpuKhz: place.vcpu.virtualTscKhz,
+      isUnstable,
     });
     return ns === undefined ? undefined : this.#adopt('sync-ns', ns);
   }
 }
+
+/** An offset that pushes the TSC forward; one that lets it go on from where it was goes back. */
+export const isPush = (event: Extract<ClockEvent, { type: 'kvm_write_tsc_offset' }>): boolean =>
+  asS64(event.nextTscOffset - event.previousTscOffset) > 0n;
 
 /** The fewest cycles that a pvclock scale counts as `ns`. */
 function cyclesOf(ns: bigint, mul: number, shift: number): bigint | undefined {

@@ -7,6 +7,7 @@
 import type { EventOf } from '../../events/index.ts';
 import {
   adjustTscKhz,
+  asS64,
   nsecToCycles,
   subU64,
   TSC_TOLERANCE_PPM,
@@ -29,13 +30,19 @@ export interface FuturePage {
 
 /** What happened to one VM, by place. */
 interface VmFuture {
+  readonly writes: {
+    readonly place: number;
+    readonly event: EventOf<'kvm_write_tsc_offset'>;
+  }[];
   readonly pages: FuturePage[];
   readonly snapshots: number[];
   /** KVM_SET_CLOCKs. */
   readonly settings: number[];
   /** Frequencies asked for, by vCPU. */
   readonly khz: { readonly place: number; readonly vcpu: number; readonly khz: number }[];
-  /** TSC synchronisations that started a generation. */
+  /** TSC synchronisations. */
+  readonly syncs: { readonly place: number; readonly vcpu: number }[];
+  /** Those that started a generation. */
   readonly generations: number[];
 }
 
@@ -48,6 +55,8 @@ export interface SyncToCome {
   readonly kvmclockOffset: bigint;
   readonly tscKhz: number;
   readonly vcpuKhz: number;
+  /** All TSCs are pushed forward. */
+  readonly isUnstable: boolean;
 }
 
 /**
@@ -87,7 +96,15 @@ export class Future {
   #vm(id: number): VmFuture {
     let vm = this.#vms.get(id);
     if (vm === undefined) {
-      vm = { pages: [], snapshots: [], settings: [], khz: [], generations: [] };
+      vm = {
+        writes: [],
+        pages: [],
+        snapshots: [],
+        settings: [],
+        khz: [],
+        syncs: [],
+        generations: [],
+      };
       this.#vms.set(id, vm);
     }
     return vm;
@@ -113,8 +130,10 @@ export class Future {
       place += 1;
       if (event.type === 'kvm_write_tsc_offset') {
         offsets.set(`${target.vm} ${event.vcpuId}`, event.nextTscOffset);
-        pushed = step.kind === 'entry';
+        vm.writes.push({ place, event });
+        pushed = step.kind === 'entry' && asS64(event.nextTscOffset - event.previousTscOffset) > 0n;
       } else if (event.type === 'kvm_track_tsc') {
+        vm.syncs.push({ place, vcpu: event.vcpuId });
         if (event.nrVcpusMatchedTsc === 0) vm.generations.push(place);
       } else if (event.type === 'kvm_update_master_clock') {
         vm.snapshots.push(place);
@@ -149,19 +168,26 @@ export class Future {
   }
 
   /**
-   * The base clock at which a generation of TSCs began, told by where one of them is pushed to
+   * The base clock at which a generation of TSCs began between two places, told by where one of them is pushed to
    * later: a page that was pushed gives it, pages that were not give the least it can be.
    */
-  syncNs(vm: number, after: number, sync: SyncToCome): bigint | undefined {
-    const { pages, generations, khz } = this.#vm(vm);
+  syncNs(vm: number, start: number, after: number, sync: SyncToCome): bigint | undefined {
+    const { pages, generations, khz, syncs } = this.#vm(vm);
+    const isMember = (page: FuturePage): boolean => {
+      const last = syncs.findLast(
+        ({ place, vcpu }) => place < page.place && vcpu === page.event.vcpuId,
+      );
+      return last !== undefined && last.place >= start;
+    };
     const end = generations.find((place) => place > after) ?? Number.POSITIVE_INFINITY;
     let least: bigint | undefined;
     for (const page of pages) {
-      if (page.place <= after || page.place >= end) continue;
+      if (page.place <= after || page.place >= end || !isMember(page)) continue;
       const { vcpuId } = page.event;
       const asked = khz.findLast((of) => of.vcpu === vcpuId && of.place < page.place)?.khz;
       const its = asked || sync.vcpuKhz;
-      if (adjustTscKhz(sync.tscKhz, TSC_TOLERANCE_PPM) >= its) continue;
+      const runsByItself = adjustTscKhz(sync.tscKhz, TSC_TOLERANCE_PPM) >= its;
+      if (runsByItself && !sync.isUnstable) continue;
       const ns = nsOfSync(page, its, sync);
       if (ns === undefined) continue;
       if (page.pushed) return ns;
@@ -199,6 +225,12 @@ export class Future {
       if (page !== undefined && (first === undefined || page.place < first.place)) first = page;
     }
     return first;
+  }
+
+  /** The next offset written for a vCPU. */
+  nextWrite(vm: number, vcpu: number, after: number): EventOf<'kvm_write_tsc_offset'> | undefined {
+    return this.#vm(vm).writes.find(({ place, event }) => place > after && event.vcpuId === vcpu)
+      ?.event;
   }
 
   /** The next page of a vCPU. */

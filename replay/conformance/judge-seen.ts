@@ -49,18 +49,21 @@ const epochOf = (sec: number, nsec: number): bigint => BigInt(sec) * 1_000_000_0
 
 /**
  * Judges the wall clock: version and epoch. Until v6.6 its two clocks are read one after the other,
- * so that the epoch is only known to lie within the action.
+ * so that the epoch is only known to lie within the action; and so it is while CLOCK_REALTIME was
+ * not yet seen together with a TSC.
  */
 function judgeWall(prediction: Prediction, placed: PlacedStep, action: Action, vm: number): void {
   const hex = action.seen?.wallHex;
   const { state } = prediction.world.vms.get(vm)!.cell;
-  if (hex === undefined || state.wallClockVersion === 0 || !prediction.wallIsNew(vm)) return;
+  const written = prediction.takeNewWall(vm);
+  if (hex === undefined || written === undefined) return;
   const bytes = Buffer.from(hex, 'hex');
   if (bytes.length < 12) return;
   const apart =
     epochOf(state.wallClockSec, state.wallClockNsec) -
     epochOf(bytes.readUInt32LE(4), bytes.readUInt32LE(8));
-  const sure = prediction.world.switches.wallClock === 'single-tsc' && state.masterclock === 'on';
+  const { wallClock } = prediction.world.switches;
+  const sure = wallClock === 'single-tsc' && state.masterclock === 'on' && written.realtimeKnown;
   const slack = sure ? 1n : action.after.raw - action.before.raw;
   const right =
     bytes.readUInt32LE(0) === state.wallClockVersion && apart <= slack && apart >= -slack;

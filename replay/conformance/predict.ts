@@ -8,14 +8,14 @@ import { InputError, MSR_ROUTES, type ReadingSource, World } from '../../src/eng
 import { asS64 } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import { type Action, type HostTimes, narrow, type SeenClock, wide } from './action.ts';
-import { Adopter, type Here, spanOf } from './adopt.ts';
+import { Adopter, type Here, isPush, spanOf } from './adopt.ts';
 import { RecordedClocks } from './clocks-of.ts';
 import { compareTracepoints, describe, isTracepoint, type Predicted } from './compare.ts';
 import { ioctlName, type PlacedStep, placeSteps } from './fds.ts';
 import { rawFraction } from './fraction.ts';
 import { Future } from './future.ts';
 import { hostOf, vclockModeOf } from './host-of.ts';
-import { Instants, isWithin } from './instants.ts';
+import { Instants, isWithin, type TscWindow } from './instants.ts';
 import { judgeClock } from './judge-clock.ts';
 import { judgeSeen } from './judge-seen.ts';
 import type { CheckedRecording } from './recording.ts';
@@ -49,16 +49,20 @@ export class Prediction {
   readonly #adopter: Adopter;
   /** Tracepoints predicted in a thread and not yet compared. */
   readonly #expected = new Map<number, Predicted[]>();
+  /** Threads whose KVM_RUN has begun and whose load is still to come. */
+  readonly #loadPending = new Set<number>();
   /** When a VM's delayed work was armed, host TSC, by name. */
   readonly #armed = new Map<string, bigint>();
   #vclockMode: number;
   #clockReads = 0;
+  /** The last action after which was compared what the driver saw. */
+  #lookedAfter: Action | undefined;
   /** The host's clocks went on from an unknown place; the next snapshot shows it. */
   #mustCalibrate = false;
   /** CLOCK_REALTIME was set, or not yet read with a TSC. */
   #realtimeUnknown = true;
-  /** VMs whose wall clock was written and not yet seen. */
-  readonly #newWalls = new Set<number>();
+  /** VMs whose wall clock was written and not yet seen, and whether CLOCK_REALTIME was known then. */
+  readonly #newWalls = new Map<number, boolean>();
   /** By how much the host's clocks were found to be off, ns. */
   #correction: bigint | undefined;
 
@@ -102,9 +106,14 @@ export class Prediction {
     return first === undefined ? Number.POSITIVE_INFINITY : this.#future.placeOf(first, 0);
   }
 
-  /** Whether a VM's wall clock was written in this action. */
-  wallIsNew(vm: number): boolean {
-    return this.#newWalls.delete(vm);
+  /**
+   * Whether a VM's wall clock was written since it was last asked for, and with which knowledge of
+   * CLOCK_REALTIME: `undefined` when it was not.
+   */
+  takeNewWall(vm: number): { realtimeKnown: boolean } | undefined {
+    const realtimeKnown = this.#newWalls.get(vm);
+    this.#newWalls.delete(vm);
+    return realtimeKnown === undefined ? undefined : { realtimeKnown };
   }
 
   /**
@@ -126,7 +135,9 @@ export class Prediction {
       this.#take(placed);
       const next = this.#steps[index + 1];
       const { action } = placed;
-      if (action !== undefined && next?.action !== action) this.#afterAction(placed, action);
+      if (action !== undefined && next?.action !== action && this.#lookedAfter !== action) {
+        this.#afterAction(placed, action);
+      }
     });
     return this.tally;
   }
@@ -139,7 +150,9 @@ export class Prediction {
     return true;
   }
 
+  /** What the driver saw, once for each action: it looks right after it has read the clock. */
   #afterAction(placed: PlacedStep, action: Action): void {
+    this.#lookedAfter = action;
     const vm = this.#vmOfDriver(action.seen?.vm);
     if (action.seen === undefined || vm === undefined || !this.#isQuiet()) return;
     judgeSeen(this, placed, action, vm);
@@ -180,7 +193,7 @@ export class Prediction {
     return {
       placed,
       settled: this.#expectedOf(step.tid).length,
-      window: spanOf(isDriver ? action : undefined, this.recording.actions),
+      window: this.#windowOf(step, isDriver ? action : undefined),
       vm: target?.vm,
       baseAt: (hostTsc) => this.clocks.baseAt(this.world, hostTsc),
       tscAt: (timestamp) => this.#instants.tscAt(timestamp),
@@ -195,6 +208,16 @@ export class Prediction {
         this.#correction = error;
       },
     };
+  }
+
+  /** The action's span; for what the driver did between two actions, the span between them. */
+  #windowOf(step: Step, action: Action | undefined): TscWindow {
+    const { actions } = this.recording;
+    const span = spanOf(action, actions);
+    const isAfter = action !== undefined && this.#instants.tscAt(step.timestamp) > span.most;
+    if (!isAfter || !this.recording.isTscClock) return span;
+    const next = actions[actions.indexOf(action) + 1];
+    return { least: span.most, most: next?.before.tscEnd ?? span.most };
   }
 
   #nextMasterClock(
@@ -304,7 +327,9 @@ export class Prediction {
         break;
       case 'ioctl-enter':
         if (placed.target?.kind === 'vcpu' && ioctlName(step.call.cmd) === 'KVM_RUN') {
-          this.#load(placed);
+          // With an unstable TSC the load writes the offset, which only the next step shows.
+          if (this.world.host.tsc === 'stable') this.#load(placed);
+          else this.#loadPending.add(step.tid);
         }
         break;
       case 'entry':
@@ -344,9 +369,12 @@ export class Prediction {
     if (action?.op === 'clock_settime_realtime_step') this.#realtimeUnknown = true;
   }
 
-  /** CLOCK_REALTIME as the driver read it: right to the time between its two reads. */
+  /** CLOCK_REALTIME was set: as the driver read it, right to the time between its two reads. */
   #estimateRealtime(placed: PlacedStep, { before }: Action): void {
-    this.dispatch(placed, { type: 'clock_settime', offsReal: before.real - before.mono });
+    const offsReal = before.real - before.mono;
+    const error = asS64(offsReal - this.world.host.offsReal);
+    if (error > -1_000_000n && error < 1_000_000n) return;
+    this.dispatch(placed, { type: 'clock_settime', offsReal });
   }
 
   /** The driver changes the clocksource. */
@@ -380,10 +408,33 @@ export class Prediction {
   #enter(placed: PlacedStep): void {
     const { target, step } = placed;
     if (target?.kind !== 'vcpu') return;
+    this.#loads(placed);
     const page = step.recorded.some(({ type }) => type === 'kvm_pvclock_update');
     this.#fireWork(placed, target.vm, page);
     this.#vcpuInput(placed, 'kvm_entry');
     this.#settle(placed);
+  }
+
+  /**
+   * With an unstable TSC each load shows, also those of a thread that was scheduled out and in
+   * before it came to enter the guest.
+   */
+  #loads(placed: PlacedStep): void {
+    const { recorded, tid } = placed.step;
+    let served = false;
+    for (const event of recorded) {
+      if (event.type !== 'kvm_write_tsc_offset' || isPush(event)) {
+        served = true;
+        continue;
+      }
+      if (!this.#loadPending.delete(tid)) {
+        if (served) this.#vcpuInput(placed, 'vcpu_requests');
+        this.#vcpuInput(placed, 'vcpu_put');
+      }
+      served = false;
+      this.#load(placed);
+    }
+    if (this.#loadPending.delete(tid)) this.#load(placed);
   }
 
   /** Fires work that is due: when a page shows it, or when it can't be later. */
@@ -427,7 +478,7 @@ export class Prediction {
         { type: 'wrmsr', ...at, data },
         this.#wallSource(placed, index),
       );
-      if (WALL_CLOCKS.has(index)) this.#newWalls.add(target.vm);
+      if (WALL_CLOCKS.has(index)) this.#newWalls.set(target.vm, !this.#realtimeUnknown);
       const result = seen.find((o): o is ObservationOf<'msr_result'> => o.type === 'msr_result');
       this.judge(placed, 'wrmsr', result?.ok === true ? 'exact' : 'wrong', `${result?.ok}`, 'true');
     } else if (!write && MSR_READERS.has(index) && !exception) {
@@ -549,7 +600,9 @@ export class Prediction {
     const { action } = placed;
     const own = action?.op === 'KVM_GET_CLOCK' && this.#clockReads === 0;
     this.#clockReads += 1;
-    if (action !== undefined) judgeClock(this, placed, action, vm, own);
+    if (action === undefined) return;
+    judgeClock(this, placed, action, vm, own);
+    if (!own && action.seen?.vm === this.driverVm.get(vm)) this.#afterAction(placed, action);
   }
 
   #judgeRet(
@@ -583,6 +636,7 @@ export class Prediction {
       return;
     }
     if (name === 'KVM_RUN') {
+      this.#loads(placed);
       this.#vcpuInput(placed, 'vcpu_put');
       return;
     }

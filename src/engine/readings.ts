@@ -19,6 +19,8 @@ export interface ReadingPlace {
   readonly vcpu: Readonly<VcpuState> | undefined;
   /** What was observed of this input so far. */
   readonly observed: readonly Observation[];
+  /** Another read of this input. */
+  readonly read: (name: ReadingName) => bigint;
 }
 
 /**
@@ -68,7 +70,7 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
 };
 
 /** What the reads of an input depend on, as it is when one is asked for. */
-export interface ReadingScope extends ReadingPlace {
+export interface ReadingScope extends Omit<ReadingPlace, 'read'> {
   readonly input: Input;
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
@@ -79,13 +81,22 @@ export class ReadingsOf {
   /** How many were derived so far, by name. */
   readonly derived = new Map<ReadingName, number>();
   readonly #scope: ReadingScope;
+  readonly #place: ReadingPlace;
   readonly #source: ReadingSource | undefined;
   readonly #known = new Map<ReadingName, bigint>();
   #turn = 0;
 
   constructor(scope: ReadingScope, source: ReadingSource | undefined) {
+    const { read } = this;
     this.#scope = scope;
     this.#source = source;
+    this.#place = {
+      observed: scope.observed,
+      read,
+      get vcpu() {
+        return scope.vcpu;
+      },
+    };
   }
 
   /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
@@ -106,7 +117,7 @@ export class ReadingsOf {
   #told(name: ReadingName): bigint | undefined {
     const told = this.#scope.input.readings?.[name];
     const mine = typeof told === 'bigint' || told === undefined ? told : told[this.#turn];
-    return mine ?? this.#source?.(name, this.#scope);
+    return mine ?? this.#source?.(name, this.#place);
   }
 
   #derive(name: ReadingName): bigint {
