@@ -9,7 +9,7 @@ import type { ReplaySummary } from '../replay.ts';
 const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
 
 /** What JSON does not take as it is: quotes, backslashes, control characters, lone surrogates. */
-const UNSAFE = /["\\\u0000-\u001f\ud800-\udfff]/;
+const UNSAFE = /["\\\p{Cc}\p{Cs}]/u;
 
 const quoted = (value: string): string =>
   UNSAFE.test(value) ? JSON.stringify(value) : `"${value}"`;
