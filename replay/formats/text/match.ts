@@ -117,8 +117,7 @@ export function matchPattern(
           if (q < 0) return -1;
         } else {
           const sign = program[pc + 6]!;
-          narrows[row * NARROWS + program[pc + 2]!] =
-            ((value & program[pc + 5]!) ^ sign) - sign;
+          narrows[row * NARROWS + program[pc + 2]!] = ((value & program[pc + 5]!) ^ sign) - sign;
         }
         p = q;
         pc += 7;
