@@ -8,8 +8,11 @@ import type { ReplaySummary } from '../replay.ts';
 
 const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
 
-/** What JSON does not take as it is: quotes, backslashes, control characters, lone surrogates. */
-const UNSAFE = /["\\\p{Cc}\p{Cs}]/u;
+/**
+ * What JSON may not take as it is: all but printable characters without quotes, backslashes and
+ * surrogates.
+ */
+const UNSAFE = /[^ !#-[\]-~\u00a0-\ud7ff\ue000-\uffff]/;
 
 const quoted = (value: string): string =>
   UNSAFE.test(value) ? JSON.stringify(value) : `"${value}"`;
