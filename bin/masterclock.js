@@ -22,9 +22,15 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/** A stream would go over a text three times to find out how long it is as UTF-8. */
+function utf8(text) {
+  const bytes = Buffer.allocUnsafe(text.length * 3);
+  return bytes.subarray(0, bytes.write(text));
+}
+
 const output = (stream) => ({
   isTTY: stream.isTTY,
-  write: (text) => stream.write(text),
+  write: (text) => stream.write(utf8(text)),
   drained: () => (stream.writableNeedDrain ? once(stream, 'drain') : undefined),
 });
 

@@ -33,12 +33,15 @@ const WORDS_PER_ROW = LAYOUTS.map(
   (slots) => 4 + slots.reduce((words, slot) => words + (slot.wide ? 2 : 1), 0),
 );
 const BUFFER_WORDS = 16_384;
+const FINDINGS_LENGTH = 16_384;
 
 export class Digest {
   readonly #hash: Hash = createHash('sha256');
   readonly #words = new Uint32Array(BUFFER_WORDS);
   readonly #bytes = new Uint8Array(this.#words.buffer);
   #used = 0;
+  /** Findings since the last observation: hashing each by itself would cost more than making it. */
+  #findings = '';
 
   constructor(options: Readonly<Record<string, string>>) {
     this.#hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, ...options }));
@@ -53,7 +56,7 @@ export class Digest {
   }
 
   #addObservation(batch: EventBatch, row: number, code: number, tag: number): void {
-    if (this.#used + WORDS_PER_ROW[code]! > BUFFER_WORDS) this.#flush();
+    if (this.#findings !== '' || this.#used + WORDS_PER_ROW[code]! > BUFFER_WORDS) this.#flush();
     const words = this.#words;
     let at = this.#used;
     words[at++] = tag;
@@ -72,11 +75,9 @@ export class Digest {
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */
   addFinding(finding: Finding): void {
-    this.#flush();
+    if (this.#used > 0 || this.#findings.length > FINDINGS_LENGTH) this.#flush();
     const { rule, severity, vm, vcpu, timestamp, deltaNs, mechanism, visibility } = finding;
-    this.#hash.update(
-      `${rule} ${severity} ${vm?.id} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${visibility}\n`,
-    );
+    this.#findings += `${rule} ${severity} ${vm?.id} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${visibility}\n`;
   }
 
   /** `sha256:…`. Nothing can be added afterwards. */
@@ -85,9 +86,11 @@ export class Digest {
     return `sha256:${this.#hash.digest('hex')}`;
   }
 
+  /** Hashes what has come together: observations or findings, never both. */
   #flush(): void {
-    if (this.#used === 0) return;
-    this.#hash.update(this.#bytes.subarray(0, this.#used * 4));
+    if (this.#used > 0) this.#hash.update(this.#bytes.subarray(0, this.#used * 4));
+    if (this.#findings !== '') this.#hash.update(this.#findings);
     this.#used = 0;
+    this.#findings = '';
   }
 }

@@ -37,8 +37,6 @@ export class HostClock {
   /** By VM: the TSC of a guest that is scaled is not that of another. */
   readonly #anchors = new WeakMap<Vm, Anchor>();
   #lastAnchor: Anchor | undefined;
-  /** vCPUs whose pages do not hold the host's TSC plus their offset. */
-  readonly #scaled = new WeakSet<Vcpu>();
   #hzPage: Page | undefined;
   #hz: bigint | undefined;
   /** Scale of the first page seen: turns TSC cycles into ns for display. */
@@ -90,13 +88,7 @@ export class HostClock {
     const late = taken - tsc;
     const bound = (MOST_LATE_NS * hz) / NSEC_PER_SEC;
     // A ratio of 0 (a vCPU whose frequency was never set) leaves the hardware unscaled.
-    if (tsc !== 0n && (late < 0n || late > bound)) this.#scaled.add(vcpu);
-    else this.#scaled.delete(vcpu);
-  }
-
-  /** The guest's TSC is scaled: host TSC plus offset does not give it. */
-  isScaled(vcpu: Vcpu): boolean {
-    return this.#scaled.has(vcpu);
+    vcpu.scaled = tsc !== 0n && (late < 0n || late > bound);
   }
 
   /** Host TSC at `ticks` by what `vm` tells, cycles; `undefined` where nothing tells it yet. */

@@ -38,8 +38,6 @@ export class Judge {
   readonly #report: Report;
   readonly #masterclock: MasterclockWatch;
   readonly #agreement: Agreement;
-  /** By how much a vCPU's TSC was moved under its present page, cycles. */
-  readonly #staleCycles = new WeakMap<Vcpu, bigint>();
 
   constructor(
     clock: HostClock,
@@ -72,7 +70,7 @@ export class Judge {
     const { clock } = vcpu;
     const { seen, current } = clock;
     if (typeof current.page !== 'object') return;
-    const scaled = this.#clock.isScaled(vcpu);
+    const { scaled } = vcpu;
     if (!scaled) this.#masterclock.follow(vcpu, current.page);
     if (clock.inDoubt) {
       const seenSince = clock.settleDoubt();
@@ -106,15 +104,14 @@ export class Judge {
   }
 
   #jump(vcpu: Vcpu, scene: Scene, change: ClockChange): void {
-    const staleCycles = this.#staleCycles.get(vcpu) ?? 0n;
+    const { staleCycles } = vcpu;
     const around: Circumstances = {
       vcpu,
       staleCycles,
       slept: this.#slept(change, vcpu),
-      scaled: this.#clock.isScaled(vcpu),
+      scaled: vcpu.scaled,
     };
-    if (change.pageChanged) this.#staleCycles.delete(vcpu);
-    else this.#staleCycles.set(vcpu, staleCycles + change.offsetCycles);
+    vcpu.staleCycles = change.pageChanged ? 0n : staleCycles + change.offsetCycles;
     const { deltaNs } = change;
     const size = deltaNs < 0n ? -deltaNs : deltaNs;
     if (size === 0n || size < this.#options.minNs) return;

@@ -82,10 +82,11 @@ export async function* replay(
   const run = new Replay(recording, options);
   for (; rows > 0; rows = await recording.read(batch)) {
     run.take(batch, rows);
-    if (run.held > MOST_HELD) yield* run.release();
+    // Not `yield*`, which makes several promises for each finding.
+    if (run.held > MOST_HELD) for (const finding of run.release()) yield finding;
   }
   run.finish();
-  yield* run.release();
+  for (const finding of run.release()) yield finding;
   return run.summary();
 }
 

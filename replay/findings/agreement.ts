@@ -51,7 +51,7 @@ export class Agreement {
 
   #compare(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page, ticks: bigint): void {
     const tsc = this.#clock.tsc(ticks, vcpu.vm);
-    if (tsc === undefined || this.#clock.isScaled(vcpu) || this.#clock.isScaled(other)) return;
+    if (tsc === undefined || vcpu.scaled || other.scaled) return;
     const at = (v: Vcpu, page: Page): bigint =>
       kvmclockAt(page, BigInt.asUintN(64, tsc + v.clock.tscOffset!));
     const apart = at(vcpu, mine) - at(other, theirs);

@@ -198,4 +198,4 @@ const formatCycles = (cycles: bigint): string =>
   `${cycles < 0n ? '−' : '+'}${groups(size(cycles))} cycles`;
 
 const sinceReference = (change: ClockChange): string =>
-  `${decimal(elapsedNs(change), 1_000_000_000n, 3)} s after the last`;
+  `${decimal(elapsedNs(change), 1e6, 3)} s after the last`;

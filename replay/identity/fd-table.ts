@@ -27,7 +27,14 @@ export class FdTable extends Map<number, Vm | Vcpu> {
   }
 }
 
-const BY_CMD: ReadonlyMap<number, Ioctl> = new Map(IOCTLS.map((i) => [i.cmd, i]));
+/** By the lowest byte of the request number, which is the ioctl's own within KVM. */
+const BY_NUMBER: readonly (readonly Ioctl[])[] = Array.from({ length: 256 }, (_, number) =>
+  IOCTLS.filter(({ cmd }) => (cmd & 0xff) === number),
+);
+
+const ioctlOf = (cmd: number): Ioctl | undefined =>
+  BY_NUMBER[cmd & 0xff]!.find((i) => i.cmd === cmd);
+
 const KVM_TYPE = 0xae;
 
 /** The ioctl belongs to KVM: its type byte says so. */
@@ -51,7 +58,7 @@ export class FdChain {
   enter(thread: Thread, fd: number, cmd: number, arg: number, since: bigint): void {
     thread.call = undefined;
     if (!isKvm(cmd)) return;
-    const ioctl = BY_CMD.get(cmd);
+    const ioctl = ioctlOf(cmd);
     thread.fds ??= this.#findTable(thread, fd, ioctl, arg);
     const target = thread.fds?.get(fd);
     if (ioctl?.name === 'KVM_CREATE_VCPU' && target instanceof Vm) {

@@ -15,6 +15,8 @@ import type { Vcpu, Vm, VmSummary } from './vm.ts';
 const MOST_ENDED_LISTED = 1000;
 /** Far above any host's; a damaged recording could name as many as it has events. */
 const MOST_THREADS = 200_000;
+/** So many threads are found at once, most of them: few record at a time. */
+const RECENT_THREADS = 256;
 
 export class Identity {
   /** VMs that came and went in the recording, in the order in which they went. */
@@ -25,7 +27,8 @@ export class Identity {
   readonly #vms = new Set<Vm>();
   readonly #chain: FdChain;
   readonly #groups: ThreadGroups;
-  #lastThread: Thread | undefined;
+  /** Threads by the low bits of their ids: those of the last events. */
+  readonly #recent = new Array<Thread | undefined>(RECENT_THREADS).fill(undefined);
   #created = 0;
 
   /**
@@ -56,8 +59,10 @@ export class Identity {
 
   /** The thread of an event, if one of its events came before. */
   knownThread(tid: number, tgid: number): Thread | undefined {
-    const last = this.#lastThread;
-    if (last !== undefined && last.tid === tid && (tgid === 0 || last.tgid === tgid)) return last;
+    const recent = this.#recent[tid & (RECENT_THREADS - 1)];
+    if (recent !== undefined && recent.tid === tid && (tgid === 0 || recent.tgid === tgid)) {
+      return recent;
+    }
     const thread = this.#threads.get(tid);
     if (thread === undefined) return undefined;
     if (tgid !== 0) {
@@ -65,7 +70,7 @@ export class Identity {
       if (thread.tgid !== 0 && thread.tgid !== tgid) return undefined;
       thread.tgid = tgid;
     }
-    this.#lastThread = thread;
+    this.#recent[tid & (RECENT_THREADS - 1)] = thread;
     return thread;
   }
 
@@ -77,7 +82,7 @@ export class Identity {
     }
     const thread = new Thread(tid, tgid, comm, ticks);
     this.#threads.set(tid, thread);
-    this.#lastThread = thread;
+    this.#recent[tid & (RECENT_THREADS - 1)] = thread;
     return thread;
   }
 

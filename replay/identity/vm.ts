@@ -27,6 +27,10 @@ export class Vcpu {
   entryEpoch = -1;
   /** Its thread also carries a vCPU of the same id of another VM: no jump can be told. */
   ambiguous = false;
+  /** By how much its TSC was moved under its present page, signed cycles. */
+  staleCycles = 0n;
+  /** Its pages do not hold the host's TSC plus its offset: its TSC is scaled. */
+  scaled = false;
   /** Every entry writes it: a typed array takes it without making a bigint. */
   readonly #lastEntry = new BigUint64Array(1);
 

@@ -135,7 +135,7 @@ function place({ vm, vcpu }: Finding): string {
 /** Seconds since the recording began, or the raw timestamp where its clock tells no time. */
 function time({ timeNs, timestamp }: Finding, { fromNs }: ReplaySummary): string {
   if (timeNs === undefined || fromNs === undefined) return `at ${timestamp}`;
-  return `${decimal(timeNs - fromNs, 1_000_000_000n, 6)} s`;
+  return `${decimal(timeNs - fromNs, 1e3, 6)} s`;
 }
 
 /** The findings as aligned lines, each with its reason below it. */

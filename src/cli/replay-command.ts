@@ -121,11 +121,11 @@ async function report(
   const summary = await drain(replay(recording, replayOptions), (finding) => {
     if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
     if (!json) shown.add(finding);
-    else out.line(JSON.stringify(findingToJson(finding)));
+    else out.line(findingToJson(finding));
     return out.full ? out.flush() : undefined;
   });
   checkVm(vm, summary);
-  if (json) out.line(JSON.stringify(summaryToJson(summary)));
+  if (json) out.line(summaryToJson(summary));
   else writeText(summary, shown, out, styleFor(terminal));
   await out.flush();
   if (unjudgeable(summary) !== undefined) return EXIT.unjudgeable;

@@ -57,4 +57,4 @@ export class LineWriter {
   }
 }
 
-const PIECE = 1 << 16;
+const PIECE = 1 << 14;

@@ -19,17 +19,7 @@ import {
   NARROW_COLUMNS,
   type ScalarType,
 } from '../../../events/index.ts';
-import {
-  DEFAULT,
-  LITERAL,
-  MARK,
-  matchNumber,
-  NARROW,
-  OTHER,
-  type OtherStep,
-  type Pattern,
-  WIDE,
-} from './match.ts';
+import { matchNumber, type OtherStep, type Pattern, STEP } from './match.ts';
 import { isWordByte } from './numbers.ts';
 import { Literal } from './text.ts';
 
@@ -74,7 +64,7 @@ function compile(name: EventName, print: string, layout: readonly FieldSlot[]): 
   const program: number[] = [];
   const others: OtherStep[] = [];
   const addOther = (step: OtherStep): void => {
-    program.push(OTHER, others.push(step) - 1);
+    program.push(STEP.other, others.push(step) - 1);
   };
   const unwritten = new Set(layout.filter((place) => !place.wide));
   for (const [part, field, mode, mark] of print.matchAll(PART)) {
@@ -82,20 +72,20 @@ function compile(name: EventName, print: string, layout: readonly FieldSlot[]): 
     if (place !== undefined) unwritten.delete(place);
     if (field === undefined) {
       const { length, words } = new Literal(part);
-      program.push(LITERAL, length, words.length / 2, ...words);
+      program.push(STEP.literal, length, words.length / 2, ...words);
     } else if (field === '*') addOther(skipWord);
     else if (field === 'text') addOther(freeText(print));
     else if (place === undefined) throw new TypeError(`${name} has no field ${field}: ${print}`);
     else if (mark !== undefined) {
-      program.push(MARK, mark.charCodeAt(mark.length - 1), place.slot);
+      program.push(STEP.mark, mark.charCodeAt(mark.length - 1), place.slot);
       program.push(others.push(endMark(mark, place.slot)) - 1);
     } else if (mode === 'clock') addOther(oneOf(CLOCKS, place.slot));
     else if (mode === '01') addOther(oneOf(BEGIN_END, place.slot));
     else if (mode === 'rw') addOther(oneOf(READ_WRITE, place.slot));
-    else if (place.wide) program.push(WIDE, Number(mode === 'x'), place.slot);
-    else program.push(NARROW, Number(mode === 'x'), place.slot, ...widthOf(place.spec.type));
+    else if (place.wide) program.push(STEP.wide, Number(mode === 'x'), place.slot);
+    else program.push(STEP.narrow, Number(mode === 'x'), place.slot, ...widthOf(place.spec.type));
   }
-  for (const { slot, spec } of unwritten) program.push(DEFAULT, slot, spec.absent ?? 0);
+  for (const { slot, spec } of unwritten) program.push(STEP.absent, slot, spec.absent ?? 0);
   return { program: Int32Array.from(program), others, needsEnd: others.length > 0 };
 }
 

@@ -33,13 +33,16 @@ const NO_COMM = 0;
 const UNKNOWN = 1;
 const IDLE = 2;
 
+/** Threads whose names are at hand: more than a host has CPUs that record at a time, mostly. */
+const RECENT = 256;
+
 /** Names of threads, each once; those of threads that nobody named are `<...>`. */
 class Comms {
   readonly names: string[] = ['', '<...>', '<idle>'];
   readonly #ids = new Map<number, number>();
-  /** The last answer: events of a thread tend to follow each other. */
-  #tid = 0;
-  #id = IDLE;
+  /** The last answers, by the low bits of the thread's id. At first all are of thread 0. */
+  readonly #recentTids = new Int32Array(RECENT);
+  readonly #recentIds = new Uint32Array(RECENT).fill(IDLE);
 
   constructor(comms: ReadonlyMap<number, string>) {
     const places = new Map(this.names.map((name, place) => [name, place]));
@@ -54,11 +57,12 @@ class Comms {
 
   /** Place of a thread's name. */
   id(tid: number): number {
-    if (tid !== this.#tid) {
-      this.#tid = tid;
-      this.#id = this.#ids.get(tid) ?? UNKNOWN;
+    const k = tid & (RECENT - 1);
+    if (this.#recentTids[k] !== tid) {
+      this.#recentTids[k] = tid;
+      this.#recentIds[k] = this.#ids.get(tid) ?? UNKNOWN;
     }
-    return this.#id;
+    return this.#recentIds[k]!;
   }
 }
 
