@@ -25,7 +25,6 @@ import {
   type VmmVcpuState,
   vmmGuards,
   vmmRecipes,
-  vmmVcpuGuards,
   vmmVcpuRecipes,
 } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
@@ -115,7 +114,6 @@ export const vmmVcpuMachine = setup({
     events: {} as SignalEvent<VmmVcpuSignal, VmmCtx>,
     input: {} as Holder<VmmVcpuState>,
   },
-  guards: vcpu.guards(vmmVcpuGuards),
   actions: vcpu.actions(vmmVcpuRecipes),
 }).createMachine({
   id: 'vmmVcpu',
@@ -124,10 +122,15 @@ export const vmmVcpuMachine = setup({
   states: {
     life: {
       initial: 'absent',
-      on: { KEEP_MSR: { guard: 'isKnown', actions: 'keepMsr' } },
       states: {
         absent: { on: { PLUG: { target: 'plugged', actions: 'placeThread' } } },
-        plugged: { on: { PARK: 'parked', RESTORE: { actions: 'takeSavedVcpu' } } },
+        plugged: {
+          on: {
+            KEEP_MSR: { actions: 'keepMsr' },
+            RESTORE: { actions: 'takeSavedVcpu' },
+            PARK: 'parked',
+          },
+        },
         parked: {
           on: {
             PLUG: { target: 'plugged', actions: ['placeThread', 'forgetMsrs'] },

@@ -55,6 +55,9 @@ const isWhole = (self: Guest, ctx: GuestCtx): boolean =>
 const isTrusted = (self: Guest): boolean =>
   (self.validFlags & self.readFlags & PVCLOCK_TSC_STABLE_BIT) !== 0;
 
+/** A shift as x86 does it: by its low six bits. KVM writes none beyond them. */
+const shiftOf = (shift: number): number => (shift < 0 ? -(-shift & 63) : shift & 63);
+
 const isStopped = (flags: number): boolean => (flags & PVCLOCK_GUEST_STOPPED) !== 0;
 
 export const guestGuards = {
@@ -65,7 +68,7 @@ export const guestGuards = {
   pageIsStopped: (_self, ctx) => isStopped(ctx.page.flags),
   pageIsStable: (_self, ctx) => (ctx.page.flags & PVCLOCK_TSC_STABLE_BIT) !== 0,
   wallClockIsWhole: (_self, ctx) => (ctx.wallClock.version & 1) === 0,
-  pageHasScale: (_self, ctx) => ctx.page.tscToSystemMul !== 0 && Math.abs(ctx.page.tscShift) < 64,
+  pageHasScale: (_self, ctx) => ctx.page.tscToSystemMul !== 0,
 } satisfies Record<string, GuestGuard>;
 
 export const guestRecipes = {
@@ -78,7 +81,7 @@ export const guestRecipes = {
     self.readVersion = (ctx.page.version & ~1) >>> 0;
   },
   computeTime: (self, ctx) => {
-    self.readNs = pvclockRead(ctx.page, ctx.tsc);
+    self.readNs = pvclockRead({ ...ctx.page, tscShift: shiftOf(ctx.page.tscShift) }, ctx.tsc);
     self.readFlags = ctx.page.flags;
   },
   retryRead: (self) => {
@@ -105,7 +108,7 @@ export const guestRecipes = {
     self.vdso = true;
   },
   deriveTscKhz: (self, ctx) => {
-    self.tscKhz = pvclockTscKhz(ctx.page.tscToSystemMul, ctx.page.tscShift);
+    self.tscKhz = pvclockTscKhz(ctx.page.tscToSystemMul, shiftOf(ctx.page.tscShift));
   },
   takeWallClock: (self, ctx) => {
     self.wallClockSec = ctx.wallClock.sec;

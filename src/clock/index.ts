@@ -75,7 +75,6 @@ export {
   type VmmCtx,
   vmmGuards,
   vmmRecipes,
-  vmmVcpuGuards,
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';

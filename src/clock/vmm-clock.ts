@@ -30,7 +30,6 @@ export interface VmmCtx {
 
 type VmmGuard = (self: Readonly<VmmState>, ctx: VmmCtx) => boolean;
 type VmmRecipe = (self: VmmState, ctx: VmmCtx) => void;
-type VmmVcpuGuard = (self: Readonly<VmmVcpuState>, ctx: VmmCtx) => boolean;
 type VmmVcpuRecipe = (self: VmmVcpuState, ctx: VmmCtx) => void;
 
 /** The MSRs of the clock that travel with a vCPU, in the order in which they are put back. */
@@ -92,10 +91,6 @@ export const vmmRecipes = {
     self.pageShift = saved.pageShift;
   },
 } satisfies Record<string, VmmRecipe>;
-
-export const vmmVcpuGuards = {
-  isKnown: (self) => self.life !== 'absent',
-} satisfies Record<string, VmmVcpuGuard>;
 
 export const vmmVcpuRecipes = {
   /** Its thread runs where the hotplug says, or where it ran when it was saved. */

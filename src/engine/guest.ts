@@ -15,7 +15,7 @@
  */
 import { MSRS, type Observation } from '../../events/index.ts';
 import { type GuestSignal, guestMachine } from '../../machines/index.ts';
-import { type GuestCtx, GuestState } from '../clock/index.ts';
+import { type GuestCtx, GuestState, type GuestWallClock } from '../clock/index.ts';
 import {
   addU64,
   decodePvclockPage,
@@ -162,11 +162,15 @@ export class Guest {
     return { index: MSRS.MSR_KVM_WALL_CLOCK_NEW, data: gpa };
   }
 
-  /** Realtime by the wall clock last written and the clock now, ns; undefined as for `read`. */
+  /**
+   * Realtime by the wall clock last written and the clock now.
+   *
+   * @returns ns; undefined when either is being written.
+   */
   wallClock(vcpu: number, tsc: bigint): bigint | undefined {
     const now = this.read(vcpu, tsc);
-    if (now === undefined) return undefined;
     this.#step('READ_WALL_CLOCK', vcpu);
+    if (now === undefined || (this.#wallClock().version & 1) !== 0) return undefined;
     const { wallClockSec, wallClockNsec } = this.state;
     return addU64(now, BigInt(wallClockSec) * NSEC_PER_SEC + BigInt(wallClockNsec));
   }
@@ -201,22 +205,25 @@ export class Guest {
   }
 
   #step(signal: GuestSignal, vcpu: number, tsc = 0n): void {
-    const wallClock = new DataView(
-      this.#memory.read(this.#wallClockGpa, WALL_CLOCK_BYTES).buffer as ArrayBuffer,
-    );
     this.#cell.step(signal, {
       tsc,
       page: decodePvclockPage(this.#memory.read(this.#pages.get(vcpu) ?? 0n, PVCLOCK_PAGE_BYTES)),
-      wallClock: {
-        version: wallClock.getUint32(0, true),
-        sec: wallClock.getUint32(4, true),
-        nsec: wallClock.getUint32(8, true),
-      },
+      wallClock: this.#wallClock(),
       withWatchdog: this.#reading.by === 'clocksource',
       clearStopped: () => {
         this.#clearStopped(vcpu);
       },
     });
+  }
+
+  #wallClock(): GuestWallClock {
+    const { buffer } = this.#memory.read(this.#wallClockGpa, WALL_CLOCK_BYTES);
+    const view = new DataView(buffer);
+    return {
+      version: view.getUint32(0, true),
+      sec: view.getUint32(4, true),
+      nsec: view.getUint32(8, true),
+    };
   }
 
   #clearStopped(vcpu: number): void {

@@ -228,6 +228,25 @@ test('the wall clock is the epoch KVM wrote plus the clock', () => {
   expect(guest.wallClock(0, 3000n)).toBe(1_700_000_000n * 1_000_000_000n + 6007n);
 });
 
+test('a wall clock that is being written is not taken', () => {
+  const guest = guestWith();
+  guest.askWallClock(WALL);
+  guest.observe(wrote(WALL, Uint8Array.of(1, 0, 0, 0, 9, 0, 0, 0)));
+  expect(guest.wallClock(0, 3000n)).toBeUndefined();
+  expect(guest.state.wallClockSec).toBe(0);
+});
+
+test('no page makes a read fail: shifts are the processor’s', () => {
+  const guest = guestWith({ tscShift: -64 });
+  expect(guest.read(0, 3000n)).toBe(6000n);
+  for (const tscShift of [-128, -65, 63, 64, 127]) {
+    const odd = guestWith({ tscShift, tscToSystemMul: 0xffff_ffff });
+    expect(odd.read(0, 3000n)).toBeTypeOf('bigint');
+    expect(odd.deriveTscKhz(0)).toBeTypeOf('bigint');
+  }
+  expect(guestWith({ tscToSystemMul: 0 }).deriveTscKhz(0)).toBe(0n);
+});
+
 test('kvm-clock gives way to an invariant TSC', () => {
   expect(guestWith().state.rating).toBe(400);
   expect(guestWith({}, { invariantTsc: true }).state.rating).toBe(299);
