@@ -172,7 +172,6 @@ export const vmMachine = setup({
         guestChanged: {
           on: {
             HV_PAGE: [
-              { guard: 'keepsPage', target: 'set' },
               { guard: 'pageIsExpressible', target: 'set', actions: 'writeHvPage' },
               { target: 'broken', actions: 'invalidatePage' },
             ],
