@@ -66,6 +66,7 @@ const MSR_VALUES: Readonly<Record<number, (here: Here, vcpu: LiveVcpu) => bigint
 const WRITTEN = [
   ...Object.keys(MSR_VALUES).map(Number),
   MSRS.IA32_TSC,
+  MSRS.MSR_KVM_SYSTEM_TIME,
   MSRS.MSR_KVM_SYSTEM_TIME_NEW,
   MSRS.MSR_KVM_SYSTEM_TIME_NEW,
   MSRS.HV_X64_MSR_REFERENCE_TSC,
@@ -214,7 +215,7 @@ const IOCTLS: readonly Move[] = [
       here.dice.wide(1n << 63n),
     ]),
   })),
-  simple(3, 'KVM_KVMCLOCK_CTRL'),
+  simple(6, 'KVM_KVMCLOCK_CTRL'),
   vcpuMove(1, 'loaded', (_here, names) => ({
     type: 'clock_pairing',
     ...names,

@@ -82,7 +82,9 @@ export const HOST_MOVES: readonly Move[] = [
     make: (h) => ({
       type: 'change_clocksource',
       tsc: h.tsc,
-      vclockMode: isTscMode(h.world.host.vclockMode) ? h.dice.of([0, 2]) : h.dice.of([1, 1, 3]),
+      vclockMode: isTscMode(h.world.host.vclockMode)
+        ? h.dice.of([0, 2, 3])
+        : h.dice.of([1, 1, 1, 3, 0]),
     }),
   },
   {
@@ -120,7 +122,7 @@ export const HOST_MOVES: readonly Move[] = [
     },
   },
   {
-    weight: 2,
+    weight: 6,
     // Tasks are frozen before a host sleeps: no vCPU is loaded.
     make: (h) =>
       when(running(h) && h.vcpus.every(({ cell }) => cell.state.run === 'unloaded'), {
