@@ -16,7 +16,6 @@
 import { setup } from 'xstate';
 import {
   type HostState,
-  hostTscGuards,
   hostTscRecipes,
   timekeeperGuards,
   timekeeperRecipes,
@@ -58,7 +57,6 @@ export const hostMachine = setup({
   },
   guards: code.guards({
     ...timekeeperGuards,
-    ...hostTscGuards,
   }),
   actions: code.actions({
     ...timekeeperRecipes,
@@ -118,7 +116,7 @@ export const hostMachine = setup({
         stable: {
           on: {
             TSC_UNSTABLE: 'unstable',
-            BACKWARDS_TSC: { guard: 'tscWentBackwards', actions: 'noteBackwardsTsc' },
+            BACKWARDS_TSC: { actions: 'noteBackwardsTsc' },
           },
         },
         unstable: {},

@@ -5,7 +5,7 @@
  * `kvm_arch_hardware_enable()`) and the cpufreq and CPU hotplug callbacks, arch/x86/kvm/x86.c.
  */
 import type { Switches } from '../profiles/index.ts';
-import { type HostGuard, type HostRecipe, inputOf } from './context.ts';
+import { type HostRecipe, inputOf } from './context.ts';
 import { type HostState, MAX_HOST_CPUS } from './host-state.ts';
 
 /**
@@ -21,11 +21,6 @@ export function hostTscKhz(host: Readonly<HostState>, cpu: number, switches: Swi
 
 const cpuOf = (ctx: Parameters<HostRecipe>[1]): number =>
   inputOf(ctx, 'cpufreq', 'cpu_offline', 'cpu_online', 'resume').cpu;
-
-export const hostTscGuards = {
-  /** A vCPU ran on a TSC that was ahead of this CPU's. */
-  tscWentBackwards: (self) => self.tsc === 'stable' && self.tscDeficit > 0n,
-} satisfies Record<string, HostGuard>;
 
 export const hostTscRecipes = {
   setCpuKhz: (self, ctx) => {

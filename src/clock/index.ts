@@ -13,7 +13,7 @@ export {
 } from './guest-clock.ts';
 export { GuestState } from './guest-state.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
-export { hostTscGuards, hostTscKhz, hostTscRecipes } from './host-tsc.ts';
+export { hostTscKhz, hostTscRecipes } from './host-tsc.ts';
 export { asksForHvPage, hypervGuards, hypervRecipes, timeRefCount } from './hyperv-page.ts';
 export {
   bootVcpuChangesMsr,
