@@ -62,12 +62,17 @@ function referenceOf(ctx: Ctx): { hostTsc: bigint; kernelNs: bigint } {
     : { hostTsc: ctx.read('update.tsc'), kernelNs: ctx.read('update.ns') };
 }
 
-function updateScale(self: VcpuState, hz: bigint): void {
-  if (hz === self.hwTscHz) return;
+/** Up to v4.8 the scale stays when only the guest's own frequency changed. */
+function updateScale(self: VcpuState, hz: bigint, ctx: Ctx): void {
+  const hostKhz = hostTscKhz(ctx.host, self.cpu, ctx.switches);
+  const isCurrent =
+    ctx.switches.pvScaleUnit === 'user-khz' ? hostKhz === self.hwTscKhz : hz === self.hwTscHz;
+  if (isCurrent) return;
   const { shift, mul } = timeScale(1_000_000_000n, hz);
   self.pvclockTscShift = shift;
   self.pvclockTscMul = mul;
   self.hwTscHz = hz;
+  self.hwTscKhz = hostKhz;
 }
 
 const pageNow = (self: Vcpu) => ({
@@ -128,7 +133,7 @@ export const pvclockRecipes = {
     const { hostTsc, kernelNs } = referenceOf(ctx);
     let timestamp = readL1Tsc(self, ctx.host, hostTsc);
     if (self.catchup !== 'off') timestamp = catchUp(self, timestamp, kernelNs, ctx);
-    updateScale(self, pageHz(self, ctx));
+    updateScale(self, pageHz(self, ctx), ctx);
     self.pvTscTimestamp = timestamp;
     self.pvSystemTime = addU64(kernelNs, ctx.vm.kvmclockOffset);
     self.pvFlags = ctx.vm.masterclock === 'on' ? PVCLOCK_TSC_STABLE_BIT : 0;

@@ -37,6 +37,8 @@ export const VcpuState = struct('Vcpu', {
   ia32TscAdjust: s64,
   /** Frequency the page’s scale was made for, Hz: `hw_tsc_khz` times 1000. */
   hwTscHz: u64,
+  /** Frequency of the host CPU when the scale was made, kHz: v4.4 makes it anew only with that. */
+  hwTscKhz: u32,
   pvclockTscMul: u32,
   pvclockTscShift: s8,
   /** The pvclock just computed, which Hyper-V's page is made from. */
