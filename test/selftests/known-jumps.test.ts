@@ -125,6 +125,28 @@ describe('KVM_SET_TSC_KHZ while the guest lives', () => {
   });
 });
 
+describe('a frequency set after the first page', () => {
+  const { holds, fails } = split(({ pvScaleUnit }) => pvScaleUnit === 'user-khz');
+
+  /** Whether the page’s scale follows. */
+  function follows(id: ProfileId): boolean {
+    const rig = new Rig(id, { tscKhz: 3_000_000 }).boot(1);
+    const { tscToSystemMul } = rig.page(0);
+    rig.ioctl(0, 'KVM_SET_TSC_KHZ', { khz: 2_500_000 });
+    rig.setClock(SECOND);
+    rig.enter(0);
+    return rig.page(0).tscToSystemMul !== tscToSystemMul;
+  }
+
+  test.each(fails)('%s: the next page has its scale', (id) => {
+    expect(follows(id)).toBe(true);
+  });
+
+  test.each(holds)('%s: no page has, until the host’s own frequency changes', (id) => {
+    expect(follows(id)).toBe(false);
+  });
+});
+
 describe('a suspend over which the TSC starts again', () => {
   test.each(KERNELS)('%s: it goes on from where it was; the masterclock is lost', (id) => {
     const rig = new Rig(id, { tscKhz: 2_000_000 }).boot(1);

@@ -2,8 +2,14 @@
  * A bench for the selftests: one VM in a world of one profile, driven as a VMM and a guest would,
  * at a host TSC that advances with everything done.
  */
-import type { Input, InputOf, InputType, ObservationOf } from '../../events/index.ts';
-import { guestRdtsc, hostTscKhz, type VcpuState, type VmState } from '../../src/clock/index.ts';
+import {
+  type Input,
+  type InputOf,
+  type InputType,
+  MSRS,
+  type ObservationOf,
+} from '../../events/index.ts';
+import { guestRdtsc, type VcpuState, type VmState } from '../../src/clock/index.ts';
 import { type Dispatched, type HostOptions, makeHost, World } from '../../src/engine/index.ts';
 import { type PvclockPage, pvclockRead } from '../../src/num/index.ts';
 import { PROFILE_IDS, PROFILES, type ProfileId, type Switches } from '../../src/profiles/index.ts';
@@ -31,7 +37,6 @@ const VM = 0;
 /** Where vCPU 0’s pvclock page is; the others’ follow. */
 const PAGES = 0x10_0000n;
 const PAGE_BYTES = 0x1000n;
-export const SYSTEM_TIME_NEW = 0x4b564d01;
 const ENABLE = 1n;
 
 export class Rig {
@@ -132,10 +137,6 @@ export class Rig {
     if (this.vcpu(id).run === 'loaded') this.on(id, 'vcpu_put', {});
   }
 
-  leaveAll(): void {
-    for (const id of this.vcpuIds) this.leave(id);
-  }
-
   /** The guest writes an MSR, and goes on. */
   wrmsr(id: number, index: number, data: bigint): boolean {
     this.enter(id);
@@ -178,7 +179,7 @@ export class Rig {
 
   /** The guest turns its kvmclock page on. */
   enableKvmclock(id: number): void {
-    this.wrmsr(id, SYSTEM_TIME_NEW, pageGpa(id) | ENABLE);
+    this.wrmsr(id, MSRS.MSR_KVM_SYSTEM_TIME_NEW, pageGpa(id) | ENABLE);
   }
 
   /** VM with vCPUs that run with kvmclock. */
@@ -227,11 +228,6 @@ export class Rig {
     const done = this.do('KVM_SET_CLOCK', { clock, flags, realtime, ...readings });
     this.settle();
     return resultOf(done, 'ioctl_result').ret;
-  }
-
-  /** Frequency KVM reckons with on CPU 0, kHz. */
-  get hostKhz(): number {
-    return hostTscKhz(this.world.host, 0, this.world.switches);
   }
 }
 
