@@ -437,8 +437,10 @@ export class Adopter {
     const vm = this.#vmState(here);
     if (vm === undefined || place.vcpu === undefined || here.vm === undefined) return undefined;
     const isUnstable = this.#world.host.tsc === 'unstable';
-    const track = this.#nextEvent(here, next, 'kvm_track_tsc');
-    if (isUnstable && track !== undefined && track.nrVcpusMatchedTsc > 0) {
+    const write = this.#nextEvent(here, next, 'kvm_write_tsc_offset');
+    const startTsc = write && subU64(this.#written(here), write.nextTscOffset);
+    // The offset is not the value minus a TSC of this action: it is a match.
+    if (isUnstable && startTsc !== undefined && !isWithin(startTsc, here.window)) {
       return this.#matchedNs(here, next, place.vcpu, vm.lastTscNsec);
     }
     const after = this.#future.placeOf(here.placed, here.placed.step.recorded.length - 1);
