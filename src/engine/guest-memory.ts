@@ -13,6 +13,33 @@ export class GuestMemory {
     }
   }
 
+  /** What was written, by address of its page of 4096 bytes, as hexadecimal digits. */
+  toJSON(): Readonly<Record<string, string>> {
+    const pages = [...this.#pages].map(([number, bytes]) => [
+      String(number * PAGE_BYTES),
+      Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    ]);
+    return Object.fromEntries(pages);
+  }
+
+  /**
+   * The memory that `toJSON` told.
+   *
+   * @throws SyntaxError for an address, RangeError for bytes that are none.
+   */
+  static fromJSON(json: Readonly<Record<string, string>>): GuestMemory {
+    const memory = new GuestMemory();
+    for (const [gpa, digits] of Object.entries(json)) {
+      const pairs = String(digits).match(/../g) ?? [];
+      if (!/^(?:[0-9a-f]{2})*$/.test(digits)) throw new RangeError(`memory at ${gpa}: no bytes`);
+      memory.write(
+        BigInt(gpa),
+        Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16)),
+      );
+    }
+    return memory;
+  }
+
   /** A copy of what is there. */
   read(gpa: bigint, length: number): Uint8Array {
     return Uint8Array.from({ length }, (_, index) => {

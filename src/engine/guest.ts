@@ -21,6 +21,7 @@ import {
   decodePvclockPage,
   PVCLOCK_GUEST_STOPPED,
   PVCLOCK_PAGE_BYTES,
+  parseU64,
   subU64,
 } from '../num/index.ts';
 import { ActorCell, type Inspect, onCopies } from './actor-stepper.ts';
@@ -34,8 +35,20 @@ export interface GuestOptions {
   readonly invariantTsc?: boolean;
   /** Told when it clears GUEST_STOPPED in a vCPU's page: the input `guest_clears_stopped`. */
   readonly clearsStopped?: (vcpu: number) => void;
+  /** What `persist` of another one told, to go on from there; CPUID is in it. */
+  readonly from?: PersistedGuest;
   /** Sees every signal and snapshot of its machine. */
   readonly inspect?: Inspect;
+}
+
+/** A guest in JSON: all there is of it. */
+export interface PersistedGuest {
+  readonly state: Readonly<Record<string, unknown>>;
+  readonly memory: Readonly<Record<string, string>>;
+  /** vCPU and address of its page, decimal. */
+  readonly pages: readonly (readonly [vcpu: number, gpa: string])[];
+  readonly wallClockGpa: string;
+  readonly reading: { readonly vcpu: number; readonly by: GuestReader };
 }
 
 /** A write to an MSR that a guest asks for; fields of the inputs `wrmsr` and `KVM_SET_MSRS`. */
@@ -57,20 +70,38 @@ const ENABLE = 1n;
 
 export class Guest {
   readonly #cell: ActorCell<GuestState, GuestSignal, GuestCtx>;
-  readonly #memory = new GuestMemory();
-  readonly #pages = new Map<number, bigint>();
+  readonly #memory: GuestMemory;
+  readonly #pages: Map<number, bigint>;
   readonly #clearsStopped: ((vcpu: number) => void) | undefined;
   #wallClockGpa = 0n;
   /** The read in progress. */
   #reading: { readonly vcpu: number; readonly by: GuestReader } = { vcpu: 0, by: 'clocksource' };
 
+  /** @throws StructJsonError, SyntaxError or RangeError when `from` is no persisted guest. */
   constructor(options: GuestOptions = {}) {
-    const state = GuestState.of({
-      cpuidStableBit: options.cpuidStableBit ?? true,
-      invariantTsc: options.invariantTsc ?? false,
-    });
+    const { from, cpuidStableBit = true, invariantTsc = false } = options;
+    const state =
+      from === undefined
+        ? GuestState.of({ cpuidStableBit, invariantTsc })
+        : GuestState.fromJSON(from.state);
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
     this.#clearsStopped = options.clearsStopped;
+    this.#memory = GuestMemory.fromJSON(from?.memory ?? {});
+    this.#pages = new Map(from?.pages.map(([vcpu, gpa]) => [vcpu, parseU64(gpa)]));
+    if (from === undefined) return;
+    this.#wallClockGpa = parseU64(from.wallClockGpa);
+    this.#reading = from.reading;
+  }
+
+  /** All there is of it, as plain JSON. */
+  persist(): PersistedGuest {
+    return {
+      state: this.state.toJSON(),
+      memory: this.#memory.toJSON(),
+      pages: [...this.#pages].map(([vcpu, gpa]) => [vcpu, String(gpa)] as const),
+      wallClockGpa: String(this.#wallClockGpa),
+      reading: this.#reading,
+    };
   }
 
   /** Its clock as it is now; not to be changed. */

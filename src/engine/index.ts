@@ -4,7 +4,13 @@
  * @module
  */
 export { actorStepper, type Inspect } from './actor-stepper.ts';
-export { Guest, type GuestOptions, type GuestReader, type MsrWrite } from './guest.ts';
+export {
+  Guest,
+  type GuestOptions,
+  type GuestReader,
+  type MsrWrite,
+  type PersistedGuest,
+} from './guest.ts';
 export { GuestMemory } from './guest-memory.ts';
 export { type HostOptions, makeHost } from './host-options.ts';
 export { InputError, type InputErrorCode } from './input-error.ts';
@@ -17,7 +23,7 @@ export { RestoreError } from './restore-error.ts';
 export { ROUTES } from './routes.ts';
 export type { MasterclockRecord, VmOf } from './run.ts';
 export type { Cell, HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
-export { type Performed, Vmm, type VmmOptions } from './vmm.ts';
+export { type Performed, type PersistedVmm, Vmm, type VmmOptions } from './vmm.ts';
 export type { Call, VmmPhase, VmmRoute } from './vmm-phase.ts';
 export { VMM_POLICIES, type VmmPolicy, type VmmPolicyId } from './vmm-policies.ts';
 export type { PerformedInput, Plan, SavedVm } from './vmm-walk.ts';

@@ -11,8 +11,8 @@
  * ```
  */
 import type { Composite, CompositeType } from '../../events/index.ts';
-import { type VmmVcpuSignal, vmmMachine, vmmVcpuMachine } from '../../machines/index.ts';
-import { type VmmCtx, VmmState, VmmVcpuState } from '../clock/index.ts';
+import { vmmMachine, vmmVcpuMachine } from '../../machines/index.ts';
+import { VmmState, VmmVcpuState } from '../clock/index.ts';
 import { ActorCell, type Inspect, onCopies } from './actor-stepper.ts';
 import { InputError } from './input-error.ts';
 import { VMM_POLICIES, type VmmPolicyId } from './vmm-policies.ts';
@@ -34,15 +34,26 @@ export interface Performed {
   readonly saved?: SavedVm;
 }
 
+/** A VMM in JSON: all there is of it but its log. */
+export interface PersistedVmm extends SavedVm {
+  /** What it received and has not restored yet, or has. */
+  readonly received?: SavedVm;
+}
+
 /** What a VMM is made of. */
 export interface VmmOptions {
   readonly world: World;
   /** The id of its VM; `launch` creates it. */
   readonly vm: number;
   readonly policy: VmmPolicyId;
+  /** What `persist` of another one told, to go on from there with an equal world. */
+  readonly from?: PersistedVmm;
   /** Sees every signal and snapshot of its machines. */
   readonly inspect?: Inspect;
 }
+
+/** Largest shift of a pvclock's scale, either way. */
+const MAX_SHIFT = 63;
 
 const VMM = onCopies(vmmMachine);
 const VCPU = onCopies(vmmVcpuMachine);
@@ -58,6 +69,15 @@ const POSSIBLE: Readonly<Record<CompositeType, readonly VmmState['run'][]>> = {
   migration: ['running', 'paused', 'saved'],
 };
 
+/** The struct of a VMM from JSON, checked for what its recipes count on. */
+function stateFrom(json: unknown): VmmState {
+  const state = VmmState.fromJSON(json);
+  if (Math.abs(state.pageShift) > MAX_SHIFT) {
+    throw new RangeError(`pageShift: expected −63 … 63, found ${state.pageShift}`);
+  }
+  return state;
+}
+
 export class Vmm {
   readonly #world: World;
   readonly #vm: number;
@@ -68,12 +88,33 @@ export class Vmm {
   readonly #log: Performed[] = [];
   #saved: { readonly vmm: VmmState; readonly vcpus: readonly VmmVcpuState[] } | undefined;
 
-  constructor({ world, vm, policy, inspect }: VmmOptions) {
+  /** @throws as `receive`, when `from` is no persisted VMM. */
+  constructor({ world, vm, policy, from, inspect }: VmmOptions) {
     this.#world = world;
     this.#vm = vm;
     this.#policy = policy;
     this.#inspect = inspect;
-    this.#cell = new ActorCell(VMM, new VmmState(), `vmm ${vm}`, inspect);
+    const state = from === undefined ? new VmmState() : stateFrom(from.vmm);
+    this.#cell = new ActorCell(VMM, state, `vmm ${vm}`, inspect);
+    for (const vcpu of from?.vcpus ?? []) this.#addCell(VmmVcpuState.fromJSON(vcpu));
+    if (from?.received !== undefined) this.receive(from.received);
+  }
+
+  /** All there is of it, as plain JSON. */
+  persist(): PersistedVmm {
+    const received = this.#saved;
+    return {
+      vmm: this.state.toJSON(),
+      vcpus: [...this.#vcpus.values()].map(({ state }) => state.toJSON()),
+      ...(received === undefined
+        ? {}
+        : {
+            received: {
+              vmm: received.vmm.toJSON(),
+              vcpus: received.vcpus.map((vcpu) => vcpu.toJSON()),
+            },
+          }),
+    };
   }
 
   /** The VMM as it is now; not to be changed. */
@@ -118,26 +159,23 @@ export class Vmm {
   /**
    * Takes what was saved elsewhere, as the `migration` that follows needs.
    *
-   * @throws StructJsonError when it is no saved VM.
+   * @throws StructJsonError when it is no saved VM; RangeError for a page that no KVM wrote.
    */
   receive(saved: SavedVm): void {
     this.#saved = {
-      vmm: VmmState.fromJSON(saved.vmm),
+      vmm: stateFrom(saved.vmm),
       vcpus: saved.vcpus.map((vcpu) => VmmVcpuState.fromJSON(vcpu)),
     };
   }
 
   #cellOf(id: number): VmmVcpuCell {
-    const known = this.#vcpus.get(id);
-    if (known !== undefined) return known;
-    const state = VmmVcpuState.of({ vcpuId: id });
-    const cell = new ActorCell<VmmVcpuState, VmmVcpuSignal, VmmCtx>(
-      VCPU,
-      state,
-      `vmm ${this.#vm} vcpu ${id}`,
-      this.#inspect,
-    );
-    this.#vcpus.set(id, cell);
+    return this.#vcpus.get(id) ?? this.#addCell(VmmVcpuState.of({ vcpuId: id }));
+  }
+
+  #addCell(state: VmmVcpuState): VmmVcpuCell {
+    const id = `vmm ${this.#vm} vcpu ${state.vcpuId}`;
+    const cell: VmmVcpuCell = new ActorCell(VCPU, state, id, this.#inspect);
+    this.#vcpus.set(state.vcpuId, cell);
     return cell;
   }
 

@@ -40,7 +40,7 @@ function writesOf(page: PvclockPage): Observation[] {
 
 /** Each step of a read begins where the one before ended, whatever was written in between. */
 class Reader {
-  readonly guest = new Guest();
+  guest = new Guest();
   readonly results: { ns: bigint; tsc: bigint }[] = [];
   #tsc = 1n << 41n;
   #used = 0n;
@@ -73,6 +73,31 @@ test('a read is of one page that was written whole, however the writes fall betw
       }
       const possible = (tsc: bigint) => [0n, ...all.map((page) => pvclockRead(page, tsc))];
       for (const { ns, tsc } of reader.results) expect(possible(tsc)).toContain(ns);
+    }),
+  );
+});
+
+test('a guest that went through JSON between any two steps reads the same', () => {
+  fc.assert(
+    fc.property(pages, turns, fc.array(fc.boolean()), (given, order, breaks) => {
+      const play = (persists: boolean) => {
+        const reader = new Reader();
+        reader.guest.register(0, GPA);
+        const pending = given
+          .map((page, index) => ({ ...page, version: 2 * (index + 1) }))
+          .flatMap(writesOf);
+        for (const [index, kvm] of order.entries()) {
+          if (persists && breaks[index] === true) {
+            const from = JSON.parse(JSON.stringify(reader.guest.persist()));
+            reader.guest = new Guest({ from });
+          }
+          const next = kvm ? pending.shift() : undefined;
+          if (next === undefined) reader.step();
+          else reader.guest.observe(next);
+        }
+        return { results: reader.results, guest: reader.guest.persist() };
+      };
+      expect(play(true)).toEqual(play(false));
     }),
   );
 });

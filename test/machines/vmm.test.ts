@@ -6,6 +6,8 @@ import {
   makeHost,
   type Performed,
   type Plan,
+  persist,
+  restore,
   Vmm,
   type VmmPolicyId,
   World,
@@ -19,15 +21,24 @@ const GPA = 0x1001n;
 
 /** A host with one VMM, its time told by hand. */
 class Bench {
-  readonly world: World;
-  readonly vmm: Vmm;
+  world: World;
+  vmm: Vmm;
   tsc: bigint;
+  readonly #policy: VmmPolicyId;
 
   constructor(policy: VmmPolicyId, id: ProfileId = 'v6.8', host: Partial<HostOptions> = {}) {
     const options = { tscKhz: KHZ, ...host };
     this.world = new World({ switches: PROFILES[id].switches, host: makeHost(options) });
     this.vmm = new Vmm({ world: this.world, vm: 0, policy });
     this.tsc = (host.tsc ?? 0n) + SECOND;
+    this.#policy = policy;
+  }
+
+  /** World and VMM go through JSON. */
+  persist(): void {
+    const from = JSON.parse(JSON.stringify(this.vmm.persist()));
+    this.world = restore(JSON.parse(JSON.stringify(persist(this.world))));
+    this.vmm = new Vmm({ world: this.world, vm: 0, policy: this.#policy, from });
   }
 
   do(event: Composite, plan: Partial<Plan> = {}): Performed {
@@ -291,6 +302,51 @@ describe('migration', () => {
     source.do({ type: 'unplug', vcpu: 1 });
     const { saved } = source.do({ type: 'migration', incoming: false });
     expect(saved!.vcpus).toHaveLength(1);
+  });
+});
+
+describe('a VMM in JSON', () => {
+  const story: readonly Composite[] = [
+    { type: 'launch', tscKhz: 2_000_000 },
+    { type: 'hotplug', vcpu: 0, cpu: 0 },
+    { type: 'hotplug', vcpu: 1, cpu: 1 },
+    { type: 'resume' },
+    { type: 'unplug', vcpu: 1 },
+    { type: 'snapshot' },
+    { type: 'hotplug', vcpu: 1, cpu: 3 },
+    { type: 'pause' },
+    { type: 'migration', incoming: false },
+    { type: 'resume' },
+  ];
+
+  test.each(['qemu', 'plain'] as const)('goes on as it would have, policy %s', (policy) => {
+    const play = (persists: boolean) => {
+      const bench = new Bench(policy);
+      for (const event of story) {
+        bench.do(event);
+        if (persists) bench.persist();
+      }
+      return { vmm: bench.vmm.persist(), world: persist(bench.world) };
+    };
+    expect(play(true)).toEqual(play(false));
+  });
+
+  test('keeps what it received', () => {
+    const source = started('qemu');
+    const { saved } = source.do({ type: 'migration', incoming: false });
+    const destination = new Bench('qemu');
+    destination.do({ type: 'launch' });
+    destination.vmm.receive(saved!);
+    destination.persist();
+    destination.do({ type: 'migration', incoming: true });
+    expect(destination.vmm.state.run).toBe('running');
+  });
+
+  test('does not receive a page that no KVM wrote', () => {
+    const source = started('qemu');
+    const { saved } = source.do({ type: 'migration', incoming: false });
+    const hostile = { ...saved!, vmm: { ...saved!.vmm, pageShift: -64 } };
+    expect(() => new Bench('qemu').vmm.receive(hostile)).toThrow(RangeError);
   });
 });
 
