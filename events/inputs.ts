@@ -26,6 +26,10 @@ const none = {} as const;
 const msrIndex = { type: 'u32', doc: 'MSR number' } as const satisfies ValueSpec;
 const msrData = { type: 'u64', doc: 'value' } as const satisfies ValueSpec;
 const cpu = { type: 'u32', doc: 'host CPU' } as const satisfies ValueSpec;
+const gpa = {
+  type: 'u64',
+  doc: 'guest physical address; 2^64 − 1: none',
+} as const satisfies ValueSpec;
 const khz = { type: 'u32', doc: 'kHz; 0 asks for the host’s own' } as const satisfies ValueSpec;
 
 const spec = <const T extends Record<string, InputSpec>>(table: T): T => table;
@@ -212,6 +216,26 @@ export const INPUTS = spec({
     target: 'vcpu',
     doc: 'The guest’s watchdog clears PVCLOCK_GUEST_STOPPED in its pvclock page.',
     fields: none,
+  },
+  KVM_XEN_HVM_CONFIG: {
+    target: 'vm',
+    doc: 'What the VMM wants of Xen’s interface.',
+    fields: { flags: { type: 'u32', doc: '128 PVCLOCK_TSC_UNSTABLE; others do not touch clocks' } },
+  },
+  KVM_XEN_SET_SHARED_INFO: {
+    target: 'vm',
+    doc: 'KVM_XEN_HVM_SET_ATTR of the shared_info page.',
+    fields: { gpa },
+  },
+  KVM_XEN_SET_VCPU_INFO: {
+    target: 'vcpu',
+    doc: 'KVM_XEN_VCPU_SET_ATTR of vcpu_info, which holds a pvclock page.',
+    fields: { gpa },
+  },
+  KVM_XEN_SET_VCPU_TIME_INFO: {
+    target: 'vcpu',
+    doc: 'KVM_XEN_VCPU_SET_ATTR of vcpu_time_info, a pvclock page of its own.',
+    fields: { gpa },
   },
   clock_pairing: {
     target: 'vcpu',

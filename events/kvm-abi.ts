@@ -31,6 +31,7 @@ export const IOCTLS = [
   { name: 'KVM_SET_DEVICE_ATTR', cmd: 0x4018aee1, scope: 'vm or vcpu', movesClock: true },
   { name: 'KVM_GET_DEVICE_ATTR', cmd: 0x4018aee2, scope: 'vm or vcpu' },
   { name: 'KVM_HAS_DEVICE_ATTR', cmd: 0x4018aee3, scope: 'vm or vcpu' },
+  { name: 'KVM_XEN_HVM_CONFIG', cmd: 0x4038ae7a, scope: 'vm' },
   { name: 'KVM_XEN_HVM_SET_ATTR', cmd: 0x4048aec9, scope: 'vm', movesClock: true },
   { name: 'KVM_XEN_VCPU_SET_ATTR', cmd: 0x4048aecb, scope: 'vcpu', movesClock: true },
 ] as const satisfies readonly IoctlSpec[];

@@ -30,6 +30,8 @@ import {
   tscGuards,
   tscRecipes,
   type VcpuState,
+  xenGuards,
+  xenRecipes,
 } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
@@ -72,6 +74,10 @@ export const VCPU_SIGNALS = {
   GUEST_PAUSED: 'the guest was stopped',
   REPORT_GUEST_PAUSED: 'KVM_KVMCLOCK_CTRL returns',
   CLEAR_STOPPED_FLAG: 'the guest clears the flag in its page',
+  XEN_TIME_UPDATE: 'Xen’s pages are written',
+  XEN_VCPU_INFO: 'Xen’s vcpu_info is placed',
+  XEN_VCPU_TIME_INFO: 'Xen’s vcpu_time_info is placed',
+  REQUEST_XEN_UPDATE: 'Xen’s shared_info page was set',
   ENTER_L2: 'it enters a nested guest',
   LEAVE_L2: 'it leaves a nested guest',
   READ_MSR: 'an MSR is read',
@@ -92,6 +98,7 @@ const guards = {
   ...pvclockGuards,
   ...kvmclockGuards,
   ...requestGuards,
+  ...xenGuards,
 };
 const recipes = {
   ...tscRecipes,
@@ -102,6 +109,7 @@ const recipes = {
   ...requestRecipes,
   ...stealTimeRecipes,
   ...resultRecipes,
+  ...xenRecipes,
 };
 
 const code = bind<VcpuState, VcpuSignal>();
@@ -139,6 +147,7 @@ export const vcpuMachine = setup({
         REQUEST_CLOCK_UPDATE: { actions: 'requestClockUpdate' },
         REQUEST_UPDATE_HERE: { guard: 'wasLastOnThisCpu', actions: 'requestClockUpdate' },
         REQUEST_MASTERCLOCK_UPDATE: { actions: 'requestUpdateForClocksource' },
+        REQUEST_XEN_UPDATE: { actions: 'requestUpdateForXen' },
         REQUEST_HV_UPDATE: { actions: 'requestUpdateForHyperv' },
         APPLY_TSC_ADJUSTMENT: { actions: 'applyTscAdjustment' },
         ASK_FOR_UPDATE: [
@@ -216,6 +225,26 @@ export const vcpuMachine = setup({
     level: {
       initial: 'l1',
       states: { l1: { on: { ENTER_L2: 'l2' } }, l2: { on: { LEAVE_L2: 'l1' } } },
+    },
+    xenVcpuInfo: {
+      initial: 'off',
+      on: {
+        XEN_VCPU_INFO: [
+          { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuInfo' },
+          { target: '.off', actions: 'requestClockUpdate' },
+        ],
+      },
+      states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuInfo' } } } },
+    },
+    xenVcpuTimeInfo: {
+      initial: 'off',
+      on: {
+        XEN_VCPU_TIME_INFO: [
+          { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuTimeInfo' },
+          { target: '.off', actions: 'requestClockUpdate' },
+        ],
+      },
+      states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuTimeInfo' } } } },
     },
     stopped: {
       initial: 'no',

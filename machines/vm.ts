@@ -29,6 +29,7 @@ import {
   vmClockRecipes,
   vmWorkRecipes,
   wallClockRecipes,
+  xenVmRecipes,
 } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
@@ -54,6 +55,7 @@ export const VM_SIGNALS = {
   HV_REFERENCE_TSC: 'the MSR of the reference TSC page is written',
   HV_PAGE_REQUEST: 'the masterclock is about to change: the page will follow',
   HV_PAGE: 'a pvclock was computed that the page can be made of',
+  XEN_CONFIG: 'flags of Xen’s interface',
   HV_EMULATION_CONTROL: 'the MSR is written',
   HV_REENLIGHTENMENT_CONTROL: 'the MSR is written',
   QUEUE_UPDATE_WORK: 'all pages will be brought up to date in 100 ms',
@@ -75,6 +77,7 @@ const recipes = {
   ...loadVmRecipes,
   ...wallClockRecipes,
   ...vmWorkRecipes,
+  ...xenVmRecipes,
 };
 
 const code = bind<VmState, VmSignal>();
@@ -116,6 +119,7 @@ export const vmMachine = setup({
             SET_DEFAULT_TSC_KHZ: { actions: ['setDefaultTscKhz', 'reportDone'] },
             REPORT_DEFAULT_TSC_KHZ: { actions: 'reportDefaultTscKhz' },
             WRITE_WALL_CLOCK: { actions: 'writeWallClock' },
+            XEN_CONFIG: { actions: ['storeXenFlags', 'reportDone'] },
             HV_EMULATION_CONTROL: { actions: 'storeEmulationControl' },
             HV_REENLIGHTENMENT_CONTROL: { actions: 'storeReenlightenmentControl' },
           },

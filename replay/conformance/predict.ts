@@ -571,6 +571,10 @@ export class Prediction {
         this.#judgeRet(placed, seen, step.ret, action);
         break;
       }
+      case 'KVM_XEN_HVM_CONFIG':
+      case 'KVM_XEN_HVM_SET_ATTR':
+        this.#xenVm(placed, step, vm);
+        break;
       case 'KVM_GET_TSC_KHZ':
         this.#judgeRet(
           placed,
@@ -580,6 +584,19 @@ export class Prediction {
         );
         break;
       default:
+    }
+  }
+
+  /** What the driver sets of Xen's interface, as far as it touches clocks. */
+  #xenVm(placed: PlacedStep, step: Extract<Step, { kind: 'ioctl-exit' }>, vm: number): void {
+    const { action } = placed;
+    if (step.ret < 0n || action === undefined) return;
+    const { op, args } = action;
+    if (op === 'KVM_XEN_HVM_CONFIG') {
+      this.dispatch(placed, { type: op, vm, flags: narrow(args['flags']) ?? 0 });
+    } else if (args['type'] === 'SHARED_INFO') {
+      const gpa = (wide(args['gfn']) ?? 0n) << 12n;
+      this.dispatch(placed, { type: 'KVM_XEN_SET_SHARED_INFO', vm, gpa });
     }
   }
 
@@ -675,6 +692,14 @@ export class Prediction {
         return { type: name, ...at };
       case 'KVM_KVMCLOCK_CTRL':
         return { type: name, ...at };
+      case 'KVM_XEN_VCPU_SET_ATTR': {
+        const gpa = BigInt.asUintN(64, wide(args['value']) ?? 0n);
+        if (args['type'] === 'VCPU_INFO') return { type: 'KVM_XEN_SET_VCPU_INFO', ...at, gpa };
+        if (args['type'] === 'VCPU_TIME_INFO') {
+          return { type: 'KVM_XEN_SET_VCPU_TIME_INFO', ...at, gpa };
+        }
+        return undefined;
+      }
       case 'KVM_HAS_DEVICE_ATTR':
         return { type: 'KVM_HAS_TSC_OFFSET', ...at };
       case 'KVM_GET_DEVICE_ATTR':

@@ -79,3 +79,4 @@ export {
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
 export { wallClockEpochNs, wallClockRecipes } from './wall-clock.ts';
+export { xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';

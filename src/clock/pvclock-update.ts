@@ -115,7 +115,7 @@ function trace(self: Vcpu, version: number, ctx: Ctx): void {
 }
 
 /** An odd version that differs from the one the guest last saw: "being written". */
-const oddVersion = (version: number, ctx: Ctx): number =>
+export const oddVersion = (version: number, ctx: Ctx): number =>
   ctx.switches.pvPageWrite === 'or-one' ? (version + 1) | 1 : version + 1 + (version & 1);
 
 export const pvclockGuards = {
@@ -152,6 +152,8 @@ export const pvclockRecipes = {
     self.pageMul = self.pvclockTscMul;
     self.pageShift = self.pvclockTscShift;
     self.pageFlags = stopped ? self.pvFlags | PVCLOCK_GUEST_STOPPED : self.pvFlags;
+    // Until v6.14 the bit stays in what the other pages of this update are made of.
+    if (stopped && ctx.switches.pvStoppedInCache) self.pvFlags |= PVCLOCK_GUEST_STOPPED;
     const even = (self.pageVersion + 1) >>> 0;
     if (ctx.switches.pvTraceVersionParity === 'odd') trace(self, self.pageVersion, ctx);
     writePage(self, PVCLOCK_PAGE_BYTES, ctx);

@@ -63,6 +63,7 @@ export const requestRecipes = {
   requestGlobalClockUpdate: ask('GLOBAL_CLOCK_UPDATE'),
   requestStealUpdate: ask('STEAL_UPDATE'),
   requestUpdateForClocksource: askForMasterclock('the clocksource left the TSC'),
+  requestUpdateForXen: askForMasterclock('Xen’s shared_info page was set'),
   requestUpdateForHyperv: askForMasterclock('the reference TSC page was enabled'),
   requestUpdateForBackwardsTsc: askForMasterclock('the TSC went backwards over a suspend'),
   serveMigrateTimer: serve('MIGRATE_TIMER'),

@@ -1,5 +1,17 @@
 /** A vCPU: its TSC as offset and scale of the host's, and the pvclock page it tells time by. */
-import { bool, oneOf, type Struct, s8, s32, s64, struct, u8, u32, u64 } from '../num/index.ts';
+import {
+  array,
+  bool,
+  oneOf,
+  type Struct,
+  s8,
+  s32,
+  s64,
+  struct,
+  u8,
+  u32,
+  u64,
+} from '../num/index.ts';
 
 /**
  * The struct of a vCPU: `struct kvm_vcpu_arch`, as far as clocks go, and its pages in guest memory.
@@ -12,6 +24,8 @@ export const VcpuState = struct('Vcpu', {
   kvmclock: oneOf('off', 'old', 'new'),
   catchup: oneOf('off', 'catchup', 'always'),
   level: oneOf('l1', 'l2'),
+  xenVcpuInfo: oneOf('off', 'on'),
+  xenVcpuTimeInfo: oneOf('off', 'on'),
   stopped: oneOf('no', 'requested'),
   vcpuId: u32,
   /** Its place in the order of creation. */
@@ -55,6 +69,14 @@ export const VcpuState = struct('Vcpu', {
   pageMul: u32,
   pageShift: s8,
   pageFlags: u8,
+  /** Xen's pages in guest memory: the one in vcpu_info and vcpu_time_info. */
+  xenPageGpa: array(u64, 2),
+  xenPageVersion: array(u32, 2),
+  xenPageTscTimestamp: array(u64, 2),
+  xenPageSystemTime: array(u64, 2),
+  xenPageMul: array(u32, 2),
+  xenPageShift: array(s8, 2),
+  xenPageFlags: array(u8, 2),
   stealTimeMsr: u64,
   /** run_delay when steal time was last accounted, ns. */
   lastSteal: u64,

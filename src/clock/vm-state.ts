@@ -53,6 +53,8 @@ export const VmState = struct('Vm', {
   hvTscSequence: u32,
   hvTscScale: u64,
   hvTscOffset: s64,
+  /** Flags of KVM_XEN_HVM_CONFIG. */
+  xenFlags: u32,
   /** The last wall clock written: sec, nsec and version, as in guest memory. */
   wallClockGpa: u64,
   wallClockVersion: u32,

@@ -54,6 +54,8 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
   KVM_GET_TSC_OFFSET: 'loaded',
   KVM_SET_TSC_OFFSET: 'loaded',
   KVM_KVMCLOCK_CTRL: 'loaded',
+  KVM_XEN_SET_VCPU_INFO: 'loaded',
+  KVM_XEN_SET_VCPU_TIME_INFO: 'loaded',
   clock_pairing: 'loaded',
 };
 

@@ -53,16 +53,23 @@ const GLOBAL_CLOCK_UPDATE: Route = [
   when(not(updatesOthersLater), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))),
 ];
 
-/** Until v5.15 only vCPU 0 keeps Hyper-V's page up to date; an update that is retried does not. */
+/** The update was not put off because the CPU's frequency is unknown. */
+const isUpdated = (ctx: Ctx): boolean => !isRequested(ctx.vcpu, 'CLOCK_UPDATE');
+
+/** Until v5.15 only the first vCPU keeps Hyper-V's page up to date. */
 const updatesHvPage = (ctx: Ctx): boolean =>
-  (ctx.switches.hvPageFrom === 'any' || ctx.vcpu.vcpuIdx === 0) &&
-  !isRequested(ctx.vcpu, 'CLOCK_UPDATE');
+  ctx.switches.hvPageFrom === 'any' || ctx.vcpu.vcpuIdx === 0;
 
 /** `kvm_guest_time_update()`. */
 const GUEST_TIME_UPDATE: Route = [
   vcpu('SERVE_CLOCK_UPDATE'),
   vcpu('GUEST_TIME_UPDATE'),
-  when(updatesHvPage, vm('HV_PAGE')),
+  when(
+    isUpdated,
+    when((ctx) => ctx.switches.hvPageBeforeXen && updatesHvPage(ctx), vm('HV_PAGE')),
+    vcpu('XEN_TIME_UPDATE'),
+    when((ctx) => !ctx.switches.hvPageBeforeXen && updatesHvPage(ctx), vm('HV_PAGE')),
+  ),
 ];
 
 /** The requests that `vcpu_enter_guest()` serves. Xen's and Hyper-V's timers would follow here. */
@@ -207,6 +214,13 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_GET_TSC_OFFSET: [vcpu('REPORT_TSC_OFFSET')],
   KVM_SET_TSC_OFFSET: [...SYNCHRONIZE_TSC, vcpu('REPORT_DONE')],
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
+  KVM_XEN_HVM_CONFIG: [vm('XEN_CONFIG')],
+  KVM_XEN_SET_SHARED_INFO: [
+    when((ctx) => ctx.switches.mclkUpdateOnXenSharedInfo, eachVcpu(vcpu('REQUEST_XEN_UPDATE'))),
+    vm('REPORT_DONE'),
+  ],
+  KVM_XEN_SET_VCPU_INFO: [vcpu('XEN_VCPU_INFO'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_VCPU_TIME_INFO: [vcpu('XEN_VCPU_TIME_INFO'), vcpu('REPORT_DONE')],
   guest_clears_stopped: [vcpu('CLEAR_STOPPED_FLAG')],
   clock_pairing: [vcpu('PAIR_CLOCKS')],
 };

@@ -1,0 +1,126 @@
+/**
+ * Xen's pvclock pages: one within `vcpu_info`, and `vcpu_time_info`. They hold what the kvmclock page
+ * holds, each under its own version.
+ *
+ * Source: `kvm_guest_time_update()`, arch/x86/kvm/x86.c; `kvm_xen_vcpu_set_attr()`,
+ * `kvm_xen_hvm_set_attr()`, arch/x86/kvm/xen.c.
+ */
+import {
+  encodePvclockPage,
+  PVCLOCK_GUEST_STOPPED,
+  PVCLOCK_PAGE_BYTES,
+  PVCLOCK_TSC_STABLE_BIT,
+  U64_MAX,
+} from '../num/index.ts';
+import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe, type VmRecipe } from './context.ts';
+import { oddVersion } from './pvclock-update.ts';
+import { raise } from './requests.ts';
+import type { VcpuState } from './vcpu-state.ts';
+
+/** Where the page lies in vcpu_info. */
+const TIME_IN_VCPU_INFO = 32n;
+/** The places of the two pages in the struct's arrays. */
+const VCPU_INFO = 0;
+const VCPU_TIME_INFO = 1;
+/** KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE. */
+const PVCLOCK_TSC_UNSTABLE = 1 << 7;
+
+const VERSION_BYTES = 4;
+
+function write(self: Readonly<VcpuState>, which: number, byteLength: number, ctx: Ctx): void {
+  const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
+  encodePvclockPage(
+    {
+      version: self.xenPageVersion.get(which),
+      tscTimestamp: self.xenPageTscTimestamp.get(which),
+      systemTime: self.xenPageSystemTime.get(which),
+      tscToSystemMul: self.xenPageMul.get(which),
+      tscShift: self.xenPageShift.get(which),
+      flags: self.xenPageFlags.get(which),
+    },
+    page,
+  );
+  ctx.out.emit({
+    type: 'guest_write',
+    vcpu: self.vcpuId,
+    gpa: self.xenPageGpa.get(which),
+    bytes: page.slice(0, byteLength),
+    what: 'xen_pvclock',
+  });
+}
+
+function trace(self: Readonly<VcpuState>, which: number, ctx: Ctx): void {
+  ctx.out.emit({
+    type: 'kvm_pvclock_update',
+    vcpu: self.vcpuId,
+    vcpuId: self.vcpuId,
+    version: self.xenPageVersion.get(which),
+    tscTimestamp: self.xenPageTscTimestamp.get(which),
+    systemTime: self.xenPageSystemTime.get(which),
+    tscToSystemMul: self.xenPageMul.get(which),
+    tscShift: self.xenPageShift.get(which),
+    flags: self.xenPageFlags.get(which),
+  });
+}
+
+/** The flags of a page: those computed, without STABLE where the VMM says so, and the guest's own. */
+function flagsOf(self: Readonly<VcpuState>, which: number, ctx: Ctx): number {
+  const unstable =
+    ctx.switches.xenTscUnstableFlag && (ctx.vm.xenFlags & PVCLOCK_TSC_UNSTABLE) !== 0;
+  const flags = unstable ? self.pvFlags & ~PVCLOCK_TSC_STABLE_BIT : self.pvFlags;
+  return flags | (self.xenPageFlags.get(which) & PVCLOCK_GUEST_STOPPED);
+}
+
+const writePage =
+  (which: number): VcpuRecipe =>
+  (self, ctx) => {
+    self.xenPageVersion.set(which, oddVersion(self.xenPageVersion.get(which), ctx));
+    write(self, which, VERSION_BYTES, ctx);
+    self.xenPageFlags.set(which, flagsOf(self, which, ctx));
+    self.xenPageTscTimestamp.set(which, self.pvTscTimestamp);
+    self.xenPageSystemTime.set(which, self.pvSystemTime);
+    self.xenPageMul.set(which, self.pvclockTscMul);
+    self.xenPageShift.set(which, self.pvclockTscShift);
+    if (ctx.switches.pvTraceVersionParity === 'odd') trace(self, which, ctx);
+    write(self, which, PVCLOCK_PAGE_BYTES, ctx);
+    self.xenPageVersion.set(which, (self.xenPageVersion.get(which) + 1) >>> 0);
+    write(self, which, VERSION_BYTES, ctx);
+    if (ctx.switches.pvTraceVersionParity === 'even') trace(self, which, ctx);
+  };
+
+const gpaOf = (ctx: Ctx): bigint =>
+  inputOf(ctx, 'KVM_XEN_SET_VCPU_INFO', 'KVM_XEN_SET_VCPU_TIME_INFO').gpa;
+
+const place =
+  (which: number, offset: bigint): VcpuRecipe =>
+  (self, ctx) => {
+    const gpa = gpaOf(ctx) + offset;
+    // Another page is other memory; a fresh one reads 0.
+    if (gpa !== self.xenPageGpa.get(which)) {
+      self.xenPageGpa.set(which, gpa);
+      self.xenPageVersion.set(which, 0);
+      self.xenPageTscTimestamp.set(which, 0n);
+      self.xenPageSystemTime.set(which, 0n);
+      self.xenPageMul.set(which, 0);
+      self.xenPageShift.set(which, 0);
+      self.xenPageFlags.set(which, 0);
+    }
+    raise(self, 'CLOCK_UPDATE', ctx);
+  };
+
+export const xenGuards = {
+  placesXenPage: (_self, ctx) => gpaOf(ctx) !== U64_MAX,
+} satisfies Record<string, VcpuGuard>;
+
+export const xenRecipes = {
+  placeVcpuInfo: place(VCPU_INFO, TIME_IN_VCPU_INFO),
+  placeVcpuTimeInfo: place(VCPU_TIME_INFO, 0n),
+  writeVcpuInfo: writePage(VCPU_INFO),
+  writeVcpuTimeInfo: writePage(VCPU_TIME_INFO),
+} satisfies Record<string, VcpuRecipe>;
+
+export const xenVmRecipes = {
+  storeXenFlags: (self, ctx) => {
+    self.xenFlags = inputOf(ctx, 'KVM_XEN_HVM_CONFIG').flags;
+  },
+} satisfies Record<string, VmRecipe>;
