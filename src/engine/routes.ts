@@ -53,22 +53,24 @@ const GLOBAL_CLOCK_UPDATE: Route = [
   when(not(updatesOthersLater), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))),
 ];
 
-/** The update was not put off because the CPU's frequency is unknown. */
-const isUpdated = (ctx: Ctx): boolean => !isRequested(ctx.vcpu, 'CLOCK_UPDATE');
-
 /** Until v5.15 only the first vCPU keeps Hyper-V's page up to date. */
 const updatesHvPage = (ctx: Ctx): boolean =>
   ctx.switches.hvPageFrom === 'any' || ctx.vcpu.vcpuIdx === 0;
+
+const updatesHvPageFirst = (ctx: Ctx): boolean =>
+  ctx.switches.hvPageBeforeXen && updatesHvPage(ctx);
+const updatesHvPageLast = (ctx: Ctx): boolean =>
+  !ctx.switches.hvPageBeforeXen && updatesHvPage(ctx);
 
 /** `kvm_guest_time_update()`. */
 const GUEST_TIME_UPDATE: Route = [
   vcpu('SERVE_CLOCK_UPDATE'),
   vcpu('GUEST_TIME_UPDATE'),
   when(
-    isUpdated,
-    when((ctx) => ctx.switches.hvPageBeforeXen && updatesHvPage(ctx), vm('HV_PAGE')),
+    pageIsUpToDate,
+    when(updatesHvPageFirst, vm('HV_PAGE')),
     vcpu('XEN_TIME_UPDATE'),
-    when((ctx) => !ctx.switches.hvPageBeforeXen && updatesHvPage(ctx), vm('HV_PAGE')),
+    when(updatesHvPageLast, vm('HV_PAGE')),
   ),
 ];
 
@@ -152,6 +154,7 @@ const SET_CLOCK: Route = [
 ];
 
 const suspendStopsGuests = (ctx: Ctx): boolean => ctx.switches.suspendStopsGuests;
+const mclkUpdateOnXenSharedInfo = (ctx: Ctx): boolean => ctx.switches.mclkUpdateOnXenSharedInfo;
 const hasKvmclock = (ctx: Ctx): boolean => ctx.vcpu.kvmclock !== 'off';
 
 /** Every input but writes to MSRs, which go by the MSR (`msr-routes.ts`). */
@@ -216,7 +219,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
   KVM_XEN_HVM_CONFIG: [vm('XEN_CONFIG')],
   KVM_XEN_SET_SHARED_INFO: [
-    when((ctx) => ctx.switches.mclkUpdateOnXenSharedInfo, eachVcpu(vcpu('REQUEST_XEN_UPDATE'))),
+    when(mclkUpdateOnXenSharedInfo, eachVcpu(vcpu('REQUEST_XEN_UPDATE'))),
     vm('REPORT_DONE'),
   ],
   KVM_XEN_SET_VCPU_INFO: [vcpu('XEN_VCPU_INFO'), vcpu('REPORT_DONE')],
