@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { Checker, INVARIANTS, type Violation } from '../../src/check/index.ts';
-import { profile } from '../../src/profiles/index.ts';
+import { PROFILE_IDS, profile } from '../../src/profiles/index.ts';
 import { HISTORY_PROFILES, histories, runs } from '../engine/arbitraries.ts';
 import { type HistorySpec, newWorld, play } from '../engine/history.ts';
 
@@ -27,6 +27,15 @@ describe.each(HISTORY_PROFILES.map((id) => [id]))('on %s', (id) => {
       runs(80),
     );
   });
+});
+
+test('they hold on every kernel that has a profile, and on patches that are not merged', () => {
+  fc.assert(
+    fc.property(histories(120, PROFILE_IDS), (spec) => {
+      expect(violationsOf(spec)).toEqual([]);
+    }),
+    runs(150),
+  );
 });
 
 test('invariants say what they are about, and under which kernels', () => {

@@ -80,18 +80,25 @@ const V2 = memoryless({
 
 const NSEC_PER_SEC = 1_000_000_000n;
 
+/** Halving a frequency above 2 GHz until it is not loses its last bits, which odd Hz have set. */
+function withoutLostBits(hz: bigint): bigint {
+  let lost = 0n;
+  while (hz >> lost > 2n * NSEC_PER_SEC) lost += 1n;
+  return (hz >> lost) << lost;
+}
+
 const V19 = memoryless({
   id: 'V19',
   name: 'rate of a page',
   statement:
-    'A page’s scale is at most 2^−31 slower than the frequency it was made for, never faster.',
+    'A page’s scale is at most 2^−31 slower than the frequency it was made for, never faster. (Frequencies above 2 GHz that are no multiple of 1 kHz, of the patches that reckon in Hz, lose their last bits: up to 1 Hz faster for each 2 GHz.)',
   source: 'kvm_get_time_scale()',
   bound: '0.4657 ppb',
   holdsUnder: always,
   *check({ written }) {
     for (const { vm, vcpu, tscToSystemMul, tscShift, hwTscHz } of written) {
       // ns per second of its TSC, times 2^64: mul · 2^shift / 2^32 · hz.
-      const rate = (BigInt(tscToSystemMul) * hwTscHz) << BigInt(32 + tscShift);
+      const rate = (BigInt(tscToSystemMul) * withoutLostBits(hwTscHz)) << BigInt(32 + tscShift);
       const exact = NSEC_PER_SEC << 64n;
       if (rate > exact || rate <= exact - (exact >> 31n)) {
         yield {
