@@ -6,7 +6,7 @@ import type { Input } from '../../events/index.ts';
 import type { HostState, VcpuState, VmState } from '../clock/index.ts';
 import { guestRdtsc } from '../clock/index.ts';
 import type { Dispatched } from '../engine/index.ts';
-import { type PvclockReference, pvclockRead } from '../num/index.ts';
+import { PVCLOCK_PAGE_BYTES, type PvclockReference, pvclockRead } from '../num/index.ts';
 import { vcpuOf, type WorldCopy } from './copy.ts';
 
 /** A page as it was written. */
@@ -79,7 +79,9 @@ export class PageLedger {
   note(input: Input, dispatched: Dispatched, after: WorldCopy): PageWrite[] {
     const written: PageWrite[] = [];
     for (const seen of dispatched.observations) {
-      if (seen.type !== 'kvm_pvclock_update' || seen.vcpu === undefined) continue;
+      // The tracepoint is also hit for Xen's pages.
+      if (seen.type !== 'guest_write' || seen.what !== 'pvclock') continue;
+      if (seen.vcpu === undefined || seen.bytes.length !== PVCLOCK_PAGE_BYTES) continue;
       const names = { vm: seen.vm, vcpu: seen.vcpu };
       const vm = after.vms.get(seen.vm);
       const vcpu = vm?.vcpus.get(seen.vcpu);

@@ -224,4 +224,32 @@ const IOCTLS: readonly Move[] = [
   })),
 ];
 
-export const GUEST_MOVES: readonly Move[] = [...LIFE, ...RUN, ...REGISTERS, ...IOCTLS];
+/** Where Xen's structures go; all ones, and 0 in old kernels, take them away. */
+const xenGpa = (here: Here): bigint => here.dice.of([0x9000n, 0xa000n, (1n << 64n) - 1n, 0n]);
+
+const XEN: readonly Move[] = [
+  vmMove(2, (here, vm) => ({
+    type: 'KVM_XEN_HVM_CONFIG',
+    vm: vm.id,
+    tsc: here.tsc,
+    flags: here.dice.of([0, 128]),
+  })),
+  vmMove(2, (here, vm) => ({
+    type: 'KVM_XEN_SET_SHARED_INFO',
+    vm: vm.id,
+    tsc: here.tsc,
+    gpa: xenGpa(here),
+  })),
+  vcpuMove(3, 'loaded', (here, names) => ({
+    type: 'KVM_XEN_SET_VCPU_INFO',
+    ...names,
+    gpa: xenGpa(here),
+  })),
+  vcpuMove(3, 'loaded', (here, names) => ({
+    type: 'KVM_XEN_SET_VCPU_TIME_INFO',
+    ...names,
+    gpa: xenGpa(here),
+  })),
+];
+
+export const GUEST_MOVES: readonly Move[] = [...LIFE, ...RUN, ...REGISTERS, ...IOCTLS, ...XEN];

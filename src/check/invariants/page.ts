@@ -1,9 +1,8 @@
 /** What holds of each pvclock page by itself. */
 
-import { asS64, PVCLOCK_TSC_STABLE_BIT } from '../../num/index.ts';
+import { asS64, PVCLOCK_PAGE_BYTES, PVCLOCK_TSC_STABLE_BIT } from '../../num/index.ts';
 import { always, type Breach, type Invariant, memoryless, type Step } from '../invariant.ts';
 
-const PVCLOCK_PAGE_BYTES = 32;
 const VERSION_BYTES = 4;
 
 const versionOf = (bytes: Uint8Array): number =>
