@@ -51,3 +51,11 @@ export class RecordedClocks {
     return realtimeAt(this.#at(world, hostTsc), hostTsc);
   }
 }
+
+/** Both timekeepers of a host, as `timekeeping_update` has them. */
+export function timekeepersOf(host: Readonly<HostState>) {
+  const { monoCycleLast, monoMult, monoShift, monoXtimeNsec, monoBase } = host;
+  const { rawCycleLast, rawMult, rawShift, rawXtimeNsec, rawBase } = host;
+  const mono = { monoCycleLast, monoMult, monoShift, monoXtimeNsec, monoBase };
+  return { ...mono, rawCycleLast, rawMult, rawShift, rawXtimeNsec, rawBase };
+}

@@ -1,4 +1,5 @@
 /** Instants of a trace as host TSC, whatever clock stamped it, and the window of each action. */
+import { isBefore } from '../../src/num/index.ts';
 import type { Action } from './action.ts';
 import type { CheckedRecording } from './recording.ts';
 
@@ -55,3 +56,16 @@ export const windowOf = (action: Action): TscWindow => ({
 /** Whether a value of the host's TSC lies in a window. */
 export const isWithin = (value: bigint, window: TscWindow): boolean =>
   value >= window.least && value <= window.most;
+
+/** The span of an action; of all of them when a step has none of its own. */
+export const spanOf = (action: Action | undefined, all: readonly Action[]): TscWindow => {
+  const first = action ?? all[0];
+  const last = action ?? all.at(-1);
+  return { least: first?.before.tsc ?? 0n, most: last?.after.tscEnd ?? 0n };
+};
+
+/** The earlier of two instants on the host's TSC. */
+export const earlier = (a: bigint, b: bigint): bigint => (isBefore(a, b) ? a : b);
+
+/** The later of two instants on the host's TSC. */
+export const later = (a: bigint, b: bigint): bigint => (isBefore(a, b) ? b : a);

@@ -6,7 +6,7 @@ import type { Action, SeenClock } from './action.ts';
 import { narrow, wide } from './action.ts';
 import { isNear } from './compare.ts';
 import type { PlacedStep } from './fds.ts';
-import type { Prediction } from './predict.ts';
+import type { Session } from './session.ts';
 
 const TSC_STABLE = 2;
 const REALTIME = 4;
@@ -28,87 +28,89 @@ const resultOf = (seen: readonly Observation[]): ObservationOf<'ioctl_result'> |
 
 /** Asks the model for the clock at one host TSC. */
 function clockAt(
-  prediction: Prediction,
+  session: Session,
   placed: PlacedStep,
   vm: number,
   tsc: bigint,
 ): ObservationOf<'ioctl_result'> | undefined {
   const source: ReadingSource = (name) => {
     if (name === 'getClock.tsc') return tsc;
-    return name === 'realtime.ns' ? prediction.clocks.realtimeAt(prediction.world, tsc) : undefined;
+    return name === 'realtime.ns' ? session.clocks.realtimeAt(session.world, tsc) : undefined;
   };
-  return resultOf(prediction.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
+  return resultOf(session.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
 }
 
 /** The span in which it was read: in the action, or after it and before the next. */
-function spanOf(prediction: Prediction, action: Action, own: boolean): [bigint, bigint] {
+function spanOf(session: Session, action: Action, own: boolean): [bigint, bigint] {
   if (own) return [action.before.tsc, action.after.tscEnd];
-  const { actions } = prediction.recording;
+  const { actions } = session.recording;
   const next = actions[actions.indexOf(action) + 1];
   return [action.after.tsc, next?.before.tscEnd ?? action.after.tscEnd + (1n << 40n)];
 }
 
 /** Kernels before v5.16 do not tell at which TSC the clock was read: some instant must give it. */
 function judgeUntold(
-  prediction: Prediction,
+  session: Session,
   placed: PlacedStep,
   seen: SeenClock,
   vm: number,
   [least, most]: readonly [bigint, bigint],
 ): void {
-  const first = clockAt(prediction, placed, vm, least);
-  const last = clockAt(prediction, placed, vm, most);
+  const first = clockAt(session, placed, vm, least);
+  const last = clockAt(session, placed, vm, most);
   const inside =
     first?.flags === seen.flags && seen.clock >= first.clock! && seen.clock <= (last?.clock ?? 0n);
   const text = `${first?.clock} … ${last?.clock} flags ${first?.flags}`;
   const found = `${seen.clock} flags ${seen.flags}`;
-  prediction.judge(placed, 'KVM_GET_CLOCK', inside ? 'exact' : 'wrong', text, found);
+  session.judge(placed, 'KVM_GET_CLOCK', inside ? 'exact' : 'wrong', text, found);
 }
 
 /** Without masterclock the clock is the host's base clock, which nothing else shows. */
-function judgeBase(prediction: Prediction, placed: PlacedStep, seen: SeenClock, vm: number): void {
-  const offset = prediction.world.vms.get(vm)!.cell.state.kvmclockOffset;
+function judgeBase(session: Session, placed: PlacedStep, seen: SeenClock, vm: number): void {
+  const offset = session.world.vms.get(vm)!.cell.state.kvmclockOffset;
   const source: ReadingSource = (name) =>
     name === 'getClock.ns' ? subU64(seen.clock, offset) : undefined;
-  const result = resultOf(prediction.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
-  prediction.tally.adopt('page-ns');
+  const result = resultOf(session.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, source));
+  session.tally.adopt('page-ns');
   const exact = result?.flags === seen.flags ? 'exact' : 'wrong';
-  prediction.judge(placed, 'KVM_GET_CLOCK', exact, `flags ${result?.flags}`, `flags ${seen.flags}`);
+  session.judge(placed, 'KVM_GET_CLOCK', exact, `flags ${result?.flags}`, `flags ${seen.flags}`);
 }
 
 /**
  * Judges one KVM_GET_CLOCK.
  *
  * @param own - it is the action itself, not the read of what is seen after it.
+ * @param learnRealtime - told of a read of CLOCK_REALTIME with its TSC.
  */
 export function judgeClock(
-  prediction: Prediction,
+  session: Session,
   placed: PlacedStep,
   action: Action,
   vm: number,
   own: boolean,
+  learnRealtime: (seen: SeenClock) => void,
 ): void {
   const seen = own ? ownClock(action) : action.seen?.clock;
-  const isSeenVm = action.seen?.vm === prediction.driverVm.get(vm);
+  const isSeenVm = action.seen?.vm === session.driverVm.get(vm);
   if (seen === undefined || (!own && !isSeenVm)) return;
   if ((seen.flags & TSC_STABLE) === 0) {
-    judgeBase(prediction, placed, seen, vm);
+    judgeBase(session, placed, seen, vm);
     return;
   }
   if (seen.hostTsc === 0n) {
-    judgeUntold(prediction, placed, seen, vm, spanOf(prediction, action, own));
+    judgeUntold(session, placed, seen, vm, spanOf(session, action, own));
     return;
   }
-  if ((seen.flags & REALTIME) !== 0) prediction.learnRealtime(placed, seen);
-  const result = clockAt(prediction, placed, vm, seen.hostTsc);
+  if ((seen.flags & REALTIME) !== 0) learnRealtime(seen);
+  const result = clockAt(session, placed, vm, seen.hostTsc);
   const same = result?.flags === seen.flags && result.hostTsc === seen.hostTsc;
-  const used = !own && prediction.usedClocks.has(action);
+  const used = !own && session.usedClocks.has(action);
   const near =
     same && (used || isNear(result.clock, seen.clock)) && isNear(result.realtime, seen.realtime);
   const exact = near && result.realtime === seen.realtime && (used || result.clock === seen.clock);
   const closeness = !near ? 'wrong' : exact ? 'exact' : 'within';
   const text = `${result?.clock} flags ${result?.flags} realtime ${result?.realtime}`;
-  prediction.judge(
+  session.judge(
     placed,
     'KVM_GET_CLOCK',
     closeness,

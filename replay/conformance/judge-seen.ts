@@ -4,7 +4,7 @@ import type { VcpuState } from '../../src/clock/index.ts';
 import { asS64, PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Action, SeenPage } from './action.ts';
 import type { PlacedStep } from './fds.ts';
-import type { Prediction } from './predict.ts';
+import type { Session } from './session.ts';
 
 const pageOf = (vcpu: Readonly<VcpuState>): SeenPage => ({
   version: vcpu.pageVersion,
@@ -35,13 +35,18 @@ const clearedStopped = (vcpu: Readonly<VcpuState>, seen: SeenPage): boolean =>
   vcpu.pageFlags !== seen.flags;
 
 /** Judges Hyper-V's page. */
-function judgeHvPage(prediction: Prediction, placed: PlacedStep, action: Action, vm: number): void {
+function judgeHvPage(session: Session, placed: PlacedStep, action: Action, vm: number): void {
   const seen = action.seen?.hvTscPage;
-  const { state } = prediction.world.vms.get(vm)!.cell;
+  const { state } = session.world.vms.get(vm)!.cell;
   if (seen === undefined || state.hvTscPage === 'unset') return;
   const model = `${state.hvTscSequence} ${state.hvTscScale} ${state.hvTscOffset}`;
   const found = `${seen.sequence} ${seen.scale} ${seen.offset}`;
-  prediction.judge(placed, 'hv page seen', model === found ? 'exact' : 'wrong', model, found);
+  session.judge(placed, 'hv page seen', model === found ? 'exact' : 'wrong', model, found);
+}
+
+/** A wall clock that was written, and whether CLOCK_REALTIME was known then. */
+export interface NewWall {
+  readonly realtimeKnown: boolean;
 }
 
 /** Seconds and nanoseconds of a wall clock as ns. */
@@ -52,52 +57,62 @@ const epochOf = (sec: number, nsec: number): bigint => BigInt(sec) * 1_000_000_0
  * so that the epoch is only known to lie within the action; and so it is while CLOCK_REALTIME was
  * not yet seen together with a TSC.
  */
-function judgeWall(prediction: Prediction, placed: PlacedStep, action: Action, vm: number): void {
+function judgeWall(
+  session: Session,
+  placed: PlacedStep,
+  action: Action,
+  vm: number,
+  written: NewWall | undefined,
+): void {
   const hex = action.seen?.wallHex;
-  const { state } = prediction.world.vms.get(vm)!.cell;
-  const written = prediction.takeNewWall(vm);
+  const { state } = session.world.vms.get(vm)!.cell;
   if (hex === undefined || written === undefined) return;
   const bytes = Buffer.from(hex, 'hex');
   if (bytes.length < 12) return;
   const apart =
     epochOf(state.wallClockSec, state.wallClockNsec) -
     epochOf(bytes.readUInt32LE(4), bytes.readUInt32LE(8));
-  const { wallClock } = prediction.world.switches;
+  const { wallClock } = session.world.switches;
   const sure = wallClock === 'single-tsc' && state.masterclock === 'on' && written.realtimeKnown;
   const slack = sure ? 1n : action.after.raw - action.before.raw;
   const right =
     bytes.readUInt32LE(0) === state.wallClockVersion && apart <= slack && apart >= -slack;
   const closeness = !right ? 'wrong' : apart === 0n ? 'exact' : 'within';
   const model = `version ${state.wallClockVersion}, ${apart} ns from`;
-  prediction.judge(placed, 'wall clock seen', closeness, model, hex);
+  session.judge(placed, 'wall clock seen', closeness, model, hex);
 }
 
-/** Judges offsets and pages as the driver saw them. */
+/**
+ * Judges offsets and pages as the driver saw them.
+ *
+ * @param written - the wall clock was written in this action.
+ */
 export function judgeSeen(
-  prediction: Prediction,
+  session: Session,
   placed: PlacedStep,
   action: Action,
   vm: number,
+  written: NewWall | undefined,
 ): void {
-  const { vcpus } = prediction.world.vms.get(vm)!;
+  const { vcpus } = session.world.vms.get(vm)!;
   for (const seen of action.seen?.vcpus ?? []) {
     const vcpu = vcpus.get(seen.vcpu)?.state;
     if (vcpu === undefined) continue;
     if (seen.tscOffset !== undefined) {
       const offset = asS64(vcpu.l1TscOffset);
       const closeness = offset === seen.tscOffset ? 'exact' : 'wrong';
-      prediction.judge(placed, 'offset seen', closeness, `${offset}`, `${seen.tscOffset}`);
+      session.judge(placed, 'offset seen', closeness, `${offset}`, `${seen.tscOffset}`);
     }
     if (seen.page !== undefined && vcpu.kvmclock !== 'off') {
       if (clearedStopped(vcpu, seen.page)) {
-        prediction.tally.adopt('stoppedFlag');
-        prediction.dispatch(placed, { type: 'guest_clears_stopped', vm, vcpu: seen.vcpu });
+        session.tally.adopt('stoppedFlag');
+        session.dispatch(placed, { type: 'guest_clears_stopped', vm, vcpu: seen.vcpu });
       }
       const model = pageOf(vcpus.get(seen.vcpu)!.state);
       const closeness = closenessOf(model, seen.page);
-      prediction.judge(placed, 'page seen', closeness, textOf(model), textOf(seen.page));
+      session.judge(placed, 'page seen', closeness, textOf(model), textOf(seen.page));
     }
   }
-  judgeHvPage(prediction, placed, action, vm);
-  judgeWall(prediction, placed, action, vm);
+  judgeHvPage(session, placed, action, vm);
+  judgeWall(session, placed, action, vm, written);
 }
