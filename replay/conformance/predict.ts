@@ -8,6 +8,7 @@ import { ioctlName, type PlacedStep } from './fds.ts';
 import { HostLife } from './host-life.ts';
 import { IoctlSteps } from './ioctl-steps.ts';
 import { judgeClock } from './judge-clock.ts';
+import { judgeGuest } from './judge-guest.ts';
 import { judgeSeen } from './judge-seen.ts';
 import type { CheckedRecording } from './recording.ts';
 import { RunSteps } from './run-steps.ts';
@@ -61,6 +62,7 @@ export class Prediction {
     this.#lookedAfter = action;
     const vm = this.#vmOfDriver(action.seen?.vm);
     if (action.seen === undefined || vm === undefined || !this.#isQuiet()) return;
+    judgeGuest(this.#session, placed, action, vm);
     judgeSeen(this.#session, placed, action, vm, this.#runs.takeNewWall(vm));
   }
 

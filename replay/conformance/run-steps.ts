@@ -2,8 +2,10 @@
 import { MSRS, type ObservationOf } from '../../events/index.ts';
 import { MSR_READERS } from '../../src/clock/index.ts';
 import { MSR_ROUTES, type ReadingSource } from '../../src/engine/index.ts';
+import { subU64 } from '../../src/num/index.ts';
 import type { PlacedStep } from './fds.ts';
 import type { HostLife } from './host-life.ts';
+import { judgePairing, pairOf } from './judge-guest.ts';
 import { isClockMsr, judgeSpan } from './judge-span.ts';
 import type { Session } from './session.ts';
 import { isPush } from './sources.ts';
@@ -51,7 +53,27 @@ export class RunSteps {
   /** KVM_RUN returns. */
   end(placed: PlacedStep): void {
     this.#loads(placed);
+    this.#pairing(placed);
     this.vcpuInput(placed, 'vcpu_put');
+  }
+
+  /** The hypercall that the driver let the guest make; no clock tracepoint shows it. */
+  #pairing(placed: PlacedStep): void {
+    const { action, target } = placed;
+    if (action?.op !== 'guest_clock_pairing' || target?.kind !== 'vcpu') return;
+    const vcpu = this.#session.world.vms.get(target.vm)?.vcpus.get(target.vcpu)?.state;
+    const pair = pairOf(action);
+    const hostTsc = pair === undefined ? undefined : subU64(pair.tsc, vcpu?.l1TscOffset ?? 0n);
+    const { world, clocks } = this.#session;
+    const realtimeNs = hostTsc === undefined ? 0n : clocks.realtimeAt(world, hostTsc);
+    const { vm } = target;
+    const input = { type: 'clock_pairing', vm, vcpu: target.vcpu, gpa: 0n, clockType: 0n } as const;
+    const seen = this.#session.dispatch(placed, input);
+    const result = seen.find((o): o is ObservationOf<'ioctl_result'> => o.type === 'ioctl_result');
+    if (result !== undefined) {
+      const { knowsRealtime } = this.#hostLife;
+      judgePairing(this.#session, placed, action, result.ret, realtimeNs, knowsRealtime);
+    }
   }
 
   /** A thread takes the vCPU of its ioctl. */
