@@ -7,6 +7,11 @@ import { later } from './instants.ts';
 import type { Session } from './session.ts';
 import type { Step } from './steps.ts';
 
+/** What takes a host CPU off and on. */
+const CPU_ONLINE = /\/cpu(\d{1,3})\/online$/;
+/** The clocks stop and go on in suspend to idle, on the last CPU that sleeps and the first awake. */
+const FREEZE = 'timekeeping_freeze';
+
 /** What happens to the host. */
 export class HostLife {
   readonly #session: Session;
@@ -67,10 +72,21 @@ export class HostLife {
     this.#session.dispatch(placed, { type: 'clock_settime', offsReal });
   }
 
-  /** The driver changes the clocksource. */
+  /** The driver changes the clocksource, or takes a CPU off or on. */
   #writeFile(placed: PlacedStep, action: Action): void {
     const { path, value } = action.args;
-    if (typeof path !== 'string' || !path.endsWith('/current_clocksource')) return;
+    if (typeof path !== 'string') return;
+    const cpu = CPU_ONLINE.exec(path)?.[1];
+    if (cpu !== undefined) this.#switchCpu(placed, Number(cpu), String(value).trim() === '1');
+    if (path.endsWith('/current_clocksource')) this.#changeClocksource(placed, action);
+  }
+
+  #switchCpu(placed: PlacedStep, cpu: number, online: boolean): void {
+    this.#session.dispatch(placed, { type: online ? 'cpu_online' : 'cpu_offline', cpu });
+  }
+
+  #changeClocksource(placed: PlacedStep, action: Action): void {
+    const { value } = action.args;
     const vclockMode = vclockModeOf(String(action.out['reads_back'] ?? value));
     if (vclockMode === this.#vclockMode) return;
     this.#vclockMode = vclockMode;
@@ -84,22 +100,26 @@ export class HostLife {
   suspend(placed: PlacedStep, step: Extract<Step, { kind: 'suspend' }>): void {
     const { text, start, val } = step.event;
     const { power } = this.#session.world.host;
+    const stop = (text === 'syscore_suspend' && !start) || (text === FREEZE && start);
+    const goOn = (text === 'syscore_resume' || text === FREEZE) && !start;
     if (text === 'suspend_enter' && start && power === 'running') {
       this.#session.dispatch(placed, { type: 'suspend' });
     } else if (text === 'CPU_OFF' && !start) {
       this.#session.dispatch(placed, { type: 'cpu_offline', cpu: val });
     } else if (text === 'CPU_ON' && !start) {
       this.#session.dispatch(placed, { type: 'cpu_online', cpu: val });
-    } else if (text === 'syscore_suspend' && !start && power === 'suspending') {
+    } else if (stop && power === 'suspending') {
       this.#session.dispatch(placed, { type: 'timekeeping_suspend' });
-    } else if (text === 'syscore_resume' && !start && power === 'suspended') {
-      this.#session.dispatch(placed, {
-        type: 'resume',
-        cpu: 0,
-        offsBoot: this.#session.world.host.offsBoot,
-      });
-      this.#session.mustCalibrate = true;
-      this.#realtimeUnknown = true;
+    } else if (goOn && power === 'suspended') {
+      this.#goOn(placed);
     }
+  }
+
+  /** From where the clocks go on shows only later. */
+  #goOn(placed: PlacedStep): void {
+    const { offsBoot } = this.#session.world.host;
+    this.#session.dispatch(placed, { type: 'resume', cpu: 0, offsBoot });
+    this.#session.mustCalibrate = true;
+    this.#realtimeUnknown = true;
   }
 }

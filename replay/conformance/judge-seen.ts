@@ -108,7 +108,9 @@ export function judgeSeen(
         session.tally.adopt('stoppedFlag');
         session.dispatch(placed, { type: 'guest_clears_stopped', vm, vcpu: seen.vcpu });
       }
-      const model = pageOf(vcpus.get(seen.vcpu)!.state);
+      const page = pageOf(vcpus.get(seen.vcpu)!.state);
+      // Without entries it is unknown how often the page was written.
+      const model = session.hasEntries ? page : { ...page, version: seen.page.version };
       const closeness = closenessOf(model, seen.page);
       session.judge(placed, 'page seen', closeness, textOf(model), textOf(seen.page));
     }

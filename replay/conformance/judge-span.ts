@@ -1,5 +1,6 @@
 /** Clocks read through an MSR at an unknown instant of an action. */
 import { MSRS, type ObservationOf } from '../../events/index.ts';
+import type { ReadingSource } from '../../src/engine/index.ts';
 import { asS64 } from '../../src/num/index.ts';
 import type { HostTimes } from './action.ts';
 import type { PlacedStep } from './fds.ts';
@@ -23,10 +24,11 @@ export function judgeSpan(
   const isBase = vm?.masterclock !== 'on' && input.type !== 'rdtsc' && 'index' in input;
   if (action === undefined || (isBase && input.index !== MSRS.IA32_TSC)) return;
   const readAt = ({ tsc, raw }: Pick<HostTimes, 'tsc' | 'raw'>): bigint | undefined => {
-    const seen = session.dispatch(placed, input, (name) => {
+    const source: ReadingSource = (name) => {
       if (name === 'getClock.tsc') return tsc;
       return name === 'getClock.ns' ? raw + session.world.host.offsBoot : undefined;
-    });
+    };
+    const seen = session.dispatch(placed, input, { source });
     return seen.find((o): o is ObservationOf<'msr_result'> => o.type === 'msr_result')?.data;
   };
   const least = readAt(action.before);

@@ -1,6 +1,6 @@
 /** KVM_RUN in a recording: loads, entries, exits, the guest's MSR accesses, and work that fires. */
 import { MSRS, type ObservationOf } from '../../events/index.ts';
-import { MSR_READERS } from '../../src/clock/index.ts';
+import { isRequested, MSR_READERS } from '../../src/clock/index.ts';
 import { MSR_ROUTES, type ReadingSource } from '../../src/engine/index.ts';
 import { subU64 } from '../../src/num/index.ts';
 import type { PlacedStep } from './fds.ts';
@@ -19,6 +19,10 @@ const WALL_CLOCKS: ReadonlySet<number> = new Set([
 
 /** Longest that the kernel's timer was seen to be late, ns. */
 const WORK_LATE_NS = 50_000_000n;
+
+/** Requests that bring the pages of all vCPUs up to date, and those that write one's own. */
+const GLOBAL = ['MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE'] as const;
+const ASKS = [...GLOBAL, 'CLOCK_UPDATE'] as const;
 
 /** The VMM's threads in KVM_RUN. */
 export class RunSteps {
@@ -53,6 +57,7 @@ export class RunSteps {
   /** KVM_RUN returns. */
   end(placed: PlacedStep): void {
     this.#loads(placed);
+    this.#serveUnseen(placed);
     this.#pairing(placed);
     this.vcpuInput(placed, 'vcpu_put');
   }
@@ -105,6 +110,7 @@ export class RunSteps {
     this.#loads(placed);
     const page = step.recorded.some(({ type }) => type === 'kvm_pvclock_update');
     this.#fireWork(placed, target.vm, page);
+    if (page) this.#serveOthers(placed, target);
     this.vcpuInput(placed, 'kvm_entry');
     this.#session.settle(placed);
   }
@@ -129,6 +135,35 @@ export class RunSteps {
       this.load(placed);
     }
     if (this.#loadPending.delete(tid)) this.load(placed);
+  }
+
+  /** Where entries were not recorded, requests are served before whatever shows next. */
+  #serveUnseen(placed: PlacedStep): void {
+    const { target, step } = placed;
+    if (this.#session.hasEntries || target?.kind !== 'vcpu') return;
+    const page = step.recorded.some(({ type }) => type === 'kvm_pvclock_update');
+    this.#fireWork(placed, target.vm, page);
+    this.vcpuInput(placed, 'vcpu_requests');
+  }
+
+  /**
+   * A page that nothing yet asked for: another thread has served a request for all vCPUs and is on
+   * its way into the guest, which shows only later.
+   */
+  #serveOthers(placed: PlacedStep, { vm, vcpu }: { vm: number; vcpu: number }): void {
+    const vcpus = this.#session.world.vms.get(vm)?.vcpus;
+    const mine = vcpus?.get(vcpu)?.state;
+    if (vcpus === undefined || mine === undefined || ASKS.some((name) => isRequested(mine, name))) {
+      return;
+    }
+    for (const [other, { state }] of vcpus) {
+      if (other === vcpu || state.run !== 'loaded') continue;
+      if (!GLOBAL.some((name) => isRequested(state, name))) continue;
+      const next = this.#session.nextStep(placed, vm, other);
+      if (next === undefined) continue;
+      const input = { type: 'vcpu_requests', vm, vcpu: other } as const;
+      this.#session.dispatch(next, input, { timestamp: placed.step.timestamp });
+    }
   }
 
   /** Fires work that is due: when a page shows it, or when it can't be later. */
@@ -164,11 +199,12 @@ export class RunSteps {
     if (target?.kind !== 'vcpu') return;
     const { ecx: index, data, write, exception } = step.event;
     const at = { vm: target.vm, vcpu: target.vcpu, index };
+    this.#serveUnseen(placed);
     if (write && MSR_ROUTES.has(index) && !exception) {
       const seen = this.#session.dispatch(
         placed,
         { type: 'wrmsr', ...at, data },
-        this.#wallSource(placed, index),
+        { source: this.#wallSource(placed, index) },
       );
       if (WALL_CLOCKS.has(index)) this.#newWalls.set(target.vm, this.#hostLife.knowsRealtime);
       const result = seen.find((o): o is ObservationOf<'msr_result'> => o.type === 'msr_result');

@@ -16,7 +16,7 @@ import { hostOf } from './host-of.ts';
 import { Instants, isWithin, later, spanOf, type TscWindow } from './instants.ts';
 import type { CheckedRecording } from './recording.ts';
 import { type Here, Sources } from './sources.ts';
-import { type Step, stepsOf } from './steps.ts';
+import { type ClockEvent, type Step, stepsOf } from './steps.ts';
 import { Tally } from './tally.ts';
 
 /** An input without its instant, which the step gives. */
@@ -27,6 +27,8 @@ export type Untimed = {
 /** A recording being predicted. */
 export class Session {
   readonly recording: CheckedRecording;
+  /** Entries were recorded; without them it is unknown how often requests were served. */
+  readonly hasEntries: boolean;
   readonly steps: readonly PlacedStep[];
   readonly tally = new Tally();
   readonly world: World;
@@ -54,6 +56,7 @@ export class Session {
    */
   constructor(recording: CheckedRecording, switches: Switches, fraction?: number) {
     this.recording = recording;
+    this.hasEntries = recording.events.some(({ type }) => type === 'kvm_entry');
     const placed = placeSteps(stepsOf(recording.events), recording.actions);
     this.steps = placed.steps;
     this.driverVm = placed.driverVm;
@@ -147,6 +150,13 @@ export class Session {
     return { least: span.most, most: next?.before.tscEnd ?? span.most };
   }
 
+  /** The next step of a vCPU's own. */
+  nextStep(after: PlacedStep, vm: number, vcpu: number): PlacedStep | undefined {
+    const isIts = ({ target }: PlacedStep): boolean =>
+      target?.kind === 'vcpu' && target.vm === vm && target.vcpu === vcpu;
+    return this.steps.slice(this.steps.indexOf(after) + 1).find(isIts);
+  }
+
   #nextMasterClock(
     vm: number | undefined,
     action: Action | undefined,
@@ -169,13 +179,17 @@ export class Session {
     return expected;
   }
 
-  /** Lets an input happen at a step; its tracepoints wait to be compared. */
-  dispatch(placed: PlacedStep, input: Untimed, source?: ReadingSource): readonly Observation[] {
+  /** Lets an input happen at a step, or at another time; its tracepoints wait to be compared. */
+  dispatch(
+    placed: PlacedStep,
+    input: Untimed,
+    how: { readonly source?: ReadingSource | undefined; readonly timestamp?: bigint } = {},
+  ): readonly Observation[] {
     const { step } = placed;
-    const tsc = this.instants.tscAt(step.timestamp);
+    const tsc = this.instants.tscAt(how.timestamp ?? step.timestamp);
     const timed = { ...input, tsc: later(tsc, this.world.lastTsc) } as Input;
     try {
-      const reads = source ?? this.#adopter.source(this.#here(placed));
+      const reads = how.source ?? this.#adopter.source(this.#here(placed));
       const { observations } = this.world.dispatch(timed, reads);
       this.#expectedOf(step.tid).push(...observations.filter(isTracepoint));
       this.#noteTimers(observations, timed.tsc);
@@ -210,10 +224,21 @@ export class Session {
     }
   }
 
+  /** Without entries, pages written more often than predicted are not judged. */
+  #counted(recorded: readonly ClockEvent[], expected: Predicted[]): readonly ClockEvent[] {
+    if (this.hasEntries) return recorded;
+    const pagesOf = (events: readonly (ClockEvent | Predicted)[]): number =>
+      events.filter(({ type }) => type === 'kvm_pvclock_update').length;
+    if (pagesOf(recorded) === pagesOf(expected)) return recorded;
+    const isOther = ({ type }: ClockEvent | Predicted): boolean => type !== 'kvm_pvclock_update';
+    expected.splice(0, expected.length, ...expected.filter(isOther));
+    return recorded.filter(isOther);
+  }
+
   /** Compares what a thread was predicted to show with what it showed. */
   settle(placed: PlacedStep): void {
     const expected = this.#expectedOf(placed.step.tid);
-    const { recorded } = placed.step;
+    const recorded = this.#counted(placed.step.recorded, expected);
     const length = Math.max(expected.length, recorded.length);
     for (let i = 0; i < length; i++) {
       const predicted = expected[i];
