@@ -1,0 +1,12 @@
+/**
+ * Conformance: does the model predict what a real kernel did?
+ *
+ * @module
+ */
+export { ActionError, parseActions } from './action.ts';
+export { findRecordings } from './find.ts';
+export { predict } from './predict.ts';
+export { type Conformance, conformanceOf, profileOfRelease } from './profile-of.ts';
+export { type CheckedRecording, RecordingError, readRecording } from './recording.ts';
+export { conformanceJson, conformanceText, type Total, totalOf } from './report.ts';
+export { ADOPTIONS, type Adoption, Tally, type Wrong } from './tally.ts';
