@@ -55,7 +55,7 @@ test('nothing that users don’t need is packed', () => {
   });
   for (const file of files.trim().split('\n')) {
     expect(file).toMatch(
-      /^\.\/(bin\/masterclock\.js|dist\/(events|src|replay)\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^\.\/(bin\/masterclock\.js|dist\/(events|machines|src|replay)\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     );
   }
 });

@@ -90,15 +90,27 @@ describe('commands', () => {
 });
 
 describe('library', () => {
-  test('the example runs', () => {
-    const example = blocks('js')[0]!.replace("'trace.dat'", JSON.stringify(fixture('ntp-hotplug')));
+  /** Runs the README's example that imports from an entry point. */
+  const runExample = (entry: string) => {
+    const block = blocks('js').find((text) => text.includes(`from '${entry}'`))!;
     const script = join(ROOT, 'dist', 'readme-example.mjs');
-    writeFileSync(script, example);
+    writeFileSync(script, block.replace("'trace.dat'", JSON.stringify(fixture('ntp-hotplug'))));
     const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
     rmSync(script);
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    expect(stdout.split('\n')[0]).toMatch(/^jump 53-6 0 10018073n New reference after/);
+    return stdout.split('\n');
+  };
+
+  test('findings of a recording', () => {
+    const [first] = runExample('masterclock/replay');
+    expect(first).toMatch(/^jump 53-6 0 10018073n New reference after/);
+  });
+
+  test('a live clock', () => {
+    const lines = runExample('masterclock');
+    expect(lines).toContain('kvm_write_tsc_offset');
+    expect(lines.join(' ')).toMatch(/decision: 'requested', +by: 'mclkRequestOnTrack/);
   });
 });
 

@@ -17,7 +17,7 @@ export const MASTERCLOCK_DECISIONS = ['kept', 'requested', 'recomputed'] as cons
 export type MasterclockDecision = (typeof MASTERCLOCK_DECISIONS)[number];
 
 /** Where a recipe tells what can be seen of it. */
-export interface Out {
+interface Out {
   /** Something seen of the VM that the input acts on (and of one of its vCPUs). */
   emit(observation: SeenOf<Observation>): void;
   /**

@@ -14,7 +14,7 @@ export {
 export { GuestState } from './guest-state.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
 export { hostTscKhz, hostTscRecipes } from './host-tsc.ts';
-export { asksForHvPage, hypervGuards, hypervRecipes, timeRefCount } from './hyperv-page.ts';
+export { asksForHvPage, hypervGuards, hypervRecipes } from './hyperv-page.ts';
 export {
   bootVcpuChangesMsr,
   kvmclockGuards,
@@ -33,8 +33,6 @@ export { masterclockGuards, masterclockRecipes } from './masterclock.ts';
 export { pageHz, pvclockGuards, pvclockRecipes } from './pvclock-update.ts';
 export {
   isRequested,
-  REQUEST_BIT,
-  REQUESTS,
   type Request,
   requestGuards,
   requestRecipes,
@@ -51,9 +49,8 @@ export {
   timekeeperGuards,
   timekeeperRecipes,
 } from './timekeeper.ts';
-export { guestRdtsc, l1TscOffset, readL1Tsc, tscGuards, tscRecipes } from './tsc.ts';
+export { guestRdtsc, readL1Tsc, tscGuards, tscRecipes } from './tsc.ts';
 export {
-  allOffsetsMatch,
   syncVcpuGuards,
   syncVcpuRecipes,
   syncVmGuards,
@@ -62,13 +59,11 @@ export {
 export { VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
-  getKvmclock,
-  KVM_CLOCK_HOST_TSC,
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
   vmClockRecipes,
 } from './vm-clock.ts';
-export { UPDATES_PER_SECOND, VmState } from './vm-state.ts';
+export { VmState } from './vm-state.ts';
 export { armsSyncWork, vmWorkRecipes } from './vm-work.ts';
 export {
   KEPT_MSRS,
@@ -78,5 +73,5 @@ export {
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
-export { wallClockEpochNs, wallClockRecipes } from './wall-clock.ts';
+export { wallClockRecipes } from './wall-clock.ts';
 export { xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';

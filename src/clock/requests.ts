@@ -5,7 +5,7 @@
 import type { Ctx, VcpuGuard, VcpuRecipe } from './context.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
-export const REQUESTS = [
+const REQUESTS = [
   'MIGRATE_TIMER',
   'MASTERCLOCK_UPDATE',
   'GLOBAL_CLOCK_UPDATE',
@@ -18,7 +18,7 @@ export const REQUESTS = [
 export type Request = (typeof REQUESTS)[number];
 
 /** The bit of each request. */
-export const REQUEST_BIT = Object.fromEntries(
+const REQUEST_BIT = Object.fromEntries(
   REQUESTS.map((name, index) => [name, 1 << index]),
 ) as Readonly<Record<Request, number>>;
 

@@ -53,7 +53,7 @@ export function writeTscOffset(self: VcpuState, offset: bigint, ctx: Ctx): void 
 }
 
 /** Sets the frequency the guest is told, and the ratio that makes its TSC run at it. */
-export function setTscKhz(self: VcpuState, khz: number, host: Host): boolean {
+function setTscKhz(self: VcpuState, khz: number, host: Host): boolean {
   const fracBits = host.tscScalingRatioFracBits;
   if (khz === 0) {
     self.l1TscScalingRatio = defaultTscRatio(fracBits);

@@ -12,7 +12,7 @@ import type { VmState } from './vm-state.ts';
 const NSEC_PER_SEC = 1_000_000_000n;
 
 /** CLOCK_REALTIME when the VM's kvmclock was 0, ns. */
-export function wallClockEpochNs(vm: Readonly<VmState>, ctx: Ctx): bigint {
+function wallClockEpochNs(vm: Readonly<VmState>, ctx: Ctx): bigint {
   if (ctx.switches.wallClock === 'boottime') {
     return subU64(ctx.host.offsReal - ctx.host.offsBoot, vm.kvmclockOffset);
   }
