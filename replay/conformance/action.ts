@@ -42,7 +42,7 @@ export interface SeenPage {
 }
 
 /** Hyper-V's reference TSC page as it lay in guest memory. */
-export interface SeenHvPage {
+interface SeenHvPage {
   readonly sequence: number;
   readonly scale: bigint;
   readonly offset: bigint;
@@ -57,7 +57,7 @@ export interface SeenClock {
 }
 
 /** What was seen of one vCPU. */
-export interface SeenVcpu {
+interface SeenVcpu {
   readonly vcpu: number;
   /** L1's TSC offset, cycles, s64. */
   readonly tscOffset: bigint | undefined;
@@ -65,7 +65,7 @@ export interface SeenVcpu {
 }
 
 /** What was seen after an action, without touching a vCPU. */
-export interface Seen {
+interface Seen {
   readonly vm: number;
   readonly clock: SeenClock | undefined;
   readonly vcpus: readonly SeenVcpu[];

@@ -12,7 +12,7 @@ const COMMANDS: ReadonlyMap<number, IoctlName> = new Map(
 export const ioctlName = (cmd: number): IoctlName | undefined => COMMANDS.get(cmd);
 
 /** What an ioctl is for. */
-export type Target =
+type Target =
   | { readonly kind: 'vm'; readonly vm: number }
   | { readonly kind: 'vcpu'; readonly vm: number; readonly vcpu: number };
 

@@ -47,12 +47,6 @@ export class Instants {
   }
 }
 
-/** The span of an action. */
-export const windowOf = (action: Action): TscWindow => ({
-  least: action.before.tsc,
-  most: action.after.tscEnd,
-});
-
 /** Whether a value of the host's TSC lies in a window. */
 export const isWithin = (value: bigint, window: TscWindow): boolean =>
   value >= window.least && value <= window.most;

@@ -7,7 +7,7 @@ import { type Action, parseActions } from './action.ts';
 import { type Gtod, parseGtods } from './gtod.ts';
 
 /** What the driver noted of the machine (`meta.json`), as far as it is used. */
-export interface Meta {
+interface Meta {
   /** `uname -r`. */
   readonly kernel: string;
   readonly clocksource: string;

@@ -23,14 +23,14 @@ export type ClockEvent = {
 }[(typeof CLOCK_EVENTS)[number]];
 
 /** An ioctl in flight or done. */
-export interface IoctlCall {
+interface IoctlCall {
   readonly fd: number;
   readonly cmd: number;
   readonly arg: bigint;
 }
 
 /** What a step is. */
-export type StepCause =
+type StepCause =
   | { readonly kind: 'op'; readonly index: number }
   | { readonly kind: 'ioctl-enter'; readonly call: IoctlCall }
   | { readonly kind: 'ioctl-exit'; readonly call: IoctlCall; readonly ret: bigint }
