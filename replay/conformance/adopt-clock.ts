@@ -24,14 +24,14 @@ function futureOffset(sources: Sources, here: Here): bigint | undefined {
 export function createNs(sources: Sources, here: Here): bigint | undefined {
   const offset = futureOffset(sources, here);
   if (offset === undefined) return undefined;
-  return sources.adopt('create-ns', -offset);
+  return sources.adoptNs('create-ns', -offset, here, 'base');
 }
 
 export function setClockNs(sources: Sources, here: Here): bigint | undefined {
   const offset = futureOffset(sources, here);
   const clock = here.placed.action?.args['clock'];
   if (offset === undefined || typeof clock !== 'string') return undefined;
-  return sources.adopt('set-clock-ns', subU64(BigInt(clock), offset));
+  return sources.adoptNs('set-clock-ns', subU64(BigInt(clock), offset), here, 'base');
 }
 
 /** From the page: the clock asked for, and the realtime that passed. */
@@ -44,7 +44,7 @@ export function setClockRealtime(sources: Sources, here: Here): bigint | undefin
   if (set === undefined) return undefined;
   const passed = asS64(set - BigInt(clock));
   if (passed === 0n) return undefined;
-  return sources.adopt('realtime-ns', addU64(BigInt(realtime), passed));
+  return sources.adoptNs('realtime-ns', addU64(BigInt(realtime), passed), here, 'realtime');
 }
 
 /** The clock at the reference taken by KVM_SET_CLOCK: as a page has it, or KVM_GET_CLOCK. */

@@ -41,7 +41,8 @@ export function pageNs(
   const vm = sources.vmState(here);
   if (page === undefined) return pushedAt(here, next, place)?.ns;
   if (vm === undefined || page.stable) return undefined;
-  return sources.adopt('page-ns', subU64(page.event.systemTime, vm.kvmclockOffset));
+  const ns = subU64(page.event.systemTime, vm.kvmclockOffset);
+  return sources.adoptNs('page-ns', ns, here, 'base');
 }
 
 /**

@@ -107,9 +107,9 @@ export function snapshotNs(sources: Sources, here: Here, next: number): bigint |
   // The page shows the clock that was set, whatever the base clock was.
   if (here.placed.action?.op === 'KVM_SET_CLOCK') return undefined;
   const ns = subU64(page.event.systemTime, vm.kvmclockOffset);
-  if (here.clocksUnknown) return sources.adopt('timekeepers', ns);
+  if (here.clocksUnknown) return sources.adoptNs('timekeepers', ns, here, 'base');
   here.calibrate(asS64(ns - here.baseAt(page.hostTsc)));
-  return sources.adopt('offsBoot', ns);
+  return sources.adoptNs('offsBoot', ns, here, 'base');
 }
 
 /** Where a steadily rising or falling difference is 0, between two instants. */

@@ -85,7 +85,7 @@ function matchedNs(
   const tsc = addU64(write.nextTscOffset, here.tscAt(write.timestamp));
   const cycles = subU64(tsc, sources.written(here));
   const passed = (cycles * 1_000_000n) / BigInt(vcpu.virtualTscKhz);
-  return sources.adopt('sync-ns', addU64(lastTscNsec, passed));
+  return sources.adoptNs('sync-ns', addU64(lastTscNsec, passed), here, 'base');
 }
 
 /** The base clock of a synchronisation shows only where a vCPU is pushed forward from it. */
@@ -112,5 +112,5 @@ export function syncNs(
     vcpuKhz: place.vcpu.virtualTscKhz,
     isUnstable,
   });
-  return ns === undefined ? undefined : sources.adopt('sync-ns', ns);
+  return ns === undefined ? undefined : sources.adoptNs('sync-ns', ns, here, 'base');
 }

@@ -1,6 +1,6 @@
 /** Instants of a trace as host TSC, whatever clock stamped it, and the window of each action. */
 import { isBefore } from '../../src/num/index.ts';
-import type { Action } from './action.ts';
+import type { Action, HostTimes } from './action.ts';
 import type { CheckedRecording } from './recording.ts';
 
 /** A span of host TSC in which something happened. */
@@ -46,6 +46,34 @@ export class Instants {
     return tsc > 0n ? tsc : 0n;
   }
 }
+
+/** A span of one of the host's clocks, ns. */
+export interface TimeSpan {
+  readonly least: bigint;
+  readonly most: bigint;
+}
+
+/**
+ * How far the driver's reads of its clocks can be from each other, ns: six reads, between which an
+ * emulated CPU may be taken away for a while.
+ */
+const READ_SLACK_NS = 2_000_000n;
+
+/** The base clock of kvmclock as the driver read it, or CLOCK_REALTIME. */
+const timeOf = (times: HostTimes, clock: 'raw' | 'boottime' | 'realtime'): bigint => {
+  if (clock === 'realtime') return times.real;
+  return clock === 'raw' ? times.raw + times.boot - times.mono : times.boot;
+};
+
+/** Between which times of a clock something happened that lies between two of the driver's reads. */
+export const timesBetween = (
+  from: HostTimes,
+  to: HostTimes,
+  clock: 'raw' | 'boottime' | 'realtime',
+): TimeSpan => ({
+  least: timeOf(from, clock) - READ_SLACK_NS,
+  most: timeOf(to, clock) + READ_SLACK_NS,
+});
 
 /** Whether a value of the host's TSC lies in a window. */
 export const isWithin = (value: bigint, window: TscWindow): boolean =>

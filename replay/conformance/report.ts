@@ -34,7 +34,9 @@ const adoptedText = (adopted: ReadonlyMap<Adoption, number>): string =>
 const profileText = ({ profile, shown }: Conformance): string => {
   const base = profile.overridden.map((name) => `${name}=${profile.switches[name]}`);
   const text = base.length === 0 ? profile.id : `${profile.id} with ${base.join(', ')}`;
-  return shown.length === 0 ? text : `${text} (the recording shows ${shown.join(', ')})`;
+  return shown.length === 0
+    ? text
+    : `${text} (the recording shows ${shown.map((name) => `${name}=${profile.switches[name]}`).join(', ')})`;
 };
 
 function wrongLines({ output, action, timestamp, predicted, recorded }: Wrong): string[] {

@@ -13,7 +13,15 @@ import { type PlacedStep, placeSteps } from './fds.ts';
 import { rawFraction } from './fraction.ts';
 import { Future } from './future.ts';
 import { hostOf } from './host-of.ts';
-import { Instants, isWithin, later, spanOf, type TscWindow } from './instants.ts';
+import {
+  Instants,
+  isWithin,
+  later,
+  spanOf,
+  type TimeSpan,
+  type TscWindow,
+  timesBetween,
+} from './instants.ts';
 import type { CheckedRecording } from './recording.ts';
 import { type Here, Sources } from './sources.ts';
 import { type ClockEvent, type Step, stepsOf } from './steps.ts';
@@ -129,6 +137,7 @@ export class Session {
       tscAt: (timestamp) => this.instants.tscAt(timestamp),
       clocksUnknown: this.clocks.unknown,
       mustCalibrate: this.mustCalibrate,
+      timesOf: (clock) => this.#timesOf(step, isDriver ? action : undefined, clock),
       isHostTsc: (tsc) => isWithin(tsc, spanOf(undefined, this.recording.actions)),
       nextMasterClock: () => this.#nextMasterClock(target?.vm, action),
       useClock: (action) => {
@@ -148,6 +157,20 @@ export class Session {
     if (!isAfter || !this.recording.isTscClock) return span;
     const next = actions[actions.indexOf(action) + 1];
     return { least: span.most, most: next?.before.tscEnd ?? span.most };
+  }
+
+  /** The driver's reads of its clocks around a step. */
+  #timesOf(step: Step, action: Action | undefined, clock: 'base' | 'realtime'): TimeSpan {
+    const { actions } = this.recording;
+    const { masterBase } = this.world.switches;
+    const which = clock === 'base' ? masterBase : clock;
+    const first = action ?? actions[0];
+    const last = action ?? actions.at(-1);
+    if (first === undefined || last === undefined) return { least: 0n, most: 0n };
+    const isAfter =
+      action !== undefined && this.instants.tscAt(step.timestamp) > action.after.tscEnd;
+    const next = isAfter ? actions[actions.indexOf(action) + 1] : undefined;
+    return timesBetween(first.before, next?.before ?? last.after, which);
   }
 
   /** The next step of a vCPU's own. */

@@ -4,7 +4,7 @@ import { asS64 } from '../../src/num/index.ts';
 import type { Action, SeenClock } from './action.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Future } from './future.ts';
-import type { TscWindow } from './instants.ts';
+import type { TimeSpan, TscWindow } from './instants.ts';
 import type { ClockEvent } from './steps.ts';
 import type { Adoption, Tally } from './tally.ts';
 
@@ -24,6 +24,8 @@ export interface Here {
   readonly clocksUnknown: boolean;
   /** The clocks went on from an unknown place, which a snapshot shows. */
   readonly mustCalibrate: boolean;
+  /** Between which times of a clock the step lies, by the driver's own reads. */
+  readonly timesOf: (clock: 'base' | 'realtime') => TimeSpan;
   /** Whether a value can be a TSC of this recording: that of a vCPU whose ratio is 0 cannot. */
   readonly isHostTsc: (tsc: bigint) => boolean;
   /** The next KVM_GET_CLOCK of this VM with masterclock, before its clock is set. */
@@ -57,6 +59,14 @@ export class Sources {
   adopt(kind: Adoption, value: bigint): bigint {
     this.tally.adopt(kind);
     return value;
+  }
+
+  /** The same for a time, which must lie where the driver's own reads of that clock put it. */
+  adoptNs(kind: Adoption, value: bigint, here: Here, clock: 'base' | 'realtime'): bigint {
+    const { least, most } = here.timesOf(clock);
+    const ns = BigInt.asUintN(64, value);
+    if (asS64(ns - least) < 0n || asS64(most - ns) < 0n) this.outOfBounds(kind, ns, here);
+    return this.adopt(kind, ns);
   }
 
   /** The next recorded event of a kind in this step. */
