@@ -250,8 +250,13 @@ export const INPUTS = spec({
 /** Name of an input. */
 export type InputType = keyof typeof INPUTS;
 
-/** What the host's clocks said where an input's code read them; a list when it did so repeatedly. */
-export type Readings = { readonly [N in ReadingName]?: bigint | readonly bigint[] };
+/**
+ * What the host's clocks said where an input's code read them. A list where each vCPU in turn did so,
+ * in the order of their creation; a vCPU of which it is not known has `undefined`.
+ */
+export type Readings = {
+  readonly [N in ReadingName]?: bigint | readonly (bigint | undefined)[];
+};
 
 /** Which VM and vCPU an input names. */
 type Names<T extends InputTarget> = T extends 'host'

@@ -5,6 +5,14 @@
  */
 export { actorStepper, type Inspect } from './actor-stepper.ts';
 export {
+  CHECKPOINT_STRUCTS,
+  checkpointOf,
+  isAtCheckpoint,
+  type WorldOfLogOptions,
+  worldOfCheckpoint,
+  worldOfHeader,
+} from './checkpoint.ts';
+export {
   Guest,
   type GuestOptions,
   type GuestReader,

@@ -47,7 +47,7 @@ const describe = (value: unknown): string =>
         : typeof value;
 
 const isReading = (value: unknown): boolean =>
-  Array.isArray(value) ? value.every((item) => U64.is(item)) : U64.is(value);
+  Array.isArray(value) ? value.every((item) => item === undefined || U64.is(item)) : U64.is(value);
 
 function checkReadings(readings: unknown, at: { index: number; type: string }): void {
   if (readings === undefined) return;

@@ -1,15 +1,4 @@
-/** A value from a file in an error message: short, and nothing in it can steer a terminal. */
-function describe(found: unknown): string {
-  if (found === undefined) return 'nothing';
-  if (found === null) return 'null';
-  if (Array.isArray(found)) return `an array of ${found.length}`;
-  if (typeof found === 'object') return 'an object';
-  const text = typeof found === 'string' ? JSON.stringify(found.slice(0, 40)) : String(found);
-  return text.replace(
-    /[^\x20-\x7e]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
+import { describeValue } from '../num/index.ts';
 
 /** JSON that is no persisted world. */
 export class RestoreError extends Error {
@@ -22,7 +11,7 @@ export class RestoreError extends Error {
 
   /** @internal What is found is a value, or the text of one that was described before. */
   constructor(path: string, expected: string, found: unknown, described?: string) {
-    const text = described ?? describe(found);
+    const text = described ?? describeValue(found);
     super(`${path === '' ? 'the world' : path}: expected ${expected}, found ${text}`);
     this.path = path;
     this.expected = expected;

@@ -8,6 +8,7 @@
  * @module
  */
 export { type ClocksourceScale, clocksourceMultShift } from './clocksource.ts';
+export { describeValue } from './describe.ts';
 export {
   type ArrayField,
   array,

@@ -1,4 +1,5 @@
 /** Structs in JSON, writer beside reader. */
+import { describeValue } from './describe.ts';
 import type { ArrayField, Field, StructViews } from './field.ts';
 import type { AnyStructType, StructLayout } from './struct.ts';
 
@@ -21,18 +22,6 @@ export class StructJsonError extends Error {
     this.expected = expected;
     this.found = found;
   }
-}
-
-/** A value from a file in an error message: short, and nothing in it can steer a terminal. */
-function describe(json: unknown): string {
-  if (json === undefined) return 'nothing';
-  if (Array.isArray(json)) return `an array of ${json.length}`;
-  if (typeof json === 'object' && json !== null) return 'an object';
-  const text = typeof json === 'string' ? JSON.stringify(json.slice(0, 40)) : String(json);
-  return text.replace(
-    /[^\x20-\x7e]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function encodeField(views: StructViews, field: Field | ArrayField, index: number): unknown {
@@ -58,7 +47,7 @@ function reviveScalar(
   path: string,
 ): void {
   const value = field.decode(json);
-  if (value === undefined) throw new StructJsonError(path, field.json, describe(json));
+  if (value === undefined) throw new StructJsonError(path, field.json, describeValue(json));
   field.write(views, index, value);
 }
 
@@ -75,7 +64,7 @@ function reviveField(
   }
   const { element, capacity } = field;
   if (!Array.isArray(json) || json.length !== capacity) {
-    throw new StructJsonError(path, `an array of ${capacity}`, describe(json));
+    throw new StructJsonError(path, `an array of ${capacity}`, describeValue(json));
   }
   json.forEach((item: unknown, i) => {
     reviveScalar(views, element, index + i, item, `${path}[${i}]`);
@@ -85,12 +74,16 @@ function reviveField(
 /** @internal Fills a struct from parsed JSON. The name may be missing but must not be another's. */
 export function reviveStruct(views: StructViews, layout: StructLayout, json: unknown): void {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new StructJsonError(layout.name, 'an object', describe(json));
+    throw new StructJsonError(layout.name, 'an object', describeValue(json));
   }
   const members = new Map<string, unknown>(Object.entries(json));
   const tag = members.get(TAG);
   if (tag !== undefined && tag !== layout.name) {
-    throw new StructJsonError(`${layout.name}.${TAG}`, JSON.stringify(layout.name), describe(tag));
+    throw new StructJsonError(
+      `${layout.name}.${TAG}`,
+      JSON.stringify(layout.name),
+      describeValue(tag),
+    );
   }
   members.delete(TAG);
   for (const { name, field, index } of layout.fields.values()) {
@@ -98,7 +91,7 @@ export function reviveStruct(views: StructViews, layout: StructLayout, json: unk
     members.delete(name);
   }
   for (const unknown of members.keys()) {
-    throw new StructJsonError(layout.name, 'only its own fields', describe(unknown));
+    throw new StructJsonError(layout.name, 'only its own fields', describeValue(unknown));
   }
 }
 

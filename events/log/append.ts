@@ -1,0 +1,248 @@
+/**
+ * Appends to a log in a file.
+ *
+ * What `append` has returned from is acknowledged: a process that is killed afterwards, at any point,
+ * does not lose it (`written`: the kernel has it), nor does a host that loses power (`synced`: the
+ * disk has it). What was being written then is cut when the log is opened again, and no more.
+ */
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import type { LogDecoder } from './decoder.ts';
+import type { LogEncoder, LogSoFar } from './encoder.ts';
+import type { LogEntry, LogHeader, TornTail } from './entry.ts';
+import { EntryError, LogError } from './error.ts';
+import type { StructTypes } from './json-entry.ts';
+import { JsonlDecoder, JsonlEncoder } from './jsonl.ts';
+import { MclogDecoder, MclogEncoder } from './mclog.ts';
+
+/** When an entry counts as there: the kernel has it, or the disk. */
+export type Acknowledge = 'written' | 'synced';
+
+/** How a log is written. */
+export interface LogWriterOptions {
+  readonly header: LogHeader;
+  readonly form: 'jsonl' | 'mclog';
+  /** Default `written`. */
+  readonly acknowledge?: Acknowledge;
+  /** Types of the structs of checkpoints. */
+  readonly structs?: StructTypes;
+}
+
+/** What was acknowledged. */
+export interface Acknowledged {
+  /** Inputs of the whole log. */
+  readonly inputs: number;
+  /** Its size, bytes. */
+  readonly size: number;
+  readonly by: Acknowledge;
+}
+
+const READ_BYTES = 1 << 20;
+const NEW: LogSoFar = { size: 0, inputs: 0, checkpoints: [] };
+
+/** What an existing file holds. */
+interface Existing {
+  readonly decoder: LogDecoder;
+  readonly soFar: LogSoFar;
+  /** The last line has no end yet. */
+  readonly endsOpen: boolean;
+}
+
+/** Writes a log to a file. One writer at a time. */
+export class LogWriter {
+  readonly path: string;
+  /** What was cut from the end when the log was opened. */
+  readonly cut: TornTail | undefined;
+  readonly #fd: number;
+  readonly #by: Acknowledge;
+  readonly #encoder: LogEncoder;
+  #size: number;
+  #inputs: number;
+  #broken = false;
+
+  /**
+   * Opens a log to go on with it, or begins one.
+   *
+   * @throws LogError when the file can't be written, is another log or is damaged, or is of an older
+   * version (which `masterclock convert` brings up to date).
+   */
+  constructor(path: string, options: LogWriterOptions) {
+    this.path = path;
+    this.#by = options.acknowledge ?? 'written';
+    const isNew = !existsSync(path);
+    this.#fd = doing(path, 'a file to write to', () => openSync(path, isNew ? 'wx+' : 'r+'));
+    try {
+      const begin = encoderOf(options, NEW).begin();
+      const existing = this.#read(options, begin);
+      this.cut = existing?.decoder.torn;
+      this.#size = existing?.soFar.size ?? 0;
+      this.#inputs = existing?.soFar.inputs ?? 0;
+      this.#encoder = encoderOf(options, existing?.soFar ?? { ...NEW, size: begin.length });
+      if (existing === undefined || this.cut !== undefined) ftruncateSync(this.#fd, this.#size);
+      if (existing === undefined) this.#write(begin);
+      else if (existing.endsOpen) this.#write(Uint8Array.of(0x0a));
+      if (isNew && this.#by === 'synced') syncFolder(dirname(path));
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
+  }
+
+  /** Inputs of the whole log. */
+  get inputs(): number {
+    return this.#inputs;
+  }
+
+  /**
+   * Appends some entries; when it returns they are acknowledged, all of them.
+   *
+   * Entries are taken as typed: whether an input can be one at all is the world's to say.
+   *
+   * @throws LogError when they can't be written; then the log is as it was before.
+   */
+  append(entries: readonly LogEntry[]): Acknowledged {
+    if (this.#broken)
+      throw new LogError(this.path, undefined, undefined, 'an open log', 'a closed one');
+    if (entries.length > 0) {
+      let bytes: Uint8Array;
+      try {
+        bytes = this.#encoder.encode(entries);
+      } catch (error) {
+        throw error instanceof EntryError ? error.in(this.path, undefined) : error;
+      }
+      this.#write(bytes);
+      this.#inputs += entries.reduce((sum, { kind }) => sum + (kind === 'input' ? 1 : 0), 0);
+    }
+    return { inputs: this.#inputs, size: this.#size, by: this.#by };
+  }
+
+  /** Ends the log in peace: a binary one gets its index. */
+  close(): void {
+    if (this.#broken) return;
+    const end = this.#encoder.end();
+    if (end.length > 0) this.#write(end);
+    this.#broken = true;
+    closeSync(this.#fd);
+  }
+
+  /** Writes all of it at the log's end, or nothing. */
+  #write(bytes: Uint8Array): void {
+    const found = fstatSync(this.#fd).size;
+    if (found !== this.#size) {
+      const expected = `${this.#size} bytes, as this writer left it`;
+      throw new LogError(this.path, undefined, undefined, expected, `${found}`);
+    }
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, this.#size + done);
+      }
+      if (this.#by === 'synced') fdatasyncSync(this.#fd);
+    } catch (error) {
+      // What was encoded and not written cannot be told apart from what was: this writer ends here.
+      this.#broken = true;
+      ftruncateSync(this.#fd, this.#size);
+      closeSync(this.#fd);
+      throw new LogError(
+        this.path,
+        { byte: this.#size },
+        undefined,
+        'room to write',
+        codeOf(error),
+      );
+    }
+    this.#size += bytes.length;
+  }
+
+  /** What the file holds; undefined when it is empty or did not get further than its beginning. */
+  #read(options: LogWriterOptions, begin: Uint8Array): Existing | undefined {
+    const { size } = fstatSync(this.#fd);
+    if (size < begin.length && this.#isPrefix(begin, size)) return undefined;
+    const reading = options.structs === undefined ? {} : { structs: options.structs };
+    const decoder =
+      options.form === 'mclog'
+        ? new MclogDecoder(this.path, reading)
+        : new JsonlDecoder(this.path, reading);
+    const chunk = new Uint8Array(READ_BYTES);
+    let last = 0;
+    for (let at = 0; ; ) {
+      const count = readSync(this.#fd, chunk, 0, chunk.length, at);
+      if (count === 0) break;
+      decoder.push(chunk.subarray(0, count));
+      last = chunk[count - 1]!;
+      at += count;
+    }
+    decoder.finish();
+    this.#checkSame(decoder, options);
+    const { torn, inputs, checkpoints } = decoder;
+    return {
+      decoder,
+      soFar: { size: torn?.offset ?? size, inputs, checkpoints },
+      endsOpen: options.form === 'jsonl' && torn === undefined && last !== 0x0a,
+    };
+  }
+
+  #isPrefix(begin: Uint8Array, size: number): boolean {
+    const head = new Uint8Array(size);
+    const count = readSync(this.#fd, head, 0, size, 0);
+    return head.subarray(0, count).every((byte, i) => byte === begin[i]);
+  }
+
+  #checkSame(decoder: LogDecoder, options: LogWriterOptions): void {
+    const fail = (field: string, expected: string, found: string): never => {
+      throw new LogError(this.path, undefined, field, expected, found);
+    };
+    if (!decoder.isToday)
+      fail('version', 'a log as written today (convert it first)', 'an older one');
+    const { header } = decoder;
+    for (const field of ['profile', 'switches', 'host', 'options'] as const) {
+      const isSame =
+        header !== undefined && textOf(header[field]) === textOf(options.header[field]);
+      if (!isSame) fail(field, 'that of the log to go on with', 'another');
+    }
+  }
+}
+
+const encoderOf = (
+  { form, header, structs = [] }: LogWriterOptions,
+  soFar: LogSoFar,
+): LogEncoder =>
+  form === 'mclog' ? new MclogEncoder(header, structs, soFar) : new JsonlEncoder(header);
+
+/** JSON in which the order of members does not matter. */
+const textOf = (value: unknown): string =>
+  JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error);
+
+function doing<T>(path: string, expected: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw new LogError(path, undefined, undefined, expected, codeOf(error));
+  }
+}
+
+/** The name of a new file is on the disk when its folder is. */
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,64 @@
+/** What reads a log of either form: bytes in as they come, entries out as they are whole. */
+import type { LogEntry, LogHeader, TornTail } from './entry.ts';
+import type { StructTypes } from './json-entry.ts';
+import { UPGRADES, type Upgrades } from './upgrade.ts';
+
+/** How a log is read. */
+export interface ReadLogOptions {
+  /** Types of the structs of checkpoints; without them checkpoints are passed over. */
+  readonly structs?: StructTypes;
+  /** How older versions are read; the built-in upgrades by default. */
+  readonly upgrades?: Upgrades;
+}
+
+/** Where a checkpoint stands. */
+export interface CheckpointPlace {
+  /** Inputs before it. */
+  readonly inputs: number;
+  /** Bytes from the log's start. */
+  readonly offset: number;
+}
+
+/** Reads a log. */
+export interface LogDecoder {
+  readonly form: 'jsonl' | 'mclog';
+  /** Undefined until enough was pushed. */
+  readonly header: LogHeader | undefined;
+  /** The log's version, once the header is there. */
+  readonly version: number;
+  /** It was written as logs are today, so that one can go on with it. */
+  readonly isToday: boolean;
+  /** Inputs delivered so far. */
+  readonly inputs: number;
+  /** Checkpoints passed so far. */
+  readonly checkpoints: readonly CheckpointPlace[];
+  /** Checkpoints that could not be used, because structs are laid out otherwise today. */
+  readonly skippedCheckpoints: number;
+  /** What was cut from the end; known after `finish`. */
+  readonly torn: TornTail | undefined;
+  /**
+   * Takes some more bytes and returns the entries they complete.
+   *
+   * @throws LogError where the log is damaged.
+   */
+  push(chunk: Uint8Array): LogEntry[];
+  /**
+   * The log has come to its end.
+   *
+   * @returns entries that only its end completes.
+   * @throws LogError where it ends before its header does, or is damaged.
+   */
+  finish(): LogEntry[];
+}
+
+/** Options with their defaults. */
+export interface DecoderOptions {
+  readonly structs: StructTypes;
+  readonly upgrades: Upgrades;
+}
+
+/** @internal */
+export const withDefaults = (options: ReadLogOptions): DecoderOptions => ({
+  structs: options.structs ?? [],
+  upgrades: options.upgrades ?? UPGRADES,
+});

@@ -1,0 +1,113 @@
+/**
+ * Frames of a binary log, writer beside reader.
+ *
+ * ```
+ * 0   "MCF"    sync, to find the next frame after damage
+ * 3   u8       type
+ * 4   u32      length of the payload
+ * 8   u32      CRC-32C of bytes 3 … 7 and the payload
+ * 12  payload
+ * ```
+ *
+ * Before the first frame stand 16 bytes: "MCLOG\r\n\x1a", the version (u32), and the CRC-32C of
+ * these 12. The line ends show what a transfer as text has done.
+ */
+import { crc32c } from './crc32c.ts';
+import { LOG_VERSION } from './entry.ts';
+import { EntryError } from './error.ts';
+
+/** Types of frames. */
+export const FRAME = { header: 1, records: 2, checkpoint: 3, index: 4, end: 5 } as const;
+
+/** Before the payload. */
+export const FRAME_HEAD_BYTES = 12;
+
+/** Before the first frame. */
+export const PREAMBLE_BYTES = 16;
+
+/** Largest payload of a frame, and longest line of the readable form. */
+export const MAX_FRAME_BYTES = 1 << 26;
+
+const SYNC = [0x4d, 0x43, 0x46] as const;
+const MAGIC = new Uint8Array([0x4d, 0x43, 0x4c, 0x4f, 0x47, 0x0d, 0x0a, 0x1a]);
+
+const viewOf = (bytes: Uint8Array): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** A frame with its payload. */
+export function encodeFrame(type: number, payload: Uint8Array): Uint8Array {
+  if (payload.length > MAX_FRAME_BYTES) {
+    throw new EntryError(undefined, `at most ${MAX_FRAME_BYTES} bytes`, `${payload.length}`);
+  }
+  const frame = new Uint8Array(FRAME_HEAD_BYTES + payload.length);
+  frame.set(SYNC);
+  frame[3] = type;
+  const view = viewOf(frame);
+  view.setUint32(4, payload.length, true);
+  view.setUint32(8, crc32c(payload, crc32c(frame.subarray(3, 8))), true);
+  frame.set(payload, FRAME_HEAD_BYTES);
+  return frame;
+}
+
+/** What stands at a place where a frame should. */
+export type Framed =
+  | { readonly is: 'frame'; readonly type: number; readonly payload: Uint8Array }
+  /** As far as it can be seen it is a frame, but not all of it is there. */
+  | { readonly is: 'short'; readonly needs: number }
+  | { readonly is: 'damaged'; readonly found: string };
+
+/** Looks at the frame at the beginning of `bytes`. */
+export function decodeFrame(bytes: Uint8Array): Framed {
+  for (let i = 0; i < Math.min(SYNC.length, bytes.length); i++) {
+    if (bytes[i] !== SYNC[i]) return { is: 'damaged', found: 'other bytes' };
+  }
+  if (bytes.length < FRAME_HEAD_BYTES) return { is: 'short', needs: FRAME_HEAD_BYTES };
+  const view = viewOf(bytes);
+  const length = view.getUint32(4, true);
+  if (length > MAX_FRAME_BYTES) return { is: 'damaged', found: `a length of ${length}` };
+  const needs = FRAME_HEAD_BYTES + length;
+  if (bytes.length < needs) return { is: 'short', needs };
+  const payload = bytes.subarray(FRAME_HEAD_BYTES, needs);
+  if (view.getUint32(8, true) !== crc32c(payload, crc32c(bytes.subarray(3, 8)))) {
+    return { is: 'damaged', found: 'a frame with a wrong CRC' };
+  }
+  return { is: 'frame', type: bytes[3]!, payload };
+}
+
+/** Where the next frame might begin, from `from` on; the length when nowhere. */
+export function nextSync(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(SYNC[0], from); at >= 0; at = bytes.indexOf(SYNC[0], at + 1)) {
+    const isSync = SYNC.every((byte, i) => at + i >= bytes.length || bytes[at + i] === byte);
+    if (isSync) return at;
+  }
+  return bytes.length;
+}
+
+/** What stands before the first frame. */
+export function encodePreamble(version = LOG_VERSION): Uint8Array {
+  const bytes = new Uint8Array(PREAMBLE_BYTES);
+  bytes.set(MAGIC);
+  const view = viewOf(bytes);
+  view.setUint32(8, version, true);
+  view.setUint32(12, crc32c(bytes.subarray(0, 12)), true);
+  return bytes;
+}
+
+/** Whether a file that begins so is a binary log, by as much of the magic as is there. */
+export const isMclog = (head: Uint8Array): boolean =>
+  head.length >= 4 && MAGIC.every((byte, i) => i >= head.length || head[i] === byte);
+
+/**
+ * The version of a log that begins so.
+ *
+ * @throws EntryError when it is no such log.
+ */
+export function decodePreamble(bytes: Uint8Array): number {
+  if (!isMclog(bytes)) throw new EntryError(undefined, 'a binary log', 'other bytes');
+  const view = viewOf(bytes);
+  const crc = crc32c(bytes.subarray(0, 12));
+  if (view.getUint32(12, true) !== crc) {
+    throw new EntryError('version', 'a CRC that is right', 'a wrong one', 8);
+  }
+  return view.getUint32(8, true);
+}

@@ -1,0 +1,164 @@
+/**
+ * The readable form of a log, writer beside reader: a JSON object a line, the header first.
+ *
+ * A line that was written ends with a line end. Where the last one does not and is no whole object, its
+ * writing did not come to its end: it is cut. Lines carry no CRC, so that they can be edited.
+ */
+import { describeValue } from '../../src/num/index.ts';
+import {
+  type CheckpointPlace,
+  type DecoderOptions,
+  type LogDecoder,
+  type ReadLogOptions,
+  withDefaults,
+} from './decoder.ts';
+import type { LogEncoder } from './encoder.ts';
+import type { LogEntry, LogHeader, TornTail } from './entry.ts';
+import { EntryError, LogError } from './error.ts';
+import { MAX_FRAME_BYTES } from './frame.ts';
+import { decodeEntry, encodeEntry, type JsonObject } from './json-entry.ts';
+import { decodeHeader, encodeHeader } from './json-header.ts';
+import { PendingBytes } from './pending-bytes.ts';
+import { type UpgradePath, upgradePath } from './upgrade.ts';
+
+const LINE_END = 0x0a;
+
+const utf8 = new TextEncoder();
+
+/** Writes the readable form. */
+export class JsonlEncoder implements LogEncoder {
+  readonly form = 'jsonl';
+  readonly #header: LogHeader;
+
+  constructor(header: LogHeader) {
+    this.#header = header;
+  }
+
+  begin(): Uint8Array {
+    return utf8.encode(`${JSON.stringify(encodeHeader(this.#header))}\n`);
+  }
+
+  encode(entries: readonly LogEntry[]): Uint8Array {
+    return utf8.encode(entries.map((entry) => `${JSON.stringify(encodeEntry(entry))}\n`).join(''));
+  }
+
+  end(): Uint8Array {
+    return new Uint8Array(0);
+  }
+}
+
+/** Reads the readable form. */
+export class JsonlDecoder implements LogDecoder {
+  readonly form = 'jsonl';
+  readonly checkpoints: CheckpointPlace[] = [];
+  readonly skippedCheckpoints = 0;
+  inputs = 0;
+  header: LogHeader | undefined;
+  torn: TornTail | undefined;
+  readonly #log: string;
+  readonly #options: DecoderOptions;
+  readonly #pending = new PendingBytes();
+  /** Pending bytes known to hold no line end. */
+  #searched = 0;
+  #line = 0;
+  #path: UpgradePath | undefined;
+
+  /** @param log - what to call it in errors. */
+  constructor(log: string, options: ReadLogOptions = {}) {
+    this.#log = log;
+    this.#options = withDefaults(options);
+  }
+
+  get version(): number {
+    return this.#path?.version ?? 0;
+  }
+
+  get isToday(): boolean {
+    return this.#path?.isCurrent ?? false;
+  }
+
+  push(chunk: Uint8Array): LogEntry[] {
+    const pending = this.#pending;
+    pending.put(chunk);
+    const entries: LogEntry[] = [];
+    for (;;) {
+      const end = pending.bytes.indexOf(LINE_END, this.#searched);
+      this.#searched = end < 0 ? pending.length : 0;
+      if ((end < 0 ? pending.length : end) > MAX_FRAME_BYTES) {
+        throw this.#error(undefined, `a line of at most ${MAX_FRAME_BYTES} bytes`, 'a longer one');
+      }
+      if (end < 0) return entries;
+      this.#takeLine(pending.bytes.subarray(0, end), entries);
+      pending.use(end + 1);
+    }
+  }
+
+  finish(): LogEntry[] {
+    const entries: LogEntry[] = [];
+    const { length, offset, bytes } = this.#pending;
+    if (length > 0) {
+      if (this.header !== undefined && parse(bytes) === undefined) {
+        this.torn = { offset, bytes: length };
+      } else {
+        this.#takeLine(bytes, entries);
+      }
+    }
+    if (this.header === undefined) {
+      throw new LogError(this.#log, { line: 1 }, undefined, 'a header', 'nothing');
+    }
+    return entries;
+  }
+
+  #error(field: string | undefined, expected: string, found: string): LogError {
+    return new LogError(this.#log, { line: this.#line + 1 }, field, expected, found);
+  }
+
+  #takeLine(bytes: Uint8Array, entries: LogEntry[]): void {
+    const json = parse(bytes);
+    if (json === undefined) {
+      const found = describeValue(Buffer.from(bytes.subarray(0, 40)).toString('latin1'));
+      throw this.#error(undefined, 'a JSON object', found);
+    }
+    try {
+      if (this.#path === undefined) this.#takeHeader(json);
+      else this.#takeEntry(json, this.#path, entries);
+    } catch (error) {
+      if (!(error instanceof EntryError)) throw error;
+      throw error.in(this.#log, { line: this.#line + 1 });
+    }
+    this.#line += 1;
+  }
+
+  #takeHeader(json: JsonObject): void {
+    const path = upgradePath(json, this.#options.upgrades);
+    this.header = decodeHeader(path.header(json));
+    this.#path = path;
+  }
+
+  #takeEntry(json: JsonObject, path: UpgradePath, entries: LogEntry[]): void {
+    const current = path.isCurrent ? json : path.entry(json);
+    const entry = current === undefined ? undefined : decodeEntry(current, this.#options.structs);
+    if (entry === undefined) return;
+    if (entry.kind === 'input') this.inputs += 1;
+    if (entry.kind === 'checkpoint') {
+      const { inputs } = entry.checkpoint;
+      if (inputs !== this.inputs) {
+        throw new EntryError('checkpoint.inputs', String(this.inputs), String(inputs));
+      }
+      this.checkpoints.push({ inputs, offset: this.#pending.offset });
+    }
+    entries.push(entry);
+  }
+}
+
+/** The JSON object that a line is; undefined when it is none. */
+function parse(bytes: Uint8Array): JsonObject | undefined {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return typeof json === 'object' && json !== null && !Array.isArray(json)
+      ? (json as JsonObject)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * The binary form of a log, writer beside reader.
+ *
+ * ```
+ * preamble  frame.ts
+ * header    one frame: mclog-header.ts
+ * then frames of
+ *   records     records u32, inputs among them u32, and the records: record-bytes.ts
+ *   checkpoint  checkpoint-bytes.ts
+ *   index, end  mclog-index.ts, when it was closed in peace
+ * ```
+ */
+import type { AnyStructType } from '../../src/num/index.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import { knownTypes, readCheckpoint, structEntry, writeCheckpoint } from './checkpoint-bytes.ts';
+import {
+  type CheckpointPlace,
+  type DecoderOptions,
+  type LogDecoder,
+  type ReadLogOptions,
+  withDefaults,
+} from './decoder.ts';
+import type { LogEncoder, LogSoFar } from './encoder.ts';
+import type { LogEntry, LogHeader, TornTail } from './entry.ts';
+import { EntryError, LogError } from './error.ts';
+import {
+  decodeFrame,
+  decodePreamble,
+  encodeFrame,
+  encodePreamble,
+  FRAME,
+  FRAME_HEAD_BYTES,
+  PREAMBLE_BYTES,
+} from './frame.ts';
+import { decodeEntry, encodeRecord, type StructTypes } from './json-entry.ts';
+import { decodeMclogHeader, encodeMclogHeader, type MclogHeader } from './mclog-header.ts';
+import { encodeIndex } from './mclog-index.ts';
+import { PendingBytes } from './pending-bytes.ts';
+import { RecordReader, RecordWriter } from './record-bytes.ts';
+import { entryOf, recordOf } from './records.ts';
+import { Salvage } from './salvage.ts';
+import { encodeSchema, SCHEMA } from './schema.ts';
+
+/** Records beyond this size begin another frame. */
+const RECORDS_BYTES = 1 << 18;
+
+/** Writes the binary form. */
+export class MclogEncoder implements LogEncoder {
+  readonly form = 'mclog';
+  readonly #header: LogHeader;
+  readonly #types: StructTypes;
+  readonly #records = new RecordWriter(SCHEMA);
+  readonly #out = new ByteWriter();
+  #size: number;
+  #inputs: number;
+  #checkpoints: CheckpointPlace[];
+
+  /**
+   * @param types - of the structs of checkpoints to come.
+   * @param soFar - what the log holds already; by default it is new.
+   */
+  constructor(header: LogHeader, types: StructTypes, soFar?: LogSoFar) {
+    this.#header = header;
+    this.#types = types;
+    this.#size = soFar?.size ?? 0;
+    this.#inputs = soFar?.inputs ?? 0;
+    this.#checkpoints = [...(soFar?.checkpoints ?? [])];
+  }
+
+  begin(): Uint8Array {
+    const header = encodeFrame(FRAME.header, encodeMclogHeader(this.#header, this.#types));
+    const bytes = Buffer.concat([encodePreamble(), header]);
+    this.#size = bytes.length;
+    return bytes;
+  }
+
+  encode(entries: readonly LogEntry[]): Uint8Array {
+    const frames: Uint8Array[] = [];
+    const checkpoints: CheckpointPlace[] = [];
+    let size = this.#size;
+    let inputs = this.#inputs;
+    const add = (frame: Uint8Array): void => {
+      frames.push(frame);
+      size += frame.length;
+    };
+    for (let at = 0; at < entries.length; ) {
+      const entry = entries[at]!;
+      if (entry.kind === 'checkpoint') {
+        checkpoints.push({ inputs, offset: size });
+        add(this.#checkpointFrame(entry, inputs));
+        at += 1;
+      } else {
+        const taken = this.#recordsFrame(entries, at);
+        add(taken.frame);
+        at = taken.next;
+        inputs += taken.inputs;
+      }
+    }
+    this.#size = size;
+    this.#inputs = inputs;
+    this.#checkpoints.push(...checkpoints);
+    return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+  }
+
+  #checkpointFrame(entry: LogEntry & { kind: 'checkpoint' }, inputs: number): Uint8Array {
+    const { checkpoint } = entry;
+    if (checkpoint.inputs !== inputs) {
+      throw new EntryError('checkpoint.inputs', String(inputs), String(checkpoint.inputs));
+    }
+    this.#out.clear();
+    writeCheckpoint(this.#out, checkpoint, this.#types.map(structEntry));
+    return encodeFrame(FRAME.checkpoint, this.#out.bytes);
+  }
+
+  /** The records from `at` on, up to the next checkpoint or a frame's size. */
+  #recordsFrame(entries: readonly LogEntry[], at: number) {
+    const records = new ByteWriter();
+    let inputs = 0;
+    let next = at;
+    while (next < entries.length && records.length < RECORDS_BYTES) {
+      const entry = entries[next]!;
+      if (entry.kind === 'checkpoint') break;
+      const { key, values } = recordOf(entry);
+      this.#records.write(records, key, values);
+      if (entry.kind === 'input') inputs += 1;
+      next += 1;
+    }
+    this.#out.clear();
+    this.#out.u32(next - at);
+    this.#out.u32(inputs);
+    this.#out.raw(records.bytes);
+    return { frame: encodeFrame(FRAME.records, this.#out.bytes), inputs, next };
+  }
+
+  end(): Uint8Array {
+    const index = { inputs: this.#inputs, checkpoints: this.#checkpoints };
+    const bytes = encodeIndex(index, this.#size);
+    this.#size += bytes.length;
+    return bytes;
+  }
+}
+
+/** Reads the binary form. */
+export class MclogDecoder implements LogDecoder {
+  readonly form = 'mclog';
+  readonly checkpoints: CheckpointPlace[] = [];
+  inputs = 0;
+  skippedCheckpoints = 0;
+  version = 0;
+  torn: TornTail | undefined;
+  readonly #log: string;
+  readonly #options: DecoderOptions;
+  readonly #pending = new PendingBytes();
+  #begun = false;
+  #header: MclogHeader | undefined;
+  #records: RecordReader | undefined;
+  #types: readonly AnyStructType[] | undefined;
+  #salvage: Salvage | undefined;
+  /** Bytes before the first that was pushed. */
+  #base = 0;
+
+  /** @param log - what to call it in errors. */
+  constructor(log: string, options: ReadLogOptions = {}) {
+    this.#log = log;
+    this.#options = withDefaults(options);
+  }
+
+  get header(): LogHeader | undefined {
+    return this.#header?.header;
+  }
+
+  get isToday(): boolean {
+    const now = { schema: encodeSchema(SCHEMA), structs: this.#options.structs.map(structEntry) };
+    const { schema, structs, upgrade } = this.#header ?? {};
+    const then = { schema: schema && encodeSchema(schema), structs };
+    return upgrade === undefined && JSON.stringify(now) === JSON.stringify(then);
+  }
+
+  /** Another reader of the same log that begins at one of its checkpoints. */
+  at({ inputs, offset }: CheckpointPlace): MclogDecoder {
+    const other = new MclogDecoder(this.#log, this.#options);
+    other.version = this.version;
+    other.inputs = inputs;
+    other.#base = offset;
+    other.#begun = true;
+    other.#header = this.#header;
+    other.#records = this.#records;
+    other.#types = this.#types;
+    return other;
+  }
+
+  push(chunk: Uint8Array): LogEntry[] {
+    this.#pending.put(chunk);
+    return this.#take(false);
+  }
+
+  finish(): LogEntry[] {
+    const entries = this.#take(true);
+    if (this.#header === undefined) {
+      const found = this.#pending.offset + this.#pending.length === 0 ? 'nothing' : 'its end';
+      throw new LogError(this.#log, this.#place(), undefined, 'a header', found);
+    }
+    const offset = this.#salvage?.offset;
+    if (offset !== undefined) {
+      this.torn = { offset, bytes: this.#base + this.#pending.offset - offset };
+    }
+    return entries;
+  }
+
+  #place(within = 0): { byte: number } {
+    return { byte: this.#base + this.#pending.offset + within };
+  }
+
+  #take(isEnd: boolean): LogEntry[] {
+    const entries: LogEntry[] = [];
+    const pending = this.#pending;
+    if (!this.#begun && !this.#begin()) return entries;
+    while (this.#salvage === undefined && pending.length > 0) {
+      const framed = decodeFrame(pending.bytes);
+      if (framed.is === 'short' && !isEnd) return entries;
+      if (framed.is !== 'frame') {
+        this.#damage(framed.is === 'short' ? 'a part of one' : framed.found);
+        break;
+      }
+      this.#takeFrame(framed.type, framed.payload, entries);
+      pending.use(FRAME_HEAD_BYTES + framed.payload.length);
+    }
+    this.#salvage?.scan(pending, isEnd);
+    return entries;
+  }
+
+  #damage(found: string): void {
+    const { byte } = this.#place();
+    if (this.#header === undefined) {
+      throw new LogError(this.#log, { byte }, undefined, 'a header', found);
+    }
+    this.#salvage = new Salvage(this.#log, byte, found);
+    this.#pending.use(1);
+  }
+
+  /** Whether the preamble is there. */
+  #begin(): boolean {
+    const { bytes, length } = this.#pending;
+    if (length < PREAMBLE_BYTES) return false;
+    this.version = this.#at(0, () => decodePreamble(bytes.subarray(0, PREAMBLE_BYTES)));
+    this.#begun = true;
+    this.#pending.use(PREAMBLE_BYTES);
+    return true;
+  }
+
+  /** What goes wrong inside is an error of the log, at its place. */
+  #at<T>(within: number, body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof EntryError)) throw error;
+      throw error.in(this.#log, this.#place(within + error.offset));
+    }
+  }
+
+  #takeFrame(type: number, payload: Uint8Array, entries: LogEntry[]): void {
+    this.#at(FRAME_HEAD_BYTES, () => {
+      if (this.#header === undefined) this.#takeHeader(type, payload);
+      else if (type === FRAME.records) this.#takeRecords(payload, this.#header, entries);
+      else if (type === FRAME.checkpoint) this.#takeCheckpoint(payload, entries);
+      else if (type !== FRAME.index && type !== FRAME.end) {
+        throw new EntryError(undefined, 'a frame of a known type', `type ${type}`);
+      }
+    });
+  }
+
+  #takeHeader(type: number, payload: Uint8Array): void {
+    if (type !== FRAME.header) {
+      throw new EntryError(undefined, 'the header', `a frame of type ${type}`);
+    }
+    const { structs, upgrades } = this.#options;
+    this.#header = decodeMclogHeader(payload, this.version, upgrades);
+    this.#records = new RecordReader(this.#header.schema);
+    const isCurrent = this.#header.upgrade === undefined;
+    this.#types = isCurrent ? knownTypes(this.#header.structs, structs) : undefined;
+  }
+
+  #takeRecords(payload: Uint8Array, header: MclogHeader, entries: LogEntry[]): void {
+    const from = new ByteReader(payload);
+    const count = from.u32();
+    const inputs = from.u32();
+    const before = this.inputs;
+    const { upgrade } = header;
+    for (let i = 0; i < count; i++) {
+      const { spec, values } = this.#records!.read(from);
+      const entry =
+        upgrade === undefined
+          ? entryOf(spec, values)
+          : upgraded(upgrade.entry(encodeRecord(spec, values)));
+      if (entry === undefined) continue;
+      if (entry.kind === 'input') this.inputs += 1;
+      entries.push(entry);
+    }
+    if (from.left > 0) {
+      throw new EntryError(undefined, 'the end of the frame', `${from.left} bytes more`, from.at);
+    }
+    const found = this.inputs - before;
+    if (upgrade === undefined && found !== inputs) {
+      throw new EntryError(undefined, `${inputs} inputs`, `${found}`);
+    }
+  }
+
+  #takeCheckpoint(payload: Uint8Array, entries: LogEntry[]): void {
+    if (this.#types === undefined) {
+      this.skippedCheckpoints += 1;
+      return;
+    }
+    const checkpoint = readCheckpoint(new ByteReader(payload), this.#types);
+    if (checkpoint.inputs !== this.inputs) {
+      const expected = `a checkpoint after ${this.inputs} inputs`;
+      throw new EntryError(undefined, expected, `one after ${checkpoint.inputs}`);
+    }
+    this.checkpoints.push({ inputs: this.inputs, offset: this.#place().byte });
+    entries.push({ kind: 'checkpoint', checkpoint });
+  }
+}
+
+/** An entry of an older log, as JSON of today. */
+const upgraded = (json: Parameters<typeof decodeEntry>[0]): LogEntry | undefined =>
+  json === undefined ? undefined : decodeEntry(json, []);

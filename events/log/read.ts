@@ -1,0 +1,132 @@
+/** Opens logs: the content tells the form, never the name. */
+import type { CheckpointPlace, LogDecoder, ReadLogOptions } from './decoder.ts';
+import type { LogEntry, LogHeader, TornTail } from './entry.ts';
+import { LogError } from './error.ts';
+import { isMclog } from './frame.ts';
+import { JsonlDecoder } from './jsonl.ts';
+import { MclogDecoder } from './mclog.ts';
+import { decodeIndex, END_BYTES, indexOffset, type LogIndex } from './mclog-index.ts';
+
+/** Bytes of a log that can be read anywhere: a file, or memory. */
+export interface LogBytes {
+  /** What to call the log in errors. */
+  readonly name: string;
+  readonly size: number;
+  /** Reads up to `length` bytes at `position` into `target`; fewer only at the end. */
+  readInto(target: Uint8Array, offset: number, length: number, position: number): Promise<number>;
+}
+
+/** How a log is opened. */
+export interface OpenLogOptions extends ReadLogOptions {
+  /** How much is read at once, bytes; it makes no difference to what is read. */
+  readonly chunkBytes?: number;
+}
+
+/** What is known of a log when all of it was read. */
+export interface LogEnd {
+  readonly inputs: number;
+  readonly torn: TornTail | undefined;
+  /** Checkpoints that could not be used, because structs are laid out otherwise today. */
+  readonly skippedCheckpoints: number;
+}
+
+/** A log that was opened. */
+export interface OpenedLog {
+  readonly name: string;
+  readonly form: 'jsonl' | 'mclog';
+  /** As it stands in the log; entries are delivered as today's. */
+  readonly version: number;
+  readonly header: LogHeader;
+  /** Where its checkpoints stand, if it says so. */
+  readonly index: LogIndex | undefined;
+  /**
+   * The entries in order, some at once, from the beginning or from a checkpoint on.
+   *
+   * @throws LogError where the log is damaged.
+   */
+  entries(from?: CheckpointPlace): AsyncGenerator<readonly LogEntry[], LogEnd>;
+}
+
+const CHUNK_BYTES = 1 << 18;
+const HEAD_BYTES = 16;
+
+/** Whether a file that begins so is a log, of either form. */
+export const isLog = (head: Uint8Array): boolean => isMclog(head) || head[0] === '{'.charCodeAt(0);
+
+const decoderOf = (name: string, head: Uint8Array, options: ReadLogOptions): LogDecoder => {
+  if (isMclog(head)) return new MclogDecoder(name, options);
+  if (head[0] === '{'.charCodeAt(0)) return new JsonlDecoder(name, options);
+  throw new LogError(
+    name,
+    undefined,
+    undefined,
+    'a log',
+    head.length === 0 ? 'an empty file' : 'something else',
+  );
+};
+
+async function bytesAt(bytes: LogBytes, position: number, length: number): Promise<Uint8Array> {
+  const chunk = new Uint8Array(length);
+  return chunk.subarray(0, await bytes.readInto(chunk, 0, length, position));
+}
+
+async function readIndex(bytes: LogBytes): Promise<LogIndex | undefined> {
+  if (bytes.size < END_BYTES) return undefined;
+  const endAt = bytes.size - END_BYTES;
+  const offset = indexOffset(await bytesAt(bytes, endAt, END_BYTES));
+  if (offset === undefined || offset >= endAt) return undefined;
+  return decodeIndex(await bytesAt(bytes, offset, endAt - offset));
+}
+
+/** Reads on until the header is there. */
+async function readHeader(
+  bytes: LogBytes,
+  decoder: LogDecoder,
+  chunkBytes: number,
+): Promise<LogHeader> {
+  for (let at = 0; decoder.header === undefined; ) {
+    const chunk = await bytesAt(bytes, at, chunkBytes);
+    if (chunk.length === 0) decoder.finish();
+    else decoder.push(chunk);
+    at += chunk.length;
+  }
+  return decoder.header;
+}
+
+/**
+ * Opens a log.
+ *
+ * @throws LogError when it is none, is damaged where it begins, or has a newer version.
+ */
+export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Promise<OpenedLog> {
+  const { chunkBytes = CHUNK_BYTES } = options;
+  const { name } = bytes;
+  const head = await bytesAt(bytes, 0, HEAD_BYTES);
+  const first = decoderOf(name, head, options);
+  const header = await readHeader(bytes, first, chunkBytes);
+  return {
+    name,
+    form: first.form,
+    version: first.version,
+    header,
+    index: first.form === 'mclog' ? await readIndex(bytes) : undefined,
+    async *entries(from) {
+      const decoder =
+        from !== undefined && first instanceof MclogDecoder
+          ? first.at(from)
+          : decoderOf(name, head, options);
+      let at = from?.offset ?? 0;
+      for (;;) {
+        const chunk = await bytesAt(bytes, at, chunkBytes);
+        if (chunk.length === 0) break;
+        at += chunk.length;
+        const entries = decoder.push(chunk);
+        if (entries.length > 0) yield entries;
+      }
+      const last = decoder.finish();
+      if (last.length > 0) yield last;
+      const { inputs, torn, skippedCheckpoints } = decoder;
+      return { inputs, torn, skippedCheckpoints };
+    },
+  };
+}

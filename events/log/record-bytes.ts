@@ -1,0 +1,227 @@
+/**
+ * Records as bytes, writer beside reader.
+ *
+ * ```
+ * code       u8    place in the schema's list
+ * presence   one bit for each optional field, in order, then one for readings; as few bytes as hold them
+ * fields     in order, those that are there: u64, s64 8 bytes; u32, s32 4; bool 1;
+ *            text, bytes u16 length and the bytes
+ * readings   u8 how many, each: u8 code, u16 length of the list or ffff for a single value,
+ *            for a list one bit for each that is known, then the values, u64
+ * ```
+ *
+ * Values have fixed widths: a log is made for being read fast, and the instants of a busy host differ
+ * in most of their bytes anyway.
+ */
+import type { Readings } from '../inputs.ts';
+import type { ValueType } from '../model-spec.ts';
+import type { ByteReader, ByteWriter } from './bytes.ts';
+import { EntryError } from './error.ts';
+import { MAX_TEXT_BYTES } from './json-values.ts';
+import { type RecordSpec, type RecordValues, recordKey } from './records.ts';
+import type { Schema } from './schema.ts';
+
+/** In the place of a list's length: a single value. */
+const SINGLE = 0xffff;
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function writeBytes(out: ByteWriter, bytes: Uint8Array, field: string): void {
+  if (bytes.length > MAX_TEXT_BYTES) {
+    throw new EntryError(field, `at most ${MAX_TEXT_BYTES} bytes`, `${bytes.length}`);
+  }
+  out.u16(bytes.length);
+  out.raw(bytes);
+}
+
+function writeValue(out: ByteWriter, type: ValueType, value: unknown, field: string): void {
+  switch (type) {
+    case 'u64':
+    case 's64':
+      out.u64(value as bigint);
+      break;
+    case 'u32':
+    case 's32':
+      out.u32(value as number);
+      break;
+    case 'bool':
+      out.u8(value === true ? 1 : 0);
+      break;
+    case 'text':
+      writeBytes(out, utf8.encode(value as string), field);
+      break;
+    case 'bytes':
+      writeBytes(out, value as Uint8Array, field);
+      break;
+  }
+}
+
+function readBool(from: ByteReader, field: string): boolean {
+  const { at } = from;
+  const byte = from.u8();
+  if (byte > 1) throw new EntryError(field, '0 or 1', String(byte), at);
+  return byte === 1;
+}
+
+function readText(from: ByteReader, field: string): string {
+  const { at } = from;
+  try {
+    return text.decode(from.raw(from.u16()));
+  } catch (error) {
+    if (error instanceof EntryError) throw error;
+    throw new EntryError(field, 'UTF-8', 'other bytes', at);
+  }
+}
+
+function readValue(from: ByteReader, type: ValueType, field: string): unknown {
+  switch (type) {
+    case 'u64':
+      return from.u64();
+    case 's64':
+      return from.s64();
+    case 'u32':
+      return from.u32();
+    case 's32':
+      return from.s32();
+    case 'bool':
+      return readBool(from, field);
+    case 'text':
+      return readText(from, field);
+    case 'bytes':
+      return from.raw(from.u16()).slice();
+  }
+}
+
+/** Bits, lowest first, in as few bytes as hold them. */
+function writeBits(out: ByteWriter, bits: readonly boolean[]): void {
+  for (let at = 0; at < bits.length; at += 8) {
+    let byte = 0;
+    for (let bit = 0; bit < 8; bit++) if (bits[at + bit] === true) byte |= 1 << bit;
+    out.u8(byte);
+  }
+}
+
+function readBits(from: ByteReader, count: number): boolean[] {
+  const bits: boolean[] = [];
+  while (bits.length < count) {
+    const { at } = from;
+    const byte = from.u8();
+    const here = Math.min(8, count - bits.length);
+    if (byte >>> here !== 0) {
+      throw new EntryError(undefined, `${here} bits`, `0x${byte.toString(16)}`, at);
+    }
+    for (let bit = 0; bit < here; bit++) bits.push(((byte >>> bit) & 1) === 1);
+  }
+  return bits;
+}
+
+/** Writes records of one schema. */
+export class RecordWriter {
+  readonly #records: ReadonlyMap<string, { code: number; spec: RecordSpec }>;
+  readonly #readings: ReadonlyMap<string, number>;
+
+  constructor({ records, readings }: Schema) {
+    this.#records = new Map(
+      records.map((spec, code) => [recordKey(spec.tag, spec.name), { code, spec }]),
+    );
+    this.#readings = new Map(readings.map((name, code) => [name, code]));
+  }
+
+  /** @throws EntryError for a record or a reading that the schema does not have. */
+  write(out: ByteWriter, key: string, values: RecordValues): void {
+    const known = this.#records.get(key);
+    if (known === undefined) throw new EntryError(undefined, 'a record of this log', key);
+    const { code, spec } = known;
+    const told = toldOf(values['readings'] as Readings | undefined);
+    out.u8(code);
+    const optional = spec.fields.filter((field) => field.optional);
+    const present = optional.map(({ name }) => values[name] !== undefined);
+    writeBits(out, [...present, told.length > 0]);
+    for (const { name, type } of spec.fields) {
+      const value = values[name];
+      if (value !== undefined) writeValue(out, type, value, name);
+    }
+    if (told.length > 0) this.#writeReadings(out, told);
+  }
+
+  #writeReadings(out: ByteWriter, told: readonly Told[]): void {
+    out.u8(told.length);
+    for (const [name, value] of told) {
+      const code = this.#readings.get(name);
+      if (code === undefined) throw new EntryError('readings', 'a reading of this log', name);
+      out.u8(code);
+      if (typeof value === 'bigint') {
+        out.u16(SINGLE);
+        out.u64(value);
+        continue;
+      }
+      if (value.length >= SINGLE) {
+        throw new EntryError(`readings.${name}`, `fewer than ${SINGLE}`, `${value.length}`);
+      }
+      out.u16(value.length);
+      writeBits(
+        out,
+        Array.from(value, (one) => one !== undefined),
+      );
+      for (const one of value) if (one !== undefined) out.u64(one);
+    }
+  }
+}
+
+type Told = readonly [name: string, value: bigint | readonly (bigint | undefined)[]];
+
+const toldOf = (readings: Readings | undefined): readonly Told[] =>
+  readings === undefined
+    ? []
+    : Object.entries(readings).filter(
+        (entry): entry is [string, Told[1]] => entry[1] !== undefined,
+      );
+
+/** Reads records of one schema. */
+export class RecordReader {
+  readonly #records: readonly { spec: RecordSpec; optional: number }[];
+  readonly #readings: readonly string[];
+
+  constructor({ records, readings }: Schema) {
+    this.#readings = readings;
+    this.#records = records.map((spec) => ({
+      spec,
+      optional: spec.fields.filter((field) => field.optional).length,
+    }));
+  }
+
+  /** @throws EntryError with the offset at which something is wrong. */
+  read(from: ByteReader): { spec: RecordSpec; values: Record<string, unknown> } {
+    const { at } = from;
+    const code = from.u8();
+    const known = this.#records[code];
+    if (known === undefined) throw new EntryError(undefined, 'a record', `code ${code}`, at);
+    const { spec, optional } = known;
+    const bits = readBits(from, optional + 1);
+    const values: Record<string, unknown> = { type: spec.name };
+    let next = 0;
+    for (const { name, type, optional: isOptional } of spec.fields) {
+      if (isOptional && bits[next++] === false) continue;
+      values[name] = readValue(from, type, name);
+    }
+    if (bits[optional] === true) values['readings'] = this.#readReadings(from);
+    return { spec, values };
+  }
+
+  #readReadings(from: ByteReader): Readings {
+    const readings: Record<string, Told[1]> = {};
+    for (let left = from.u8(); left > 0; left--) {
+      const { at } = from;
+      const code = from.u8();
+      const name = this.#readings[code];
+      if (name === undefined) throw new EntryError('readings', 'a reading', `code ${code}`, at);
+      const length = from.u16();
+      readings[name] =
+        length === SINGLE
+          ? from.u64()
+          : readBits(from, length).map((known) => (known ? from.u64() : undefined));
+    }
+    return readings;
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * One number for what a log's replay showed: the same log and options give the same digest, on any
+ * machine, in whatever pieces the log is read.
+ *
+ * It covers, for the host and each VM by itself, every input's instant and what became of the
+ * masterclock, and every observation with all its fields; then profile, switches, options and the
+ * version of this schema. As VMs are digested each by itself, it makes no difference in which order
+ * things happened to VMs that do not touch each other.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { camelCase } from '../../events/event.ts';
+import { EVENTS, type Input, OBSERVATIONS, type Observation } from '../../events/index.ts';
+import { ByteWriter } from '../../events/log/bytes.ts';
+import { MASTERCLOCK_DECISIONS } from '../../src/clock/index.ts';
+import type { Dispatched } from '../../src/engine/index.ts';
+
+/** Raise when the meaning of a digested byte changes. */
+const DIGEST_SCHEMA = 1;
+
+/** The host's own stream, beside those of VMs by their id. */
+const HOST = -1;
+
+const FLUSH_BYTES = 8192;
+
+type Type = 'u8' | 's8' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'text';
+
+/** How an observation is digested: its name, then its fields in the order of their declaration. */
+interface Plan {
+  readonly name: Uint8Array;
+  readonly fields: readonly (readonly [name: string, type: Type])[];
+}
+
+const utf8 = new TextEncoder();
+
+function planOf(type: Observation['type']): Plan {
+  const fields = Object.hasOwn(OBSERVATIONS, type)
+    ? Object.entries(OBSERVATIONS[type as keyof typeof OBSERVATIONS].fields)
+    : Object.entries(EVENTS[type as keyof typeof EVENTS].fields).map(
+        ([name, spec]) => [camelCase(name), spec] as const,
+      );
+  return {
+    name: utf8.encode(`${type}\0`),
+    fields: fields.map(([name, spec]) => [name, spec.type]),
+  };
+}
+
+function writeValue(out: ByteWriter, type: Type, value: unknown): void {
+  out.u8(value === undefined ? 0 : 1);
+  if (value === undefined) return;
+  if (type === 'u64' || type === 's64') out.u64(value as bigint);
+  else if (type === 'text' || type === 'bytes') {
+    const bytes = type === 'text' ? utf8.encode(value as string) : (value as Uint8Array);
+    out.u32(bytes.length);
+    out.raw(bytes);
+  } else out.u32(Number(value) >>> 0);
+}
+
+/** What belongs to the host, or to one VM. */
+class Stream {
+  readonly #hash: Hash = createHash('sha256');
+  readonly out = new ByteWriter();
+
+  /** Hashing each observation by itself would cost more than making it. */
+  settle(): void {
+    if (this.out.length >= FLUSH_BYTES) this.#flush();
+  }
+
+  finish(): string {
+    this.#flush();
+    return this.#hash.digest('hex');
+  }
+
+  #flush(): void {
+    this.#hash.update(this.out.bytes);
+    this.out.clear();
+  }
+}
+
+/** Digests of a replay: of all of it, and of each VM's part. */
+export interface LogDigests {
+  /** `sha256:…` */
+  readonly all: string;
+  /** `sha256:…` by VM. */
+  readonly vms: ReadonlyMap<number, string>;
+}
+
+/** Digests what inputs came to. */
+export class LogDigest {
+  readonly #plans = new Map<string, Plan>();
+  readonly #streams = new Map<number, Stream>();
+
+  add(input: Input, { observations, masterclock, refused }: Dispatched): void {
+    const { out } = this.#streamOf('vm' in input ? input.vm : HOST);
+    out.u64(input.tsc);
+    out.u8(MASTERCLOCK_DECISIONS.indexOf(masterclock.decision) * 2 + (refused ? 1 : 0));
+    for (const seen of observations) this.#addSeen(input.tsc, seen);
+  }
+
+  #streamOf(vm: number): Stream {
+    let stream = this.#streams.get(vm);
+    if (stream === undefined) {
+      stream = new Stream();
+      this.#streams.set(vm, stream);
+    }
+    return stream;
+  }
+
+  #addSeen(tsc: bigint, seen: Observation): void {
+    let plan = this.#plans.get(seen.type);
+    if (plan === undefined) {
+      plan = planOf(seen.type);
+      this.#plans.set(seen.type, plan);
+    }
+    const stream = this.#streamOf(seen.vm);
+    const { out } = stream;
+    out.raw(plan.name);
+    out.u64(tsc);
+    writeValue(out, 'u32', seen.vcpu);
+    const values = seen as unknown as Readonly<Record<string, unknown>>;
+    for (const [name, type] of plan.fields) writeValue(out, type, values[name]);
+    stream.settle();
+  }
+
+  /** Nothing can be added afterwards. */
+  finish(options: Readonly<Record<string, unknown>>): LogDigests {
+    const hash = createHash('sha256');
+    hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, ...options }));
+    const vms = new Map<number, string>();
+    const inOrder = [...this.#streams].sort(([a], [b]) => a - b);
+    for (const [vm, stream] of inOrder) {
+      const digest = stream.finish();
+      hash.update(`${vm} ${digest}\n`);
+      if (vm !== HOST) vms.set(vm, `sha256:${digest}`);
+    }
+    return { all: `sha256:${hash.digest('hex')}`, vms };
+  }
+}

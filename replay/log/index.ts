@@ -1,0 +1,20 @@
+/**
+ * Replay of logs: the same again, the state at any input, and what changed there.
+ *
+ * @module
+ */
+export type { LogDigests } from './digest.ts';
+export type { Kernel } from './kernel-of-log.ts';
+export {
+  type Change,
+  changesOf,
+  type FieldValues,
+  modelOf,
+  type ReadModel,
+  type Step,
+  stepOf,
+  type VmModel,
+} from './read-model.ts';
+export { Checkpoints, headerOf, INPUTS_PER_CHECKPOINT, LoggedWorld } from './record.ts';
+export { type LogSummary, type ReplayLogOptions, replayLog } from './replay-log.ts';
+export { type LogState, stateAt } from './state-at.ts';

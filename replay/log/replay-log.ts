@@ -1,0 +1,210 @@
+/**
+ * Runs a log: everything that happened happens again, under the log's kernel or another one.
+ *
+ * Under its own kernel the log's checkpoints must come out byte by byte; one that does not is counted.
+ * After a gap what the world is like is unknown until a checkpoint tells.
+ */
+import type { Input, ReadingName } from '../../events/index.ts';
+import { type LogEntry, LogError, type OpenedLog, type TornTail } from '../../events/log/index.ts';
+import {
+  type Dispatched,
+  InputError,
+  isAtCheckpoint,
+  type Stepper,
+  type World,
+  worldOfCheckpoint,
+} from '../../src/engine/index.ts';
+import type { Profile, Switches } from '../../src/profiles/index.ts';
+import { LogDigest, type LogDigests } from './digest.ts';
+import { inLog, kernelOf, startOf } from './kernel-of-log.ts';
+
+/** How a log is replayed. */
+export interface ReplayLogOptions {
+  /** Id of another profile than the log's. */
+  readonly profile?: string;
+  /** Switches set otherwise. */
+  readonly set?: Partial<Switches>;
+  /** Ends after so many inputs; by default with the log. */
+  readonly until?: number;
+  /** What moves the machines; XState actors by default. */
+  readonly stepper?: Stepper;
+  /** Told of each input after it was dispatched. */
+  readonly seen?: (input: Input, dispatched: Dispatched, world: World) => void;
+}
+
+/** What a replay came to. */
+export interface LogSummary {
+  readonly log: string;
+  readonly form: 'jsonl' | 'mclog';
+  readonly version: number;
+  readonly profile: Profile;
+  /** Another kernel than the log's own. */
+  readonly isOther: boolean;
+  /** The world at the end. */
+  readonly world: World;
+  readonly inputs: number;
+  /** Inputs that this world refuses: after a gap, or under another kernel. */
+  readonly impossible: number;
+  /** Inputs that the kernel answered with an error. */
+  readonly refused: number;
+  readonly composites: number;
+  readonly observations: ReadonlyMap<string, number>;
+  /** How often the masterclock was kept, requested, recomputed. */
+  readonly masterclock: ReadonlyMap<string, number>;
+  /** Clock reads that the log does not tell, by name. */
+  readonly derived: ReadonlyMap<ReadingName, number>;
+  readonly gaps: number;
+  /** Inputs were lost, and no checkpoint came after that. */
+  readonly isUnknown: boolean;
+  readonly checkpoints: {
+    readonly agreed: number;
+    readonly skipped: number;
+    /** How many inputs came before each that did not agree; at most the first 100. */
+    readonly differing: readonly number[];
+  };
+  readonly torn: TornTail | undefined;
+  readonly digests: LogDigests;
+}
+
+/** Differing checkpoints that are told one by one. */
+const MOST_DIFFERING = 100;
+
+const count = <K>(counts: Map<K, number>, key: K, by = 1): void => {
+  counts.set(key, (counts.get(key) ?? 0) + by);
+};
+
+/** A replay under way. */
+class LogRun {
+  readonly kernel: ReturnType<typeof kernelOf>;
+  readonly digest = new LogDigest();
+  readonly observations = new Map<string, number>();
+  readonly masterclock = new Map<string, number>();
+  readonly derived = new Map<ReadingName, number>();
+  readonly differing: number[] = [];
+  world: World;
+  inputs = 0;
+  impossible = 0;
+  refused = 0;
+  composites = 0;
+  gaps = 0;
+  agreed = 0;
+  isUnknown = false;
+  readonly #log: OpenedLog;
+  readonly #options: ReplayLogOptions;
+
+  constructor(log: OpenedLog, options: ReplayLogOptions) {
+    this.#log = log;
+    this.#options = options;
+    this.kernel = kernelOf(log, options);
+    this.world = startOf(log, this.kernel, options.stepper);
+  }
+
+  take(entry: LogEntry): void {
+    switch (entry.kind) {
+      case 'input':
+        this.inputs += 1;
+        this.#dispatch(entry.input);
+        break;
+      case 'composite':
+        this.composites += 1;
+        break;
+      case 'gap':
+        this.gaps += 1;
+        this.isUnknown = true;
+        break;
+      case 'checkpoint':
+        if (!this.kernel.isOther) this.#check(entry);
+        break;
+    }
+  }
+
+  #dispatch(input: Input): void {
+    let dispatched: Dispatched;
+    try {
+      dispatched = this.world.dispatch(input);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      if (!this.isUnknown && !this.kernel.isOther) {
+        const field = `input ${this.inputs} (${error.type})`;
+        throw new LogError(this.#log.name, undefined, field, error.expected, error.found);
+      }
+      this.impossible += 1;
+      return;
+    }
+    this.digest.add(input, dispatched);
+    if (dispatched.refused) this.refused += 1;
+    count(this.masterclock, dispatched.masterclock.decision);
+    for (const { type } of dispatched.observations) count(this.observations, type);
+    for (const [name, times] of dispatched.derived) count(this.derived, name, times);
+    this.#options.seen?.(input, dispatched, this.world);
+  }
+
+  #check({ checkpoint }: LogEntry & { kind: 'checkpoint' }): void {
+    if (!this.isUnknown) {
+      if (isAtCheckpoint(this.world, checkpoint)) this.agreed += 1;
+      else if (this.differing.length < MOST_DIFFERING) this.differing.push(checkpoint.inputs);
+      return;
+    }
+    const { switches } = this.kernel.profile;
+    const { stepper } = this.#options;
+    this.world = inLog(this.#log, () =>
+      worldOfCheckpoint(checkpoint, {
+        switches: { ...switches },
+        ...(stepper === undefined ? {} : { stepper }),
+      }),
+    );
+    this.isUnknown = false;
+  }
+}
+
+/**
+ * Replays a log.
+ *
+ * @throws LogError where the log is damaged, or holds what cannot have happened; ProfileError for a
+ * profile or switch that is none.
+ */
+export async function replayLog(
+  log: OpenedLog,
+  options: ReplayLogOptions = {},
+): Promise<LogSummary> {
+  const { until = Number.POSITIVE_INFINITY } = options;
+  const run = new LogRun(log, options);
+  const batches = log.entries();
+  let torn: TornTail | undefined;
+  let skipped = 0;
+  for (;;) {
+    const { done, value } = await batches.next();
+    if (done === true) {
+      ({ torn, skippedCheckpoints: skipped } = value);
+      break;
+    }
+    for (const entry of value) {
+      if (run.inputs >= until) break;
+      run.take(entry);
+    }
+    if (run.inputs >= until) break;
+  }
+  return summaryOf(log, run, torn, skipped);
+}
+
+function summaryOf(
+  log: OpenedLog,
+  run: LogRun,
+  torn: TornTail | undefined,
+  skipped: number,
+): LogSummary {
+  const { kernel, agreed, differing } = run;
+  const { id, switches } = kernel.profile;
+  const { inputs, impossible, refused, composites, gaps, isUnknown, world } = run;
+  const { observations, masterclock, derived } = run;
+  return {
+    log: log.name,
+    form: log.form,
+    version: log.version,
+    ...kernel,
+    ...{ world, inputs, impossible, refused, composites, observations, masterclock, derived },
+    ...{ gaps, isUnknown, torn },
+    checkpoints: { agreed, skipped, differing },
+    digests: run.digest.finish({ profile: id, switches, options: log.header.options }),
+  };
+}
