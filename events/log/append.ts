@@ -42,6 +42,8 @@ export interface LogWriterOptions {
 export interface Acknowledged {
   /** Inputs of the whole log. */
   readonly inputs: number;
+  /** Entries of the whole log. */
+  readonly entries: number;
   /** Its size, bytes. */
   readonly size: number;
   readonly by: Acknowledge;
@@ -54,6 +56,7 @@ const NEW: LogSoFar = { size: 0, inputs: 0, checkpoints: [] };
 interface Existing {
   readonly decoder: LogDecoder;
   readonly soFar: LogSoFar;
+  readonly entries: number;
   /** The last line has no end yet. */
   readonly endsOpen: boolean;
 }
@@ -68,6 +71,7 @@ export class LogWriter {
   readonly #encoder: LogEncoder;
   #size: number;
   #inputs: number;
+  #entries: number;
   #broken = false;
 
   /**
@@ -87,6 +91,7 @@ export class LogWriter {
       this.cut = existing?.decoder.torn;
       this.#size = existing?.soFar.size ?? 0;
       this.#inputs = existing?.soFar.inputs ?? 0;
+      this.#entries = existing?.entries ?? 0;
       this.#encoder = encoderOf(options, existing?.soFar ?? { ...NEW, size: begin.length });
       if (existing === undefined || this.cut !== undefined) ftruncateSync(this.#fd, this.#size);
       if (existing === undefined) this.#write(begin);
@@ -101,6 +106,11 @@ export class LogWriter {
   /** Inputs of the whole log. */
   get inputs(): number {
     return this.#inputs;
+  }
+
+  /** Entries of the whole log, but for checkpoints whose structs the writer was not told of. */
+  get entries(): number {
+    return this.#entries;
   }
 
   /**
@@ -121,9 +131,10 @@ export class LogWriter {
         throw error instanceof EntryError ? error.in(this.path, undefined) : error;
       }
       this.#write(bytes);
+      this.#entries += entries.length;
       this.#inputs += entries.reduce((sum, { kind }) => sum + (kind === 'input' ? 1 : 0), 0);
     }
-    return { inputs: this.#inputs, size: this.#size, by: this.#by };
+    return { inputs: this.#inputs, entries: this.#entries, size: this.#size, by: this.#by };
   }
 
   /** Ends the log in peace: a binary one gets its index. */
@@ -174,19 +185,21 @@ export class LogWriter {
         : new JsonlDecoder(this.path, reading);
     const chunk = new Uint8Array(READ_BYTES);
     let last = 0;
+    let entries = 0;
     for (let at = 0; ; ) {
       const count = readSync(this.#fd, chunk, 0, chunk.length, at);
       if (count === 0) break;
-      decoder.push(chunk.subarray(0, count));
+      entries += decoder.push(chunk.subarray(0, count)).length;
       last = chunk[count - 1]!;
       at += count;
     }
-    decoder.finish();
+    entries += decoder.finish().length;
     this.#checkSame(decoder, options);
     const { torn, inputs, checkpoints } = decoder;
     return {
       decoder,
       soFar: { size: torn?.offset ?? size, inputs, checkpoints },
+      entries,
       endsOpen: options.form === 'jsonl' && torn === undefined && last !== 0x0a,
     };
   }

@@ -7,7 +7,7 @@
 export { FileBytes, MemoryBytes, type RandomAccess } from './bytes.ts';
 export { FormatError, type Position, printable } from './error.ts';
 export { events } from './events.ts';
-export { open } from './open.ts';
+export { type LogFile, type Opened, open, openAny } from './open.ts';
 export type {
   ReadOptions,
   RecordedGuest,

@@ -3,6 +3,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
+import { isLog, type LogBytes } from '../../events/log/index.ts';
 import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
@@ -17,12 +18,37 @@ const STDIN_PATH = '-';
 const STDIN_NAME = '<stdin>';
 const STDIN_FD = 0;
 
+/** The bytes of a log, which are to be opened with `openLog`. */
+export interface LogFile extends LogBytes {
+  close(): Promise<void>;
+}
+
+/** What an input turned out to be. */
+export type Opened =
+  | { readonly is: 'recording'; readonly recording: Recording }
+  | { readonly is: 'log'; readonly log: LogFile };
+
 /**
  * Opens the recording at `path` (`-`: stdin): ftrace text or trace.dat, from a file or a pipe.
  *
  * @throws FormatError if it is missing, can't be read, or is neither.
  */
 export async function open(path: string, options: ReadOptions = {}): Promise<Recording> {
+  const opened = await openAny(path, options);
+  if (opened.is === 'recording') return opened.recording;
+  await opened.log.close();
+  throw new FormatError(path, undefined, 'a recording', 'a log (openLog reads it)');
+}
+
+const recorded = (recording: Recording): Opened => ({ is: 'recording', recording });
+const logged = (log: LogFile): Opened => ({ is: 'log', log });
+
+/**
+ * Opens the recording or the log at `path` (`-`: stdin), from a file or a pipe.
+ *
+ * @throws FormatError if it is missing, can't be read, or is neither.
+ */
+export async function openAny(path: string, options: ReadOptions = {}): Promise<Opened> {
   if (path === STDIN_PATH) {
     if (fstatSync(STDIN_FD).isDirectory()) {
       throw new FormatError(STDIN_NAME, undefined, 'a recording', 'a directory');
@@ -39,9 +65,12 @@ export async function open(path: string, options: ReadOptions = {}): Promise<Rec
     const bytes = new FileBytes(path, file, stat.size);
     const head = new Uint8Array(HEAD_BYTES);
     const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);
-    return isTraceDat(head.subarray(0, length))
-      ? await openTraceDat(bytes, options)
-      : await openText(new SequentialBytes(bytes), options);
+    if (isLog(head.subarray(0, length))) return logged(bytes);
+    return recorded(
+      isTraceDat(head.subarray(0, length))
+        ? await openTraceDat(bytes, options)
+        : await openText(new SequentialBytes(bytes), options),
+    );
   } catch (error) {
     await file.close();
     throw error;
@@ -52,10 +81,12 @@ async function openPipe(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
   options: ReadOptions,
-): Promise<Recording> {
+): Promise<Opened> {
   const pipe = new PipeBytes(name, chunks);
-  if (!isTraceDat(await pipe.peek(HEAD_BYTES))) return openText(pipe, options);
-  return openTraceDat(await spool(pipe), options);
+  const head = await pipe.peek(HEAD_BYTES);
+  if (isLog(head)) return logged(await spool(pipe));
+  if (!isTraceDat(head)) return recorded(await openText(pipe, options));
+  return recorded(await openTraceDat(await spool(pipe), options));
 }
 
 async function openPath(path: string): Promise<FileHandle> {

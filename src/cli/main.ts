@@ -1,6 +1,7 @@
 /** The command line: parses it, runs a command, and turns every way to end into an exit code. */
 import { Command, CommanderError } from 'commander';
 import { printable } from '../../replay/index.ts';
+import { addConvertCommand } from './convert-command.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
 import { addReplayCommand } from './replay-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -29,9 +30,11 @@ export async function main(
       writeErr: (text) => void terminal.stderr.write(text),
       outputError: (text, write) => write(`masterclock: ${text.replace(/^error: /, '')}`),
     });
-  addReplayCommand(program, terminal, (ended) => {
+  const finished = (ended: ExitCode): void => {
     code = ended;
-  });
+  };
+  addReplayCommand(program, terminal, finished);
+  addConvertCommand(program, terminal, finished);
   try {
     if (args.length === 0) {
       program.outputHelp();

@@ -1,5 +1,6 @@
 /** `masterclock replay`: recordings in, findings out. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { LogError } from '../../events/log/index.ts';
 import {
   atLeast,
   type Finding,
@@ -7,7 +8,7 @@ import {
   findingLines,
   findingToJson,
   mechanismLines,
-  open,
+  openAny,
   printable,
   REPLAY_EVENTS,
   type Recording,
@@ -26,9 +27,10 @@ import {
 import { count } from '../../replay/quantity.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
 import { withProgress } from './progress.ts';
+import { givenLogOptions, type LogOptions, reportLog } from './replay-log.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 
-interface Options {
+interface Options extends LogOptions {
   readonly json: boolean;
   readonly minNs: bigint;
   readonly failOn: Severity | 'never';
@@ -45,7 +47,7 @@ export function addReplayCommand(
     .command('replay')
     .summary('find the moments when a guest’s clock jumped in recordings of real hosts')
     .description(
-      'Reads recordings of a host (trace.dat, or ftrace text) and reports when a guest’s clock jumped, how far, on which vCPU and after what.',
+      'Reads recordings of a host (trace.dat, or ftrace text) and reports when a guest’s clock jumped, how far, on which vCPU and after what. Runs logs (.mclog, .jsonl) again, bit by bit.',
     )
     .argument('<file...>', 'recordings; - for stdin')
     .option('--json', 'print one JSON object a line: findings, then a summary', false)
@@ -60,6 +62,12 @@ export function addReplayCommand(
         .default('warning'),
     )
     .option('--vm <id>', 'report only this VM (ids are in the summary)')
+    .addOption(
+      new Option('--at <n>', 'of a log: the state after its first n inputs').argParser(parseCount),
+    )
+    .option('--diff', 'of a log: what its last input, or that of --at, changed', false)
+    .option('--profile <id>', 'of a log: replay it under this kernel instead of its own')
+    .option('--set <switch=value>', 'of a log: set a switch otherwise; repeatable', collect, [])
     .addHelpText('after', HELP)
     .action(async (files: string[], options: Options) => {
       let code: ExitCode = EXIT.ok;
@@ -84,7 +92,8 @@ Examples:
   Then, anywhere:
     masterclock replay trace.dat
     masterclock replay --json --min-ns 1000 trace.dat | jq 'select(.rule == "jump")'
-    ssh host cat trace.txt | masterclock replay -`;
+    ssh host cat trace.txt | masterclock replay -
+    masterclock replay --at 120 --diff vm.mclog`;
 
 function parseNs(text: string): bigint {
   if (!/^\d{1,19}$/.test(text)) {
@@ -93,16 +102,32 @@ function parseNs(text: string): bigint {
   return BigInt(text);
 }
 
+function parseCount(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
+  return Number(text);
+}
+
+const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+
+/** Recordings have no kernel of their own to be replayed under, yet. */
+function refuseLogOptions(file: string, options: Options): void {
+  const given = givenLogOptions(options);
+  if (given.length > 0) throw new UsageError(`${given.join(', ')}: ${file} is no log`);
+}
+
 async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   try {
-    const recording = await open(file, { only: REPLAY_EVENTS });
+    const opened = await openAny(file, { only: REPLAY_EVENTS });
     try {
-      return await report(withProgress(recording, terminal), options, terminal);
+      if (opened.is === 'log') return await reportLog(opened.log, options, terminal);
+      refuseLogOptions(file, options);
+      return await report(withProgress(opened.recording, terminal), options, terminal);
     } finally {
-      await recording.close();
+      await (opened.is === 'log' ? opened.log : opened.recording).close();
     }
   } catch (error) {
-    if (!(error instanceof FormatError || error instanceof UsageError)) throw error;
+    const isTheirs = [FormatError, LogError, UsageError].some((type) => error instanceof type);
+    if (!(error instanceof Error && isTheirs)) throw error;
     terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
     return error instanceof UsageError ? EXIT.usage : EXIT.unreadable;
   }

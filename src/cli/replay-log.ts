@@ -1,0 +1,94 @@
+/** `masterclock replay` of a log: run it again, stop at an input, show what changed there. */
+import { openLog } from '../../events/log/index.ts';
+import type { LogFile } from '../../replay/index.ts';
+import { type LogSummary, replayLog, stateAt } from '../../replay/log/index.ts';
+import { changeToJson, logSummaryToJson, stateToJson } from '../../replay/report/log-json.ts';
+import { changeText, logLines, logVerdict, stateLines } from '../../replay/report/log-text.ts';
+import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
+import { ProfileError, parseSet, type Switches } from '../profiles/index.ts';
+import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import { LineWriter, styleFor, type Terminal } from './terminal.ts';
+
+/** The options of `replay` that only logs have. */
+export interface LogOptions {
+  readonly at?: number;
+  readonly diff: boolean;
+  readonly profile?: string;
+  readonly set: readonly string[];
+}
+
+/** How each of them is written. */
+export const givenLogOptions = ({ at, diff, profile, set }: LogOptions): readonly string[] => [
+  ...(at === undefined ? [] : ['--at']),
+  ...(diff ? ['--diff'] : []),
+  ...(profile === undefined ? [] : ['--profile']),
+  ...(set.length === 0 ? [] : ['--set']),
+];
+
+/** A profile or switch that is none was asked for on the command line. */
+async function asked<T>(body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof ProfileError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function exitOf({ isUnknown, checkpoints }: LogSummary): ExitCode {
+  if (isUnknown) return EXIT.unjudgeable;
+  return checkpoints.differing.length > 0 ? EXIT.findings : EXIT.ok;
+}
+
+/** Replays a log, or goes to one of its inputs. */
+export async function reportLog(
+  file: LogFile,
+  options: LogOptions & { readonly json: boolean },
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { at, diff, profile, json } = options;
+  const log = await openLog(file, { structs: CHECKPOINT_STRUCTS });
+  return asked(async () => {
+    const set: Partial<Switches> = Object.assign({}, ...options.set.map(parseSet));
+    const kernel = {
+      ...(profile === undefined ? {} : { profile }),
+      ...(options.set.length === 0 ? {} : { set }),
+    };
+    const out = new LineWriter(terminal.stdout);
+    if (at !== undefined || diff) {
+      const index = at ?? (await replayLog(log, kernel)).inputs;
+      return reportState(log, index, { kernel, diff, json }, out, terminal);
+    }
+    const summary = await replayLog(log, kernel);
+    if (json) out.line(logSummaryToJson(summary));
+    else {
+      out.line(styleFor(terminal)('strong', logVerdict(summary)));
+      out.line('');
+      for (const line of logLines(summary)) out.line(line);
+    }
+    await out.flush();
+    return exitOf(summary);
+  });
+}
+
+async function reportState(
+  log: Parameters<typeof stateAt>[0],
+  at: number,
+  how: { kernel: Parameters<typeof stateAt>[2]; diff: boolean; json: boolean },
+  out: LineWriter,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const state = await stateAt(log, at, how.kernel).catch((error: unknown) => {
+    throw error instanceof RangeError ? new UsageError(`--at ${at}: ${error.message}`) : error;
+  });
+  if (how.json) {
+    out.line(stateToJson(state));
+    if (how.diff) for (const change of state.changes) out.line(changeToJson(change));
+  } else {
+    const [verdict = '', ...rest] = stateLines(state);
+    out.line(styleFor(terminal)('strong', verdict));
+    for (const line of how.diff ? ['', ...state.changes.map(changeText)] : rest) out.line(line);
+  }
+  await out.flush();
+  return state.isUnknown ? EXIT.unjudgeable : EXIT.ok;
+}
