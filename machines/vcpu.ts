@@ -156,6 +156,7 @@ export const vcpuMachine = setup({
         ],
         STEAL_TIME_MSR: { actions: 'storeStealTimeMsr' },
         RECORD_STEAL_TIME: { actions: 'recordStealTime' },
+        RESET: { actions: 'forgetStealTimeMsr' },
         READ_MSR: { actions: 'readMsr' },
         MSR_WRITTEN: { actions: 'msrWritten' },
         READ_TSC: { actions: 'readTsc' },
@@ -231,7 +232,7 @@ export const vcpuMachine = setup({
       on: {
         XEN_VCPU_INFO: [
           { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuInfo' },
-          { target: '.off', actions: 'requestClockUpdate' },
+          { target: '.off' },
         ],
       },
       states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuInfo' } } } },
@@ -241,7 +242,7 @@ export const vcpuMachine = setup({
       on: {
         XEN_VCPU_TIME_INFO: [
           { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuTimeInfo' },
-          { target: '.off', actions: 'requestClockUpdate' },
+          { target: '.off' },
         ],
       },
       states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuTimeInfo' } } } },

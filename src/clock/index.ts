@@ -74,4 +74,4 @@ export {
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
 export { wallClockRecipes } from './wall-clock.ts';
-export { xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';
+export { placesSharedInfo, xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';
