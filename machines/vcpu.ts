@@ -27,6 +27,7 @@ import {
   stealTimeRecipes,
   syncVcpuGuards,
   syncVcpuRecipes,
+  tscDeadlineRecipes,
   tscGuards,
   tscRecipes,
   type VcpuState,
@@ -64,7 +65,8 @@ export const VCPU_SIGNALS = {
   WRITE_GUEST_TSC: 'the guest writes IA32_TSC',
   ADJUST_GUEST_TSC: 'the guest writes IA32_TSC_ADJUST',
   STORE_TSC_ADJUST: 'the VMM writes IA32_TSC_ADJUST',
-  STORE_TSC_DEADLINE: 'IA32_TSC_DEADLINE is written',
+  SET_TSC_DEADLINE: 'IA32_TSC_DEADLINE is written',
+  FIRE_TSC_DEADLINE: 'the guest’s TSC has reached it',
   BACKWARDS_TSC: 'the host’s TSC went backwards over a suspend',
   BOOT_VCPU_CHANGES_MSR: 'vCPU 0 turns to the other kvmclock MSR',
   SYSTEM_TIME_MSR: 'a kvmclock MSR is written',
@@ -110,6 +112,7 @@ const recipes = {
   ...stealTimeRecipes,
   ...resultRecipes,
   ...xenRecipes,
+  ...tscDeadlineRecipes,
 };
 
 const code = bind<VcpuState, VcpuSignal>();
@@ -213,7 +216,8 @@ export const vcpuMachine = setup({
         WRITE_GUEST_TSC: { actions: 'writeGuestTsc' },
         ADJUST_GUEST_TSC: { actions: 'adjustGuestTsc' },
         STORE_TSC_ADJUST: { actions: 'storeTscAdjust' },
-        STORE_TSC_DEADLINE: { actions: 'storeTscDeadline' },
+        SET_TSC_DEADLINE: { actions: 'setTscDeadline' },
+        FIRE_TSC_DEADLINE: { actions: 'fireTscDeadline' },
         BACKWARDS_TSC: { actions: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
         LOAD_UNSTABLE: { actions: 'continueTsc' },
       },

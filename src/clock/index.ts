@@ -50,6 +50,7 @@ export {
   timekeeperRecipes,
 } from './timekeeper.ts';
 export { guestRdtsc, readL1Tsc, tscGuards, tscRecipes } from './tsc.ts';
+export { tscDeadlineRecipes } from './tsc-deadline.ts';
 export {
   syncVcpuGuards,
   syncVcpuRecipes,
