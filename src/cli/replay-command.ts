@@ -95,7 +95,7 @@ function parseNs(text: string): bigint {
 
 async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   try {
-    const recording = await open(file, { only: REPLAY_EVENTS });
+    const recording = await open(file, { only: REPLAY_EVENTS, ownThread: true });
     try {
       return await report(withProgress(recording, terminal), options, terminal);
     } finally {
