@@ -92,7 +92,7 @@ test('closing early ends the thread, also one that waits', async () => {
 });
 
 test('the command says the same of a long text, whoever reads it', async () => {
-  const path = file('longest.txt', longText(45));
+  const path = file('longest.txt', longText(170));
   const command = fileURLToPath(new URL('../../bin/masterclock.js', import.meta.url));
   const inThread = spawnSync(process.execPath, [command, 'replay', '--json', path], {
     encoding: 'utf8',

@@ -42,7 +42,7 @@ export interface Filled {
 }
 
 /** The text can't be read any further: the fields of a `FormatError`. */
-export interface Failed {
+interface Failed {
   readonly kind: 'failed';
   readonly position: Position | undefined;
   readonly expected: string;

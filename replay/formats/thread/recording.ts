@@ -11,8 +11,8 @@ import { emptyStats, type Recording, type RecordingStats, type TraceClock } from
 import { UNKNOWN_CLOCK } from '../text/recognise.ts';
 import { BATCHES, type Filled, FREED, type Message, type Start } from './protocol.ts';
 
-/** From this size on a thread pays for its start, some 50 ms. */
-const FROM_BYTES = 32 << 20;
+/** From this size on a thread pays for its start and for compiling the reader anew. */
+const FROM_BYTES = 128 << 20;
 
 /** Node runs a thread's code as it was built: under test these are sources, which it can't run. */
 const BUILT = import.meta.url.endsWith('.js');
