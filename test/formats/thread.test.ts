@@ -52,13 +52,14 @@ function longText(rounds: number): string {
 
 /** All that a recording delivers, batch by batch. */
 async function all(recording: Recording): Promise<unknown> {
+  const { stats } = recording;
   const batch = new EventBatch();
   const batches: unknown[] = [];
   while ((await recording.read(batch)) > 0) {
     batches.push(Array.from({ length: batch.length }, (_, row) => batch.event(row)));
   }
-  const { events, lostEvents, gaps, malformed, firstMalformed } = recording.stats;
-  const { firstTimestamp, lastTimestamp } = recording.stats;
+  const { events, lostEvents, gaps, malformed, firstMalformed } = stats;
+  const { firstTimestamp, lastTimestamp } = stats;
   const { name, format, clock, kernelRelease, guests } = recording;
   await recording.close();
   await recording.close();

@@ -98,12 +98,12 @@ class ThreadRecording implements Recording {
   readonly format = 'ftrace text';
   readonly kernelRelease = undefined;
   readonly guests = [];
+  readonly stats: RecordingStats = emptyStats();
   readonly #file: FileHandle;
   readonly #thread: ReadingThread;
   readonly #batches: readonly EventBatch[];
   readonly #counters: Int32Array;
   #clock = UNKNOWN_CLOCK;
-  #stats: RecordingStats = emptyStats();
   #names: string[] = [];
   /** Batches delivered. */
   #count = 0;
@@ -120,10 +120,6 @@ class ThreadRecording implements Recording {
 
   get clock(): TraceClock {
     return this.#clock;
-  }
-
-  get stats(): Readonly<RecordingStats> {
-    return this.#stats;
   }
 
   async read(batch: EventBatch): Promise<number> {
@@ -149,7 +145,7 @@ class ThreadRecording implements Recording {
   #filled({ rows, clock, stats, texts, names, namesAnew }: Filled): EventBatch {
     const batch = this.#batches[this.#count++ % BATCHES]!;
     this.#clock = clock;
-    this.#stats = stats;
+    Object.assign(this.stats, stats);
     this.#ended = rows === 0;
     if (namesAnew) this.#names = [];
     for (const name of names) this.#names.push(name);
