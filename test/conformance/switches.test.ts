@@ -4,8 +4,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { conformanceOf, profileOfRelease } from '../../replay/conformance/index.ts';
-import { parseSet, SWITCH_NAMES, type SwitchName, withSwitches } from '../../src/profiles/index.ts';
+import { parseSet, SWITCH_NAMES, withSwitches } from '../../src/profiles/index.ts';
 import { recordingOf } from './bundled.ts';
+import { SILENT } from './silent.ts';
 
 /** By switch: a value that the recorded kernel does not have, and a recording that tells. */
 const SHOWN: readonly (readonly [setting: string, recording: string])[] = [
@@ -53,37 +54,6 @@ const SHOWN: readonly (readonly [setting: string, recording: string])[] = [
   ['hvPage=status', 'hyperv-5.10'],
   ['hvPageFrom=any', 'hyperv-5.10'],
   ['hvPageFrom=vcpu0', 'hyperv-deep-6.12'],
-];
-
-/**
- * Switches on which no recording says anything: what they change needs hardware that the recorded
- * hosts lack (TSC scaling, nesting, a backwards TSC), patches that no recorded kernel has, or is not
- * judged (Xen's timers and leaf).
- */
-const SILENT: readonly SwitchName[] = [
-  'countsFromZero',
-  'clockGuestIoctls',
-  'mclkCriterion',
-  'mclkUpdateOnXenSharedInfo',
-  'mclkUpdateDedup',
-  'masterclockAtVmCreate',
-  'stableBit',
-  'backwardsTsc',
-  'backwardsTscRecord',
-  'tscScaleAttr',
-  'syncRecord',
-  'syncOnSetTscKhz',
-  'catchupFormula',
-  'scalingNeedsConstantTsc',
-  'nestedScaling',
-  'pvScaleUnit',
-  'pvPageWrite',
-  'hvPageBeforeXen',
-  'xenTimer',
-  'xenTscUnstableFlag',
-  'xenRunstateClamp',
-  'xenCpuidLeaf',
-  'eventInjCheck',
 ];
 
 describe.each(SHOWN)('%s', (setting, name) => {
