@@ -27,6 +27,7 @@ import {
   stealTimeRecipes,
   syncVcpuGuards,
   syncVcpuRecipes,
+  tscDeadlineRecipes,
   tscGuards,
   tscRecipes,
   type VcpuState,
@@ -64,7 +65,8 @@ export const VCPU_SIGNALS = {
   WRITE_GUEST_TSC: 'the guest writes IA32_TSC',
   ADJUST_GUEST_TSC: 'the guest writes IA32_TSC_ADJUST',
   STORE_TSC_ADJUST: 'the VMM writes IA32_TSC_ADJUST',
-  STORE_TSC_DEADLINE: 'IA32_TSC_DEADLINE is written',
+  SET_TSC_DEADLINE: 'IA32_TSC_DEADLINE is written',
+  FIRE_TSC_DEADLINE: 'the guest’s TSC has reached it',
   BACKWARDS_TSC: 'the host’s TSC went backwards over a suspend',
   BOOT_VCPU_CHANGES_MSR: 'vCPU 0 turns to the other kvmclock MSR',
   SYSTEM_TIME_MSR: 'a kvmclock MSR is written',
@@ -110,6 +112,7 @@ const recipes = {
   ...stealTimeRecipes,
   ...resultRecipes,
   ...xenRecipes,
+  ...tscDeadlineRecipes,
 };
 
 const code = bind<VcpuState, VcpuSignal>();
@@ -156,6 +159,7 @@ export const vcpuMachine = setup({
         ],
         STEAL_TIME_MSR: { actions: 'storeStealTimeMsr' },
         RECORD_STEAL_TIME: { actions: 'recordStealTime' },
+        RESET: { actions: 'forgetStealTimeMsr' },
         READ_MSR: { actions: 'readMsr' },
         MSR_WRITTEN: { actions: 'msrWritten' },
         READ_TSC: { actions: 'readTsc' },
@@ -212,7 +216,8 @@ export const vcpuMachine = setup({
         WRITE_GUEST_TSC: { actions: 'writeGuestTsc' },
         ADJUST_GUEST_TSC: { actions: 'adjustGuestTsc' },
         STORE_TSC_ADJUST: { actions: 'storeTscAdjust' },
-        STORE_TSC_DEADLINE: { actions: 'storeTscDeadline' },
+        SET_TSC_DEADLINE: { actions: 'setTscDeadline' },
+        FIRE_TSC_DEADLINE: { actions: 'fireTscDeadline' },
         BACKWARDS_TSC: { actions: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
         LOAD_UNSTABLE: { actions: 'continueTsc' },
       },
@@ -231,7 +236,7 @@ export const vcpuMachine = setup({
       on: {
         XEN_VCPU_INFO: [
           { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuInfo' },
-          { target: '.off', actions: 'requestClockUpdate' },
+          { target: '.off' },
         ],
       },
       states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuInfo' } } } },
@@ -241,7 +246,7 @@ export const vcpuMachine = setup({
       on: {
         XEN_VCPU_TIME_INFO: [
           { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuTimeInfo' },
-          { target: '.off', actions: 'requestClockUpdate' },
+          { target: '.off' },
         ],
       },
       states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuTimeInfo' } } } },

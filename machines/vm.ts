@@ -175,6 +175,7 @@ export const vmMachine = setup({
         unset: {},
         guestChanged: {
           on: {
+            HV_PAGE_REQUEST: { guard: 'invalidatesAtRequest', actions: 'invalidatePage' },
             HV_PAGE: [
               { guard: 'pageIsExpressible', target: 'set', actions: 'writeHvPage' },
               { target: 'broken', actions: 'invalidatePage' },
@@ -183,6 +184,7 @@ export const vmMachine = setup({
         },
         hostChanged: {
           on: {
+            HV_PAGE_REQUEST: { guard: 'invalidatesAtRequest', actions: 'invalidatePage' },
             HV_PAGE: [
               { guard: 'keepsPage', target: 'set' },
               { guard: 'pageIsExpressible', target: 'set', actions: 'writeHvPage' },
@@ -192,7 +194,14 @@ export const vmMachine = setup({
         },
         set: {
           on: {
-            HV_PAGE_REQUEST: { guard: 'mayUpdatePage', target: 'hostChanged' },
+            HV_PAGE_REQUEST: [
+              {
+                guard: 'invalidatesAtRequest',
+                target: 'hostChanged',
+                actions: 'invalidatePage',
+              },
+              { guard: 'mayUpdatePage', target: 'hostChanged' },
+            ],
             HV_PAGE: [
               { guard: 'rewritesPage', actions: 'writeHvPage' },
               { guard: 'invalidatesPage', target: 'broken', actions: 'invalidatePage' },
@@ -202,8 +211,8 @@ export const vmMachine = setup({
         broken: {
           on: {
             HV_PAGE: [
-              { guard: 'rewritesPage', target: 'set', actions: 'writeHvPage' },
-              { guard: 'invalidatesPage', actions: 'invalidatePage' },
+              { guard: 'mendsPage', target: 'set', actions: 'writeHvPage' },
+              { guard: 'cannotMendPage', actions: 'invalidatePage' },
             ],
           },
         },
@@ -221,8 +230,8 @@ export const vmMachine = setup({
       states: {
         idle: { on: { ARM_SYNC_WORK: { target: 'armed', actions: 'armSyncWork' } } },
         armed: {
+          // Another vCPU's creation finds it queued (schedule_delayed_work()) and changes nothing.
           on: {
-            ARM_SYNC_WORK: { actions: 'armSyncWork' },
             SYNC_WORK: { actions: ['workFired', 'armSyncWork'] },
           },
         },

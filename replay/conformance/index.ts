@@ -5,6 +5,7 @@
  */
 export { ActionError, parseActions } from './action.ts';
 export { findRecordings } from './find.ts';
+export { logOfRecording } from './log-of.ts';
 export { predict } from './predict.ts';
 export { type Conformance, conformanceOf, profileOfRelease } from './profile-of.ts';
 export { type CheckedRecording, RecordingError, readRecording } from './recording.ts';

@@ -8,6 +8,7 @@ import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
 import { openText } from './text/index.ts';
+import { openTextInThread, paysForThread } from './thread/recording.ts';
 import { isTraceDat, openTraceDat } from './tracedat/index.ts';
 
 /** Enough of a file's beginning to know its format. */
@@ -66,9 +67,10 @@ export async function openAny(path: string, options: ReadOptions = {}): Promise<
     const head = new Uint8Array(HEAD_BYTES);
     const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);
     if (isLog(head.subarray(0, length))) return logged(bytes);
+    if (isTraceDat(head.subarray(0, length))) return recorded(await openTraceDat(bytes, options));
     return recorded(
-      isTraceDat(head.subarray(0, length))
-        ? await openTraceDat(bytes, options)
+      options.ownThread === true && paysForThread(stat.size)
+        ? await openTextInThread(path, file, options.only)
         : await openText(new SequentialBytes(bytes), options),
     );
   } catch (error) {

@@ -14,7 +14,7 @@ import {
   type Recording,
   type ReplayOptions,
   type ReplaySummary,
-  replay,
+  replayInGroups,
   SEVERITIES,
   type Severity,
   Shown,
@@ -117,7 +117,7 @@ function refuseLogOptions(file: string, options: Options): void {
 
 async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   try {
-    const opened = await openAny(file, { only: REPLAY_EVENTS });
+    const opened = await openAny(file, { only: REPLAY_EVENTS, ownThread: true });
     try {
       if (opened.is === 'log') return await reportLog(opened.log, options, terminal);
       refuseLogOptions(file, options);
@@ -143,11 +143,13 @@ async function report(
   const shown = new Shown();
   let failed = false;
   const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
-  const summary = await drain(replay(recording, replayOptions), (finding) => {
-    if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
-    if (!json) shown.add(finding);
-    else out.line(findingToJson(finding));
-    return out.full ? out.flush() : undefined;
+  const summary = await drain(replayInGroups(recording, replayOptions), async (findings) => {
+    for (const finding of findings) {
+      if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
+      if (!json) shown.add(finding);
+      else out.line(findingToJson(finding));
+      if (out.full) await out.flush();
+    }
   });
   checkVm(vm, summary);
   if (json) out.line(summaryToJson(summary));
@@ -158,14 +160,13 @@ async function report(
 }
 
 async function drain(
-  run: AsyncGenerator<Finding, ReplaySummary>,
-  take: (finding: Finding) => Promise<void> | undefined,
+  run: AsyncGenerator<readonly Finding[], ReplaySummary>,
+  take: (findings: readonly Finding[]) => Promise<void>,
 ): Promise<ReplaySummary> {
   for (;;) {
     const next = await run.next();
     if (next.done) return next.value;
-    const full = take(next.value);
-    if (full !== undefined) await full;
+    await take(next.value);
   }
 }
 

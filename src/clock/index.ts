@@ -50,6 +50,7 @@ export {
   timekeeperRecipes,
 } from './timekeeper.ts';
 export { guestRdtsc, readL1Tsc, tscGuards, tscRecipes } from './tsc.ts';
+export { tscDeadlineRecipes } from './tsc-deadline.ts';
 export {
   syncVcpuGuards,
   syncVcpuRecipes,
@@ -74,4 +75,4 @@ export {
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
 export { wallClockRecipes } from './wall-clock.ts';
-export { xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';
+export { placesSharedInfo, xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';

@@ -55,6 +55,11 @@ function directed(stepper: Stepper): void {
   mended.tell({ type: 'change_clocksource', vclockMode: 1 });
   mended.tell({ type: 'KVM_SET_CLOCK', clock: 0n, flags: 0 });
   mended.run(0);
+  // A timer far ahead, which the generator's instants seldom leave standing.
+  const timed = new Teller('v6.8', PLAIN_HOST, stepper).boot(1);
+  const deadline = 1n << 60n;
+  timed.run(0, { type: 'wrmsr', index: MSRS.IA32_TSC_DEADLINE, data: deadline });
+  timed.tell({ type: 'tsc_deadline', vcpu: 0 });
   // A guest faster than a host that cannot scale.
   const fast = new Teller('v6.8', { ...PLAIN_HOST, hasTscControl: false }, stepper).boot(1);
   fast.run(0, { type: 'KVM_SET_TSC_KHZ', khz: 3_000_000 });
