@@ -9,6 +9,7 @@
 export * from '../events/index.ts';
 export * from '../machines/index.ts';
 export * from '../replay/index.ts';
+export * from '../replay/log/index.ts';
 export * from './check/index.ts';
 export * from './engine/index.ts';
 export * from './num/index.ts';

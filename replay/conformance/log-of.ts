@@ -15,6 +15,9 @@ import { Prediction } from './predict.ts';
 import { conformanceOf } from './profile-of.ts';
 import type { CheckedRecording } from './recording.ts';
 
+/** Recordings are short: these checkpoints show that a replay comes to the same. */
+const INPUTS_PER_CHECKPOINT = 100;
+
 /** What a source told of one clock read, by the place of the vCPU in the order of creation. */
 type Told = Map<ReadingName, { vcpu: number; value: bigint }[]>;
 
@@ -22,7 +25,7 @@ type Told = Map<ReadingName, { vcpu: number; value: bigint }[]>;
 class KeptWorld extends World {
   readonly entries: LogEntry[] = [];
   readonly start: Pick<WorldOptions, 'host'>;
-  readonly #checkpoints = new Checkpoints();
+  readonly #checkpoints = new Checkpoints(INPUTS_PER_CHECKPOINT);
 
   constructor(options: WorldOptions) {
     super(options);

@@ -1,8 +1,9 @@
 /**
- * Replay of logs: the same again, the state at any input, and what changed there.
+ * Logs: written, read, and replayed; the state at any input, and what changed there.
  *
  * @module
  */
+export * from '../../events/log/index.ts';
 export type { LogDigests } from './digest.ts';
 export type { Kernel } from './kernel-of-log.ts';
 export {

@@ -1,0 +1,260 @@
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { applyPatches, enablePatches } from 'immer';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Input } from '../../events/index.ts';
+import { type LogEntry, LogError, LogWriter } from '../../events/log/index.ts';
+import {
+  headerOf,
+  LoggedWorld,
+  modelOf,
+  replayLog,
+  stateAt,
+  stepOf,
+} from '../../replay/log/index.ts';
+import { CHECKPOINT_STRUCTS, makeHost, World } from '../../src/engine/index.ts';
+import { profile } from '../../src/profiles/index.ts';
+import { cli, json } from '../cli/run.ts';
+import { histories, runs } from '../engine/arbitraries.ts';
+import { newWorld, play } from '../engine/history.ts';
+import { bytesOf, FORMS, logOf, open, readAll } from './logs.ts';
+
+enablePatches();
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'masterclock-log-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const SPEC = {
+  profile: 'v6.1',
+  host: { tscKhz: 2e6, vendor: 'vmx', hasTscControl: true, constantTsc: true, staleKhz: 0 },
+  steps: Array.from({ length: 40 }, (_, i) => i * 7919),
+} as const;
+
+describe('the state at an input', () => {
+  it.each(FORMS)('%s: is that of a world to which as much has happened', async (form) => {
+    await fc.assert(
+      fc.asyncProperty(histories(40), fc.nat(40), async (spec, some) => {
+        const log = logOf(spec, 7);
+        const opened = await open(bytesOf(form, log));
+        const at = Math.min(some, spec.steps.length);
+        const world = newWorld(spec);
+        const inputs = log.entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []));
+        for (const input of inputs.slice(0, at)) world.dispatch(input);
+        const state = await stateAt(opened, at);
+        expect(state.model).toEqual(modelOf(world));
+        expect(state.from).toBe(at === 0 ? 0 : Math.floor((at - 1) / 7) * 7);
+      }),
+      runs(40),
+    );
+  });
+
+  it('one step back and its patches lead to the state again, and back', () => {
+    fc.assert(
+      fc.property(histories(40), (spec) => {
+        const world = newWorld(spec);
+        let model = modelOf(world);
+        const after = (): void => {
+          const { model: next, patches, inverse } = stepOf(model, world);
+          expect(applyPatches(model, [...patches])).toEqual(next);
+          expect(applyPatches(next, [...inverse])).toEqual(model);
+          expect(next).toEqual(modelOf(world));
+          model = next;
+        };
+        play(spec, { after }, world);
+      }),
+      runs(10),
+    );
+  });
+});
+
+describe('VMs that do not touch each other', () => {
+  /** What happens to one VM, instant by instant. */
+  const story = (vm: number, seed: number): Input[][] => {
+    const boot: Input[] = [
+      { type: 'KVM_CREATE_VM', vm, tsc: 0n },
+      { type: 'KVM_CREATE_VCPU', vm, vcpu: 0, cpu: vm, tsc: 0n },
+      { type: 'vcpu_postcreate', vm, vcpu: 0, tsc: 0n },
+      { type: 'vcpu_load', vm, vcpu: 0, cpu: vm, tsc: 0n },
+      { type: 'wrmsr', vm, vcpu: 0, index: 0x4b56_4d01, data: 0x1001n, tsc: 0n },
+      { type: 'kvm_entry', vm, vcpu: 0, tsc: 0n },
+      { type: 'kvm_exit', vm, vcpu: 0, tsc: 0n },
+      { type: 'KVM_SET_CLOCK', vm, clock: BigInt(seed) * 1000n, flags: 0, tsc: 0n },
+      { type: 'kvm_entry', vm, vcpu: 0, tsc: 0n },
+    ];
+    return boot.map((input) => [input]);
+  };
+
+  /** Rounds of one instant each; in which order the VMs take their turns in a round is free. */
+  const interleaved = (stories: Input[][][], orders: readonly number[]): Input[] => {
+    const inputs: Input[] = [];
+    for (let round = 0; round < stories[0]!.length; round++) {
+      const first = orders[round % orders.length]! % stories.length;
+      for (let i = 0; i < stories.length; i++) {
+        const turn = stories[(first + i) % stories.length]![round]!;
+        inputs.push(...turn.map((input) => ({ ...input, tsc: BigInt(round + 1) * 1_000_000n })));
+      }
+    }
+    return inputs;
+  };
+
+  it('have the same digests in whatever order they take their turns', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(2), { minLength: 9, maxLength: 9 }), async (orders) => {
+        const digestsOf = async (inputs: readonly Input[]) => {
+          const { switches, id } = profile('v6.8');
+          const world = new World({ switches, host: makeHost({ tscKhz: 2e6, cpus: 4 }) });
+          const entries = inputs.map((input): LogEntry => ({ kind: 'input', input }));
+          const log = await open(bytesOf('mclog', { header: headerOf(world, { id }), entries }));
+          return (await replayLog(log)).digests;
+        };
+        const stories = [story(0, 5), story(1, 6), story(2, 7)];
+        const one = await digestsOf(interleaved(stories, [0]));
+        const other = await digestsOf(interleaved(stories, orders));
+        expect(other.all).toBe(one.all);
+        expect([...other.vms]).toEqual([...one.vms]);
+        expect(new Set(one.vms.values()).size).toBe(3);
+      }),
+      runs(20),
+    );
+  });
+});
+
+describe('gaps', () => {
+  it('make the state unknown until a checkpoint tells', async () => {
+    const { header, entries } = logOf(SPEC, 10);
+    const gap: LogEntry = { kind: 'gap', tsc: 1n, reason: 'lost' };
+    const before = await replayLog(
+      await open(bytesOf('mclog', { header, entries: [gap, ...entries] })),
+    );
+    expect(before).toMatchObject({ gaps: 1, isUnknown: false });
+    const after = await replayLog(
+      await open(bytesOf('mclog', { header, entries: [...entries, gap] })),
+    );
+    expect(after).toMatchObject({ gaps: 1, isUnknown: true });
+  });
+
+  it('without one, an input that cannot be is damage', async () => {
+    const { header, entries } = logOf(SPEC);
+    const log = await open(
+      bytesOf('jsonl', { header, entries: entries.filter((e) => e.kind === 'input').slice(1) }),
+    );
+    await expect(replayLog(log)).rejects.toThrow(LogError);
+  });
+});
+
+describe('appending', () => {
+  const writerOf = (path: string, world: World) =>
+    new LogWriter(path, {
+      form: path.endsWith('.mclog') ? 'mclog' : 'jsonl',
+      header: headerOf(world, profile(SPEC.profile)),
+      structs: CHECKPOINT_STRUCTS,
+      acknowledge: 'synced',
+    });
+
+  it.each(FORMS)('%s: goes on after a torn tail, as if it had not been', async (form) => {
+    const path = join(folder, `torn.${form}`);
+    const inputs = play(SPEC);
+    let world = newWorld(SPEC);
+    let logged = new LoggedWorld(world, writerOf(path, world), 8);
+    let size = 0;
+    for (const input of inputs.slice(0, 20)) {
+      const { kept } = logged.dispatch(input);
+      expect(kept.by).toBe('synced');
+      expect(kept.size).toBeGreaterThan(size);
+      ({ size } = kept);
+    }
+    writeFileSync(path, '{"input":"kvm', { flag: 'a' });
+    truncateSync(path, size + 5);
+    world = newWorld(SPEC);
+    for (const input of inputs.slice(0, 20)) world.dispatch(input);
+    const writer = writerOf(path, newWorld(SPEC));
+    expect(writer.cut).toEqual({ offset: size, bytes: 5 });
+    expect(writer.inputs).toBe(20);
+    logged = new LoggedWorld(world, writer, 8);
+    for (const input of inputs.slice(20)) logged.dispatch(input);
+    writer.close();
+    const read = await readAll(new Uint8Array(readFileSync(path)));
+    expect(read.entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []))).toEqual(inputs);
+    expect(read.log.index?.checkpoints.length ?? 5).toBe(5);
+  });
+
+  it('another log, or one that somebody else writes to, is refused', () => {
+    const path = join(folder, 'other.mclog');
+    const world = newWorld(SPEC);
+    const writer = writerOf(path, world);
+    expect(() =>
+      writerOf(path, new World({ switches: world.switches, host: makeHost({ tscKhz: 1e6 }) })),
+    ).toThrow(/host: expected that of the log to go on with, found another/);
+    writeFileSync(path, 'x', { flag: 'a' });
+    expect(() => writer.append([{ kind: 'gap', tsc: 1n, reason: '' }])).toThrow(
+      /as this writer left it/,
+    );
+  });
+});
+
+describe('the command line', () => {
+  const written = (name: string): string => {
+    const path = join(folder, name);
+    writeFileSync(path, bytesOf(name.endsWith('mclog') ? 'mclog' : 'jsonl', logOf(SPEC, 10)));
+    return path;
+  };
+
+  it('replays a log: verdict first, the same digest in both forms', async () => {
+    const binary = await cli('replay', written('a.mclog'));
+    expect(binary).toMatchObject({ code: 0, stderr: '' });
+    expect(binary.stdout).toMatch(
+      /^40 inputs replayed under v6\.1: \d+ VMs?, \d+ vCPUs?, masterclock recomputed/,
+    );
+    const readable = await cli('replay', '--json', written('a.jsonl'));
+    const [summary] = json(readable.stdout);
+    expect(binary.stdout).toContain(String(summary!['digest']));
+    expect(summary).toMatchObject({ type: 'summary', form: 'jsonl', inputs: 40, profile: 'v6.1' });
+  });
+
+  it('goes to an input and says what changed there', async () => {
+    const path = written('b.mclog');
+    const { code, stdout } = await cli('replay', path, '--at', '12', '--diff', '--json');
+    expect(code).toBe(0);
+    const [state, ...changes] = json(stdout);
+    expect(state).toMatchObject({ type: 'state', at: 12, inputs: 12 });
+    expect(changes).toContainEqual({ type: 'change', path: ['inputs'], before: 11, after: 12 });
+    const text = await cli('replay', path, '--at', '12', '--diff');
+    expect(text.stdout).toMatch(/^after input 12: .*\n\n(.+: .+ → .+\n)+$/);
+    expect((await cli('replay', path, '--at', '99')).code).toBe(2);
+    expect((await cli('replay', path, '--set', 'x=1')).code).toBe(2);
+    expect((await cli('replay', path, '--profile', 'v9.9')).code).toBe(2);
+    expect((await cli('replay', path, '--profile', 'v6.8')).stdout).toContain('under v6.8');
+  });
+
+  it('converts there and back', async () => {
+    const from = written('c.jsonl');
+    const to = join(folder, 'd.mclog');
+    const back = join(folder, 'd.jsonl');
+    expect(await cli('convert', from, to)).toMatchObject({ code: 0, stderr: '' });
+    expect(await cli('convert', to, back)).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(back, 'utf8')).toBe(readFileSync(from, 'utf8'));
+    expect((await cli('convert', from, to)).code).toBe(2);
+    expect((await cli('convert', from, join(folder, 'd.txt'))).code).toBe(2);
+    expect((await cli('convert', join(folder, 'none'), join(folder, 'e.mclog'))).code).toBe(3);
+  });
+
+  it('says where a log is damaged, and what was cut', async () => {
+    const path = written('f.jsonl');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace(/("input":"\w+","tsc":")/, '$1x'));
+    const { code, stdout, stderr } = await cli('replay', path);
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toMatch(
+      /^masterclock: .*f\.jsonl: line 2: tsc: expected a u64 as a decimal string, found "x.*"\n$/,
+    );
+    writeFileSync(path, text.slice(0, -9));
+    expect((await cli('replay', path)).stdout).toMatch(
+      /^cut +\d+ bytes at byte \d+: the last entry was not written whole$/m,
+    );
+  });
+});
