@@ -11,7 +11,7 @@ import type { CompositeEntry, GapEntry, InputEntry, LogEntry } from './entry.ts'
 export type RecordTag = 'input' | 'composite' | 'gap';
 
 /** One field of a record. */
-export interface RecordField {
+interface RecordField {
   readonly name: string;
   readonly type: ValueType;
   readonly optional: boolean;

@@ -10,9 +10,9 @@ export {
   type Change,
   changesOf,
   type FieldValues,
+  type ModelStep,
   modelOf,
   type ReadModel,
-  type Step,
   stepOf,
   type VmModel,
 } from './read-model.ts';

@@ -36,7 +36,7 @@ export interface Change {
 }
 
 /** What one step changed. */
-export interface Step {
+export interface ModelStep {
   readonly model: ReadModel;
   /** Immer's patches from the model before to this one. */
   readonly patches: readonly Patch[];
@@ -49,7 +49,7 @@ type VmDraft = { state: Draft; vcpus: Record<string, Draft> };
 type ModelDraft = { inputs: number; lastTsc: bigint; host: Draft; vms: Record<string, VmDraft> };
 
 /** Nothing has happened, and nothing is known. */
-export const EMPTY_MODEL: ReadModel = { inputs: 0, lastTsc: 0n, host: {}, vms: {} };
+const EMPTY_MODEL: ReadModel = { inputs: 0, lastTsc: 0n, host: {}, vms: {} };
 
 function refresh(fields: Draft, state: StructBase): void {
   for (const { name, field, index } of state.layout.fields.values()) {
@@ -80,7 +80,7 @@ function refreshWorld(draft: ModelDraft, world: World): void {
 }
 
 /** The model of a world as it is now, and what changed since `model`. */
-export function stepOf(model: ReadModel, world: World): Step {
+export function stepOf(model: ReadModel, world: World): ModelStep {
   const [next, patches, inverse] = produceWithPatches(model, (draft) => {
     refreshWorld(draft as ModelDraft, world);
   });

@@ -38,7 +38,7 @@ export function logOf(spec: HistorySpec, every = 16): Log {
   return { header, entries };
 }
 
-export const encoderOf = (form: Form, header: LogHeader): MclogEncoder | JsonlEncoder =>
+const encoderOf = (form: Form, header: LogHeader): MclogEncoder | JsonlEncoder =>
   form === 'mclog' ? new MclogEncoder(header, CHECKPOINT_STRUCTS) : new JsonlEncoder(header);
 
 /** A log's bytes; entries are appended in pieces of these sizes, again and again. */
