@@ -24,6 +24,7 @@ import { type UpgradePath, upgradePath } from './upgrade.ts';
 const LINE_END = 0x0a;
 
 const utf8 = new TextEncoder();
+const text = new TextDecoder('utf-8', { fatal: true });
 
 /** Writes the readable form. */
 export class JsonlEncoder implements LogEncoder {
@@ -154,7 +155,7 @@ export class JsonlDecoder implements LogDecoder {
 /** The JSON object that a line is; undefined when it is none. */
 function parse(bytes: Uint8Array): JsonObject | undefined {
   try {
-    const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const json: unknown = JSON.parse(text.decode(bytes));
     return typeof json === 'object' && json !== null && !Array.isArray(json)
       ? (json as JsonObject)
       : undefined;
