@@ -2,6 +2,7 @@
  * Predicts a recording: what the driver did and when vCPUs ran goes in, and everything the kernel
  * showed of its clocks is compared with what the model shows.
  */
+import type { Stepper } from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { Action, SeenClock } from './action.ts';
 import { ioctlName, type PlacedStep } from './fds.ts';
@@ -26,8 +27,13 @@ export class Prediction {
   /** The last action after which was compared what the driver saw. */
   #lookedAfter: Action | undefined;
 
-  constructor(recording: CheckedRecording, switches: Switches, fraction?: number) {
-    this.#session = new Session(recording, switches, fraction);
+  constructor(
+    recording: CheckedRecording,
+    switches: Switches,
+    fraction?: number,
+    stepper?: Stepper,
+  ) {
+    this.#session = new Session(recording, switches, fraction, stepper);
     this.#hostLife = new HostLife(this.#session);
     this.#runs = new RunSteps(this.#session, this.#hostLife);
     this.#ioctls = new IoctlSteps(this.#session, this.#runs, (placed, vm) => {
@@ -140,12 +146,14 @@ const isNearer = (a: Tally, b: Tally): boolean =>
  * Where no probe shows the host's clocks, snapshots leave a span for the fraction of a nanosecond at
  * which CLOCK_MONOTONIC_RAW stood, and reads of the clock narrow it: the fraction that fits best is
  * taken.
+ *
+ * @param stepper - what moves the machines; their decision tables by default.
  */
-export function predict(recording: CheckedRecording, switches: Switches): Tally {
-  let best = new Prediction(recording, switches).run();
+export function predict(recording: CheckedRecording, switches: Switches, stepper?: Stepper): Tally {
+  let best = new Prediction(recording, switches, undefined, stepper).run();
   if (!needsFraction(recording, switches)) return best;
   for (let fraction = 0; fraction < 64 && best.withinNs + best.wrong.length > 0; fraction += 8) {
-    const tally = new Prediction(recording, switches, fraction).run();
+    const tally = new Prediction(recording, switches, fraction, stepper).run();
     if (isNearer(tally, best)) best = tally;
   }
   return best;

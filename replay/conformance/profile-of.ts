@@ -5,6 +5,7 @@
  * recording, values of single switches that its neighbours have are tried; one that makes more come
  * out right is kept and named, so that it can be checked against the kernel's sources.
  */
+import type { Stepper } from '../../src/engine/index.ts';
 import {
   assumedProfile,
   candidateProfile,
@@ -63,12 +64,18 @@ function changesNear(of: Profile): Partial<Switches>[] {
 }
 
 /** The change that makes most come out right, if any does. */
-function bestChange(recording: CheckedRecording, of: Profile, wrong: number): Profile | undefined {
+function bestChange(
+  recording: CheckedRecording,
+  of: Profile,
+  wrong: number,
+  stepper: Stepper | undefined,
+): Profile | undefined {
   let best: Profile | undefined;
   let fewest = wrong;
   for (const change of changesNear(of)) {
     const changed = withSwitches(of, change);
-    const count = new Prediction(recording, changed.switches).run().wrong.length;
+    const count = new Prediction(recording, changed.switches, undefined, stepper).run().wrong
+      .length;
     if (count < fewest) [best, fewest] = [changed, count];
   }
   return best;
@@ -78,17 +85,22 @@ function bestChange(recording: CheckedRecording, of: Profile, wrong: number): Pr
  * Predicts a recording.
  *
  * @param given - the profile to use, whatever the release says; then nothing else is tried.
+ * @param stepper - what moves the machines; their decision tables by default.
  */
-export function conformanceOf(recording: CheckedRecording, given?: Profile): Conformance {
+export function conformanceOf(
+  recording: CheckedRecording,
+  given?: Profile,
+  stepper?: Stepper,
+): Conformance {
   const assumed = given ?? profileOfRelease(recording.meta.kernel);
   let used = assumed;
-  let tally = predict(recording, used.switches);
+  let tally = predict(recording, used.switches, stepper);
   while (given === undefined && tally.wrong.length > 0) {
-    const changed = bestChange(recording, used, tally.wrong.length);
+    const changed = bestChange(recording, used, tally.wrong.length, stepper);
     const shown = changed?.overridden.length ?? 0;
     if (changed === undefined || shown > assumed.overridden.length + MAX_SHOWN) break;
     used = changed;
-    tally = predict(recording, used.switches);
+    tally = predict(recording, used.switches, stepper);
   }
   const differs = (name: SwitchName): boolean => used.switches[name] !== assumed.switches[name];
   return { recording, profile: used, shown: SWITCH_NAMES.filter(differs), tally };

@@ -3,7 +3,13 @@
  * compared, and the books.
  */
 import type { Input, Observation } from '../../events/index.ts';
-import { InputError, type ReadingSource, World } from '../../src/engine/index.ts';
+import {
+  InputError,
+  type ReadingSource,
+  type Stepper,
+  tableStepper,
+  World,
+} from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { Action, SeenClock } from './action.ts';
 import { Adopter } from './adopt.ts';
@@ -61,8 +67,14 @@ export class Session {
   /**
    * @param fraction - of a nanosecond, in 64ths, at which CLOCK_MONOTONIC_RAW stood; by default
    * what the recording's snapshots leave for it.
+   * @param stepper - what moves the machines; their decision tables by default.
    */
-  constructor(recording: CheckedRecording, switches: Switches, fraction?: number) {
+  constructor(
+    recording: CheckedRecording,
+    switches: Switches,
+    fraction?: number,
+    stepper: Stepper = tableStepper(),
+  ) {
     this.recording = recording;
     this.hasEntries = recording.events.some(({ type }) => type === 'kvm_entry');
     const placed = placeSteps(stepsOf(recording.events), recording.actions);
@@ -72,7 +84,7 @@ export class Session {
     this.#future = new Future(placed.steps);
     this.instants = new Instants(recording);
     this.clocks = new RecordedClocks(recording, switches);
-    this.world = new World({ switches, host: this.#firstHost(switches, fraction) });
+    this.world = new World({ switches, host: this.#firstHost(switches, fraction), stepper });
     const sources = new Sources(this.world, this.#future, this.tally, (kind, value, here) => {
       const { least, most } = here.window;
       this.wrong(here.placed, `adopted ${kind}`, `in ${least} … ${most}`, `${value}`);

@@ -8,7 +8,6 @@ import { INPUTS, type Input, type Observation, type ReadingName } from '../../ev
 import { type Ctx, type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import { actorStepper } from './actor-stepper.ts';
 import {
   checkCpu,
   checkEntry,
@@ -28,6 +27,7 @@ import type { ReadingSource } from './readings.ts';
 import { ROUTES } from './routes.ts';
 import { type MasterclockRecord, Run, type Turn, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
+import { tableStepper } from './table-stepper.ts';
 
 /** What one input came to. */
 export interface Dispatched {
@@ -46,7 +46,7 @@ export interface WorldOptions {
   readonly switches: Switches;
   /** The host as it is at first; it is not changed. */
   readonly host: HostState;
-  /** What moves the machines; XState actors by default. */
+  /** What moves the machines; their decision tables by default. */
   readonly stepper?: Stepper;
 }
 
@@ -61,7 +61,7 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.switches = options.switches;
-    this.#stepper = options.stepper ?? actorStepper();
+    this.#stepper = options.stepper ?? tableStepper();
     this.#host = this.#stepper.host(options.host.clone());
   }
 
