@@ -26,6 +26,11 @@ const none = {} as const;
 const msrIndex = { type: 'u32', doc: 'MSR number' } as const satisfies ValueSpec;
 const msrData = { type: 'u64', doc: 'value' } as const satisfies ValueSpec;
 const cpu = { type: 'u32', doc: 'host CPU' } as const satisfies ValueSpec;
+const here = {
+  type: 'u32',
+  doc: 'host CPU it runs on, whose frequency counts; 0 when left out',
+  optional: true,
+} as const satisfies ValueSpec;
 const gpa = {
   type: 'u64',
   doc: 'guest physical address; 2^64 − 1: none',
@@ -119,7 +124,7 @@ export const INPUTS = spec({
     doc: 'The last file descriptor of a VM is closed; each of its vCPUs is loaded once more.',
     fields: { cpu },
   },
-  KVM_GET_CLOCK: { target: 'vm', doc: 'The VM’s clock is read.', fields: none },
+  KVM_GET_CLOCK: { target: 'vm', doc: 'The VM’s clock is read.', fields: { cpu: here } },
   KVM_SET_CLOCK: {
     target: 'vm',
     doc: 'The VM’s clock is set.',
@@ -127,6 +132,7 @@ export const INPUTS = spec({
       clock: { type: 'u64', doc: 'kvmclock, ns' },
       flags: { type: 'u32', doc: '2 TSC_STABLE, 4 REALTIME, 8 HOST_TSC' },
       realtime: { type: 'u64', doc: 'CLOCK_REALTIME when `clock` was read, ns', optional: true },
+      cpu: here,
     },
   },
   KVM_SET_VM_TSC_KHZ: {
@@ -157,7 +163,7 @@ export const INPUTS = spec({
   },
   vcpu_reset: {
     target: 'vcpu',
-    doc: 'The vCPU is reset (INIT, KVM_SET_MP_STATE): its kvmclock page is forgotten.',
+    doc: 'The vCPU is reset (INIT, KVM_SET_MP_STATE): its kvmclock page and steal time record are off.',
     fields: none,
   },
   vcpu_load: {

@@ -117,6 +117,7 @@ export const vcpuMachine = setup({
         ],
         STEAL_TIME_MSR: { actions: 'storeStealTimeMsr' },
         RECORD_STEAL_TIME: { actions: 'recordStealTime' },
+        RESET: { actions: 'forgetStealTimeMsr' },
         READ_MSR: { actions: 'readMsr' },
         MSR_WRITTEN: { actions: 'msrWritten' },
         READ_TSC: { actions: 'readTsc' },
@@ -192,7 +193,7 @@ export const vcpuMachine = setup({
       on: {
         XEN_VCPU_INFO: [
           { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuInfo' },
-          { target: '.off', actions: 'requestClockUpdate' },
+          { target: '.off' },
         ],
       },
       states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuInfo' } } } },
@@ -202,7 +203,7 @@ export const vcpuMachine = setup({
       on: {
         XEN_VCPU_TIME_INFO: [
           { guard: 'placesXenPage', target: '.on', actions: 'placeVcpuTimeInfo' },
-          { target: '.off', actions: 'requestClockUpdate' },
+          { target: '.off' },
         ],
       },
       states: { off: {}, on: { on: { XEN_TIME_UPDATE: { actions: 'writeVcpuTimeInfo' } } } },

@@ -194,8 +194,8 @@ export const vmMachine = setup({
       states: {
         idle: { on: { ARM_SYNC_WORK: { target: 'armed', actions: 'armSyncWork' } } },
         armed: {
+          // Another vCPU's creation finds it queued (schedule_delayed_work()) and changes nothing.
           on: {
-            ARM_SYNC_WORK: { actions: 'armSyncWork' },
             SYNC_WORK: { actions: ['workFired', 'armSyncWork'] },
           },
         },

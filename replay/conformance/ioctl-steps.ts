@@ -95,6 +95,7 @@ export class IoctlSteps {
       clock: wide(args['clock']) ?? 0n,
       flags: narrow(args['flags']) ?? 0,
       realtime: wide(args['realtime']) ?? 0n,
+      cpu: step.cpu,
     });
     this.#judgeRet(placed, seen, step.ret, placed.action);
   }

@@ -37,7 +37,9 @@ function clockAt(
     if (name === 'getClock.tsc') return tsc;
     return name === 'realtime.ns' ? session.clocks.realtimeAt(session.world, tsc) : undefined;
   };
-  return resultOf(session.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, { source }));
+  return resultOf(
+    session.dispatch(placed, { type: 'KVM_GET_CLOCK', vm, cpu: placed.step.cpu }, { source }),
+  );
 }
 
 /** The span in which it was read: in the action, or after it and before the next. */
@@ -70,7 +72,9 @@ function judgeBase(session: Session, placed: PlacedStep, seen: SeenClock, vm: nu
   const offset = session.world.vms.get(vm)!.cell.state.kvmclockOffset;
   const source: ReadingSource = (name) =>
     name === 'getClock.ns' ? subU64(seen.clock, offset) : undefined;
-  const result = resultOf(session.dispatch(placed, { type: 'KVM_GET_CLOCK', vm }, { source }));
+  const result = resultOf(
+    session.dispatch(placed, { type: 'KVM_GET_CLOCK', vm, cpu: placed.step.cpu }, { source }),
+  );
   session.tally.adopt('page-ns');
   const exact = result?.flags === seen.flags ? 'exact' : 'wrong';
   session.judge(placed, 'KVM_GET_CLOCK', exact, `flags ${result?.flags}`, `flags ${seen.flags}`);

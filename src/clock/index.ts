@@ -60,3 +60,4 @@ export {
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
+export { placesSharedInfo } from './xen-pages.ts';

@@ -54,6 +54,13 @@ function catchUp(self: VcpuState, timestamp: bigint, kernelNs: bigint, ctx: Ctx)
   return due;
 }
 
+/** Until v4.8 the pvclock is for kvmclock's page only, and not computed while there is none. */
+const isReadByGuest = (self: Vcpu, ctx: Ctx): boolean =>
+  ctx.switches.hvPage !== 'none' ||
+  self.kvmclock !== 'off' ||
+  self.xenVcpuInfo !== 'off' ||
+  self.xenVcpuTimeInfo !== 'off';
+
 /** The reference to reckon from: the VM's, or this vCPU's own. */
 function referenceOf(ctx: Ctx): { hostTsc: bigint; kernelNs: bigint } {
   const { vm } = ctx;
@@ -133,6 +140,7 @@ export const pvclockRecipes = {
     const { hostTsc, kernelNs } = referenceOf(ctx);
     let timestamp = readL1Tsc(self, ctx.host, hostTsc);
     if (self.catchup !== 'off') timestamp = catchUp(self, timestamp, kernelNs, ctx);
+    if (!isReadByGuest(self, ctx)) return;
     updateScale(self, pageHz(self, ctx), ctx);
     self.pvTscTimestamp = timestamp;
     self.pvSystemTime = addU64(kernelNs, ctx.vm.kvmclockOffset);

@@ -13,6 +13,8 @@ import { guestRdtsc, readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
 const EOPNOTSUPP = 95;
+/** KVM_CLOCK_PAIRING_WALLCLOCK, the only pair of clocks there is. */
+const CLOCK_PAIRING_WALLCLOCK = 0n;
 
 type Vcpu = Readonly<VcpuState>;
 type Reader = (vcpu: Vcpu, ctx: Ctx) => bigint;
@@ -85,12 +87,13 @@ export const resultRecipes = {
   },
   /** Realtime and guest TSC of one instant, where the host's clock is the TSC. */
   pairClocks: (self, ctx) => {
-    if (!isTscMode(ctx.host.vclockMode) || self.catchup === 'always') {
+    const { gpa, clockType } = inputOf(ctx, 'clock_pairing');
+    const known = clockType === CLOCK_PAIRING_WALLCLOCK;
+    if (!known || !isTscMode(ctx.host.vclockMode) || self.catchup === 'always') {
       answer(self, -EOPNOTSUPP, ctx);
       return;
     }
     const tsc = readL1Tsc(self, ctx.host, ctx.read('getClock.tsc'));
-    const { gpa } = inputOf(ctx, 'clock_pairing');
     const bytes = pairing(ctx.read('realtime.ns'), tsc);
     ctx.out.emit({ type: 'guest_write', vcpu: self.vcpuId, gpa, bytes, what: 'clock_pairing' });
     answer(self, 0, ctx);

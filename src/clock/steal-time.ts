@@ -34,6 +34,10 @@ export const stealTimeRecipes = {
     self.stealTimeMsr = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS').data;
     if (isEnabled(self)) raise(self, 'STEAL_UPDATE', ctx);
   },
+  /** Reset and INIT turn the record off (`kvm_vcpu_reset()`); what was counted stays counted. */
+  forgetStealTimeMsr: (self) => {
+    self.stealTimeMsr = 0n;
+  },
   /** Counts the waiting since the last time; what the clock of a moved record was is kept. */
   recordStealTime: (self, ctx) => {
     if (!isEnabled(self)) return;

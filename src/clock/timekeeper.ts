@@ -115,11 +115,16 @@ export const timekeeperRecipes = {
   stopClocks: (self, ctx) => {
     accumulate(self, ctx.input.tsc);
   },
-  /** The clocks go on from where they stopped; only offs_boot knows how long the host slept. */
+  /**
+   * The clocks go on from where they stopped; the time slept is added to BOOTTIME and REALTIME alike
+   * (`__timekeeping_inject_sleeptime()`), so that the host's boot stays where it was.
+   */
   restartClocks: (self, ctx) => {
+    const { offsBoot } = inputOf(ctx, 'resume');
     self.monoCycleLast = ctx.input.tsc;
     self.rawCycleLast = ctx.input.tsc;
-    self.offsBoot = inputOf(ctx, 'resume').offsBoot;
+    self.offsReal += offsBoot - self.offsBoot;
+    self.offsBoot = offsBoot;
   },
   noteMasterclock: (self) => {
     self.kvmGuestHasMasterClock = true;

@@ -71,8 +71,10 @@ function synchronizeValue(vm: Vm, ctx: Ctx): Synchronization {
   if (host.tsc === 'stable') {
     return { tsc: data, ns, offset: vm.curTscOffset, matched: true, byUser };
   }
-  const elapsed = nsecToCycles(elapsedNs, vcpu.virtualTscMult, vcpu.virtualTscShift);
-  const tsc = addU64(data, elapsed);
+  // Until v4.11 the window's `do_div(elapsed, 1000)` has left microseconds here, taken for ns.
+  const elapsed = ctx.switches.syncWindow === 'usdiff' ? elapsedNs / 1000n : elapsedNs;
+  const { virtualTscMult, virtualTscShift } = vcpu;
+  const tsc = addU64(data, nsecToCycles(elapsed, virtualTscMult, virtualTscShift));
   const offset = l1TscOffset(vcpu, host, tsc, ctx.read('sync.tsc2'));
   return { tsc, ns, offset, matched: true, byUser };
 }

@@ -107,6 +107,8 @@ export const tscRecipes = {
   /** The guest writes IA32_TSC (v5.8+): only this vCPU's offset moves, and its TSC_ADJUST with it. */
   writeGuestTsc: (self, ctx) => {
     const { data } = inputOf(ctx, 'wrmsr');
+    // Nor does TSC_ADJUST move where the TSC cannot (`kvm_set_msr_common()`, v6.15+).
+    if (self.guestTscProtected) return;
     const wanted = l1TscOffset(self, ctx.host, data, ctx.read('write.tsc'));
     const adjustment = subU64(wanted, self.l1TscOffset);
     writeTscOffset(self, wanted, ctx);

@@ -42,8 +42,10 @@ export function clockAtHostTsc(vm: Vm, hostTsc: bigint, khz: number): bigint {
   );
 }
 
-/** The host CPU on which a VM's ioctl runs: that of the vCPU that acts, if any, else CPU 0. */
-const cpuHere = (ctx: Ctx): number => Math.max(0, ctx.vcpu.cpu);
+/** The host CPU that this happens on: told, or that of the vCPU that acts, or the first. */
+const cpuHere = ({ input, vcpu }: Ctx): number =>
+  (input.type === 'KVM_GET_CLOCK' || input.type === 'KVM_SET_CLOCK' ? input.cpu : undefined) ??
+  Math.max(0, vcpu.cpu);
 
 /** `get_kvmclock()`: the VM's clock now. */
 export function getKvmclock(vm: Vm, ctx: Ctx): KvmClockData {

@@ -20,8 +20,10 @@ export function armsSyncWork(ctx: Ctx): boolean {
 }
 
 export const vmWorkRecipes = {
+  /** The periodic work has it run at once (`kvmclock_sync_fn()`). */
   armUpdateWork: (_self, ctx) => {
-    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_update_work', delayNs: UPDATE_DELAY_NS });
+    const delayNs = ctx.input.type === 'kvmclock_sync_work' ? 0n : UPDATE_DELAY_NS;
+    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_update_work', delayNs });
   },
   armSyncWork: (_self, ctx) => {
     ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_sync_work', delayNs: SYNC_PERIOD_NS });

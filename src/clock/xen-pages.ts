@@ -108,6 +108,10 @@ const place =
     raise(self, 'CLOCK_UPDATE', ctx);
   };
 
+/** Whether KVM_XEN_SET_SHARED_INFO places a page; else it takes the page away. */
+export const placesSharedInfo = (ctx: Ctx): boolean =>
+  inputOf(ctx, 'KVM_XEN_SET_SHARED_INFO').gpa !== U64_MAX;
+
 export const xenGuards = {
   placesXenPage: (_self, ctx) => gpaOf(ctx) !== U64_MAX,
 } satisfies Record<string, VcpuGuard>;

@@ -23,6 +23,8 @@ export type Refusal = { readonly errno: number } | { readonly gp: true };
 
 const EEXIST = { errno: 17 } as const;
 const EINVAL = { errno: 22 } as const;
+/** What a VM answers to an ioctl that it does not know; a vCPU says EINVAL. */
+const ENOTTY = { errno: 25 } as const;
 const GP = { gp: true } as const;
 
 /** Throws the error of an input. */
@@ -176,12 +178,13 @@ export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | un
     case 'KVM_SET_TSC_KHZ':
       return tooFast(input.khz, ctx) ? EINVAL : undefined;
     case 'KVM_SET_VM_TSC_KHZ':
-      if (ctx.switches.vmTscKhz === 'none' || tooFast(input.khz, ctx)) return EINVAL;
+      if (ctx.switches.vmTscKhz === 'none') return ENOTTY;
+      if (tooFast(input.khz, ctx)) return EINVAL;
       return ctx.switches.vmTscKhz === 'before-vcpus' && ctx.vm.createdVcpus > 0
         ? EINVAL
         : undefined;
     case 'KVM_GET_VM_TSC_KHZ':
-      return ctx.switches.vmTscKhz === 'none' ? EINVAL : undefined;
+      return ctx.switches.vmTscKhz === 'none' ? ENOTTY : undefined;
     case 'KVM_HAS_TSC_OFFSET':
     case 'KVM_GET_TSC_OFFSET':
     case 'KVM_SET_TSC_OFFSET':

@@ -12,6 +12,7 @@ import {
   loadMatters,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
+  placesSharedInfo,
   type Request,
 } from '../clock/index.ts';
 import {
@@ -153,8 +154,13 @@ const SET_CLOCK: Route = [
   vm('REPORT_DONE'),
 ];
 
+/** KVM listens to cpufreq only where the TSC's frequency is the CPU's (`kvm_timer_init()`). */
+const tscFollowsCpu = (ctx: Ctx): boolean => !ctx.host.constantTsc;
+
 const suspendStopsGuests = (ctx: Ctx): boolean => ctx.switches.suspendStopsGuests;
-const mclkUpdateOnXenSharedInfo = (ctx: Ctx): boolean => ctx.switches.mclkUpdateOnXenSharedInfo;
+/** Taking the page away asks for nothing. */
+const mclkUpdateOnXenSharedInfo = (ctx: Ctx): boolean =>
+  ctx.switches.mclkUpdateOnXenSharedInfo && placesSharedInfo(ctx);
 const hasKvmclock = (ctx: Ctx): boolean => ctx.vcpu.kvmclock !== 'off';
 
 /** Every input but writes to MSRs, which go by the MSR (`msr-routes.ts`). */
@@ -165,7 +171,9 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   change_clocksource: [host('CHANGE_CLOCKSOURCE')],
   mark_tsc_unstable: [host('TSC_UNSTABLE')],
   pvclock_gtod_work: [host('GTOD_WORK'), eachVm(eachVcpu(vcpu('REQUEST_MASTERCLOCK_UPDATE')))],
-  cpufreq: [host('SET_CPU_KHZ'), eachVm(eachVcpu(vcpu('REQUEST_UPDATE_HERE')))],
+  cpufreq: [
+    when(tscFollowsCpu, host('SET_CPU_KHZ'), eachVm(eachVcpu(vcpu('REQUEST_UPDATE_HERE')))),
+  ],
   cpu_offline: [host('CPU_OFFLINE')],
   cpu_online: ENABLE_CPU,
   suspend: [

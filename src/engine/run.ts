@@ -101,7 +101,8 @@ export class Run {
         return turn.vcpu?.state ?? NO_VCPU;
       },
       get bootVcpu() {
-        return turn.vm?.vcpus.get(0)?.state ?? NO_VCPU;
+        const first = turn.vm?.vcpus.values().next().value;
+        return first?.state ?? NO_VCPU;
       },
       out: {
         emit: (seen) => {

@@ -48,6 +48,7 @@ export const VCPU_TABLE: MachineTable = {
           no: { run: [] },
         },
         REQUEST_XEN_UPDATE: { run: ['requestUpdateForXen'] },
+        RESET: { run: ['forgetStealTimeMsr'] },
         SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
         SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
         SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
@@ -86,6 +87,7 @@ export const VCPU_TABLE: MachineTable = {
           no: { run: [] },
         },
         REQUEST_XEN_UPDATE: { run: ['requestUpdateForXen'] },
+        RESET: { run: ['forgetStealTimeMsr'] },
         SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
         SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
         SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
@@ -123,6 +125,7 @@ export const VCPU_TABLE: MachineTable = {
           no: { run: [] },
         },
         REQUEST_XEN_UPDATE: { run: ['requestUpdateForXen'] },
+        RESET: { run: ['forgetStealTimeMsr'] },
         SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
         SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
         SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
@@ -275,7 +278,7 @@ export const VCPU_TABLE: MachineTable = {
         XEN_VCPU_INFO: {
           ask: 'placesXenPage',
           yes: { run: ['placeVcpuInfo'], to: 'on' },
-          no: { run: ['requestClockUpdate'] },
+          no: { run: [] },
         },
       },
       on: {
@@ -283,7 +286,7 @@ export const VCPU_TABLE: MachineTable = {
         XEN_VCPU_INFO: {
           ask: 'placesXenPage',
           yes: { run: ['placeVcpuInfo'] },
-          no: { run: ['requestClockUpdate'], to: 'off' },
+          no: { run: [], to: 'off' },
         },
       },
     },
@@ -292,7 +295,7 @@ export const VCPU_TABLE: MachineTable = {
         XEN_VCPU_TIME_INFO: {
           ask: 'placesXenPage',
           yes: { run: ['placeVcpuTimeInfo'], to: 'on' },
-          no: { run: ['requestClockUpdate'] },
+          no: { run: [] },
         },
       },
       on: {
@@ -300,7 +303,7 @@ export const VCPU_TABLE: MachineTable = {
         XEN_VCPU_TIME_INFO: {
           ask: 'placesXenPage',
           yes: { run: ['placeVcpuTimeInfo'] },
-          no: { run: ['requestClockUpdate'], to: 'off' },
+          no: { run: [], to: 'off' },
         },
       },
     },

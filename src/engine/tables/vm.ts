@@ -238,7 +238,6 @@ export const VM_TABLE: MachineTable = {
         ARM_SYNC_WORK: { run: ['armSyncWork'], to: 'armed' },
       },
       armed: {
-        ARM_SYNC_WORK: { run: ['armSyncWork'] },
         SYNC_WORK: { run: ['workFired', 'armSyncWork'] },
       },
     },
