@@ -1,6 +1,6 @@
 /**
- * The tables do what the actors do: after every input of generated and told histories the two worlds
- * have the same bytes and show the same. These histories take every transition of host, VM and vCPU
+ * The tables do what the actors do: at every step of generated and told histories the two worlds have
+ * the same bytes and show the same. These histories take every transition of host, VM and vCPU
  * and have every guard answer both ways; the list is printed.
  */
 import fc from 'fast-check';
@@ -9,6 +9,7 @@ import { tellStory } from '../check/story.ts';
 import { HISTORY_PROFILES, histories, runs } from './arbitraries.ts';
 import { Coverage } from './coverage.ts';
 import { PLAIN_HOST, Teller } from './directed.ts';
+import { Footsteps } from './footsteps.ts';
 import { newWorld, play } from './history.ts';
 import { type NewTeller, STORIES, tellRareThings } from './told.ts';
 import { Twin } from './twins.ts';
@@ -18,8 +19,9 @@ let compared = 0;
 
 /** A teller whose world has a twin. */
 const twinTeller: NewTeller = (id, host = PLAIN_HOST) => {
-  const t = new Teller(id, host, coverage.stepper);
-  const twin = new Twin(t.world);
+  const steps = new Footsteps(coverage.stepper);
+  const t = new Teller(id, host, steps.stepper);
+  const twin = new Twin(t.world, steps);
   t.heard = (input, dispatched) => {
     twin.follow(input, dispatched);
     compared += 1;
@@ -27,12 +29,13 @@ const twinTeller: NewTeller = (id, host = PLAIN_HOST) => {
   return t;
 };
 
-describe('tables and actors are the same after every input', () => {
+describe('tables and actors are the same at every step', () => {
   it.each(HISTORY_PROFILES.map((id) => [id]))('of generated histories: %s', (id) => {
     fc.assert(
       fc.property(histories(120, [id]), (spec) => {
-        const world = newWorld(spec, coverage.stepper);
-        const twin = new Twin(world);
+        const steps = new Footsteps(coverage.stepper);
+        const world = newWorld(spec, steps.stepper);
+        const twin = new Twin(world, steps);
         play(spec, { after: twin.follow }, world);
         compared += twin.compared;
       }),
