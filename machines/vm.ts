@@ -148,6 +148,7 @@ export const vmMachine = setup({
         unset: {},
         guestChanged: {
           on: {
+            HV_PAGE_REQUEST: { guard: 'invalidatesAtRequest', actions: 'invalidatePage' },
             HV_PAGE: [
               { guard: 'pageIsExpressible', target: 'set', actions: 'writeHvPage' },
               { target: 'broken', actions: 'invalidatePage' },
@@ -156,6 +157,7 @@ export const vmMachine = setup({
         },
         hostChanged: {
           on: {
+            HV_PAGE_REQUEST: { guard: 'invalidatesAtRequest', actions: 'invalidatePage' },
             HV_PAGE: [
               { guard: 'keepsPage', target: 'set' },
               { guard: 'pageIsExpressible', target: 'set', actions: 'writeHvPage' },
@@ -165,7 +167,14 @@ export const vmMachine = setup({
         },
         set: {
           on: {
-            HV_PAGE_REQUEST: { guard: 'mayUpdatePage', target: 'hostChanged' },
+            HV_PAGE_REQUEST: [
+              {
+                guard: 'invalidatesAtRequest',
+                target: 'hostChanged',
+                actions: 'invalidatePage',
+              },
+              { guard: 'mayUpdatePage', target: 'hostChanged' },
+            ],
             HV_PAGE: [
               { guard: 'rewritesPage', actions: 'writeHvPage' },
               { guard: 'invalidatesPage', target: 'broken', actions: 'invalidatePage' },
@@ -175,8 +184,8 @@ export const vmMachine = setup({
         broken: {
           on: {
             HV_PAGE: [
-              { guard: 'rewritesPage', target: 'set', actions: 'writeHvPage' },
-              { guard: 'invalidatesPage', actions: 'invalidatePage' },
+              { guard: 'mendsPage', target: 'set', actions: 'writeHvPage' },
+              { guard: 'cannotMendPage', actions: 'invalidatePage' },
             ],
           },
         },

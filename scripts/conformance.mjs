@@ -2,7 +2,7 @@
 //
 //   npm run conformance -- [--json] [--profile ID] [--set SWITCH=VALUE] [--show N] DIR…
 //
-// DIR is a recording (actions.jsonl, trace.txt, meta.json) or a folder above some. Exit codes: 0
+// DIR is a recording (actions.jsonl, trace.txt, meta.json, each also as .gz) or a folder above some. Exit codes: 0
 // nothing wrong, 1 something wrong, 2 usage, 3 a recording that can't be read.
 import { parseArgs } from 'node:util';
 
@@ -15,6 +15,7 @@ const EXIT_UNREADABLE = 3;
 const dist = new URL('../dist/', import.meta.url);
 const { conformanceJson, conformanceOf, conformanceText, findRecordings, readRecording, totalOf } =
   await import(new URL('replay/conformance/index.js', dist));
+const { printable } = await import(new URL('replay/formats/index.js', dist));
 const { parseSet, profile, withSwitches } = await import(new URL('src/profiles/index.js', dist));
 
 function fail(code, message) {
@@ -33,7 +34,7 @@ function readArguments() {
   try {
     return parseArgs({ options, allowPositionals: true });
   } catch (error) {
-    return fail(EXIT_USAGE, `${error.message}\n${USAGE}`);
+    return fail(EXIT_USAGE, `${printable(error.message)}\n${USAGE}`);
   }
 }
 
@@ -44,9 +45,14 @@ function givenProfile(values, kernelProfile) {
     const base = values.profile === undefined ? kernelProfile : profile(values.profile);
     return values.set.reduce((of, text) => withSwitches(of, parseSet(text)), base);
   } catch (error) {
-    return fail(EXIT_USAGE, error.message);
+    return fail(EXIT_USAGE, printable(error.message));
   }
 }
+
+// Whoever reads may have seen enough.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 const { values, positionals } = readArguments();
 if (values.help) {
@@ -62,7 +68,10 @@ try {
   for (const folder of positionals) {
     const found = await findRecordings(folder);
     if (found.length === 0) {
-      fail(EXIT_UNREADABLE, `${folder}: expected a recording or a folder above some, found none`);
+      fail(
+        EXIT_UNREADABLE,
+        `${printable(folder)}: expected a recording or a folder above some, found none`,
+      );
     }
     for (const name of found) {
       const recording = await readRecording(name);

@@ -5,6 +5,8 @@
  * All 64-bit quantities are decimal strings. Fields that this program does not use are left alone.
  */
 
+import { printable } from '../formats/index.ts';
+
 /** The log is not what it should be. */
 export class ActionError extends Error {
   override readonly name = 'ActionError';
@@ -15,7 +17,7 @@ export class ActionError extends Error {
 
   /** @internal */
   constructor(file: string, line: number, expected: string, found: string) {
-    super(`${file}:${line}: expected ${expected}, found ${found}`);
+    super(`${printable(file)}:${line}: expected ${expected}, found ${printable(found)}`);
     this.file = file;
     this.line = line;
   }

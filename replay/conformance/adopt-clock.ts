@@ -1,7 +1,8 @@
 /** What KVM_SET_CLOCK and the creation of a VM read, told by the clock they led to. */
 import { clockAtHostTsc, hostTscKhz } from '../../src/clock/index.ts';
 import { addU64, asS64, subU64 } from '../../src/num/index.ts';
-import type { Action } from './action.ts';
+import type { Switches } from '../../src/profiles/index.ts';
+import { type Action, wide } from './action.ts';
 import { referenceByClock, snapshotPage } from './adopt-snapshot.ts';
 import { isWithin } from './instants.ts';
 import { cyclesOf, type Here, type Sources } from './sources.ts';
@@ -29,22 +30,23 @@ export function createNs(sources: Sources, here: Here): bigint | undefined {
 
 export function setClockNs(sources: Sources, here: Here): bigint | undefined {
   const offset = futureOffset(sources, here);
-  const clock = here.placed.action?.args['clock'];
-  if (offset === undefined || typeof clock !== 'string') return undefined;
-  return sources.adoptNs('set-clock-ns', subU64(BigInt(clock), offset), here, 'base');
+  const clock = wide(here.placed.action?.args['clock']);
+  if (offset === undefined || clock === undefined) return undefined;
+  return sources.adoptNs('set-clock-ns', subU64(clock, offset), here, 'base');
 }
 
 /** From the page: the clock asked for, and the realtime that passed. */
 export function setClockRealtime(sources: Sources, here: Here): bigint | undefined {
   const { action } = here.placed;
   if (action?.op !== 'KVM_SET_CLOCK' || here.vm === undefined) return undefined;
-  const { clock, realtime } = action.args;
-  if (typeof clock !== 'string' || typeof realtime !== 'string') return undefined;
+  const clock = wide(action.args['clock']);
+  const realtime = wide(action.args['realtime']);
+  if (clock === undefined || realtime === undefined) return undefined;
   const set = clockAfterSetting(sources, here, action);
   if (set === undefined) return undefined;
-  const passed = asS64(set - BigInt(clock));
+  const passed = asS64(set - clock);
   if (passed === 0n) return undefined;
-  return sources.adoptNs('realtime-ns', addU64(BigInt(realtime), passed), here, 'realtime');
+  return sources.adoptNs('realtime-ns', addU64(realtime, passed), here, 'realtime');
 }
 
 /** The clock at the reference taken by KVM_SET_CLOCK: as a page has it, or KVM_GET_CLOCK. */
@@ -64,14 +66,21 @@ function clockAfterSetting(sources: Sources, here: Here, action: Action): bigint
   return subU64(seen.clock, passed);
 }
 
+/** Kernels in which KVM_SET_CLOCK measures against the clock now, for which it reads the TSC. */
+const READS_NOW: ReadonlySet<Switches['setClockOrder']> = new Set([
+  'now-then-update',
+  'update-then-now',
+]);
+
 /** v4.9 to v5.11: the page shows how long after the reference the clock was read. */
 export function setClockTsc(sources: Sources, here: Here, next: number): bigint | undefined {
+  if (!READS_NOW.has(sources.world.switches.setClockOrder)) return undefined;
   const { action } = here.placed;
-  const clock = action?.op === 'KVM_SET_CLOCK' ? action.args['clock'] : undefined;
+  const clock = action?.op === 'KVM_SET_CLOCK' ? wide(action.args['clock']) : undefined;
   const page = snapshotPage(sources, here, Math.min(next, 0));
   const vm = sources.vmState(here);
-  if (typeof clock !== 'string' || page === undefined || vm === undefined) return undefined;
-  const ns = asS64(BigInt(clock) - page.event.systemTime);
+  if (clock === undefined || page === undefined || vm === undefined) return undefined;
+  const ns = asS64(clock - page.event.systemTime);
   const cycles = cyclesOf(ns, page.event.tscToSystemMul, page.event.tscShift);
   const tsc = vm.masterCycleNow + (cycles ?? 0n);
   if (cycles === undefined || !isWithin(tsc, here.window)) return undefined;

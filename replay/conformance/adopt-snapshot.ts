@@ -1,6 +1,7 @@
 /** The instant of a masterclock snapshot, told by the first page or read of the clock made of it. */
 import { hostTscKhz, KVM_CLOCK_REALTIME } from '../../src/clock/index.ts';
 import { asS64, scaleDelta, subU64, timeScale } from '../../src/num/index.ts';
+import { narrow, wide } from './action.ts';
 import type { FuturePage } from './future.ts';
 import { earlier, isWithin } from './instants.ts';
 import { cyclesOf, type Here, type Sources } from './sources.ts';
@@ -86,11 +87,12 @@ function snapshotBySetting(sources: Sources, here: Here): { hostTsc: bigint } | 
   if (action?.op !== 'KVM_SET_CLOCK' || seen === undefined || seen.hostTsc === 0n) {
     return undefined;
   }
-  const { clock, flags } = action.args;
-  if (typeof clock !== 'string' || (Number(flags) & KVM_CLOCK_REALTIME) !== 0) return undefined;
+  const clock = wide(action.args['clock']);
+  const flags = narrow(action.args['flags']) ?? 0;
+  if (clock === undefined || (flags & KVM_CLOCK_REALTIME) !== 0) return undefined;
   const khz = hostTscKhz(sources.world.host, 0, sources.world.switches);
   const { mul, shift } = timeScale(1_000_000_000n, BigInt(khz) * 1000n);
-  const cycles = cyclesOf(subU64(seen.clock, BigInt(clock)), mul, shift);
+  const cycles = cyclesOf(subU64(seen.clock, clock), mul, shift);
   if (cycles === undefined) return undefined;
   const hostTsc = seen.hostTsc - cycles;
   if (!isWithin(hostTsc, here.window)) return undefined;

@@ -10,9 +10,12 @@ async function entriesOf(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch {
-    throw new RecordingError(`${folder}: expected a readable folder`);
+    throw new RecordingError(folder, 'a readable folder');
   }
 }
+
+/** The files that make a folder a recording; either may be gzipped. */
+const NEEDED = ['meta.json', 'actions.jsonl'];
 
 /**
  * The folders with a recording: those that hold `meta.json` and `actions.jsonl`, in order of name.
@@ -22,7 +25,7 @@ async function entriesOf(folder: string) {
 export async function findRecordings(folder: string, depth = MAX_DEPTH): Promise<string[]> {
   const entries = await entriesOf(folder);
   const files = new Set(entries.filter((e) => !e.isDirectory()).map(({ name }) => name));
-  if (files.has('meta.json') && files.has('actions.jsonl')) return [folder];
+  if (NEEDED.every((name) => files.has(name) || files.has(`${name}.gz`))) return [folder];
   if (depth === 0) return [];
   const folders = entries.filter((e) => e.isDirectory()).map(({ name }) => name);
   const found: string[] = [];

@@ -186,6 +186,7 @@ export class Future {
       const { vcpuId } = page.event;
       const asked = khz.findLast((of) => of.vcpu === vcpuId && of.place < page.place)?.khz;
       const its = asked || sync.vcpuKhz;
+      if (its === 0) continue;
       const runsByItself = adjustTscKhz(sync.tscKhz, TSC_TOLERANCE_PPM) >= its;
       if (runsByItself && !sync.isUnstable) continue;
       const ns = nsOfSync(page, its, sync);

@@ -13,7 +13,7 @@ import { judgeGuest } from './judge-guest.ts';
 import { judgeSeen } from './judge-seen.ts';
 import type { CheckedRecording } from './recording.ts';
 import { RunSteps } from './run-steps.ts';
-import { needsFraction, Session } from './session.ts';
+import { needsFraction, type PredictOptions, Session } from './session.ts';
 import type { Tally } from './tally.ts';
 
 /** One recording being predicted. */
@@ -27,13 +27,8 @@ export class Prediction {
   /** The last action after which was compared what the driver saw. */
   #lookedAfter: Action | undefined;
 
-  constructor(
-    recording: CheckedRecording,
-    switches: Switches,
-    fraction?: number,
-    stepper?: Stepper,
-  ) {
-    this.#session = new Session(recording, switches, fraction, stepper);
+  constructor(recording: CheckedRecording, switches: Switches, options?: PredictOptions) {
+    this.#session = new Session(recording, switches, options);
     this.#hostLife = new HostLife(this.#session);
     this.#runs = new RunSteps(this.#session, this.#hostLife);
     this.#ioctls = new IoctlSteps(this.#session, this.#runs, (placed, vm) => {
@@ -150,10 +145,10 @@ const isNearer = (a: Tally, b: Tally): boolean =>
  * @param stepper - what moves the machines; their decision tables by default.
  */
 export function predict(recording: CheckedRecording, switches: Switches, stepper?: Stepper): Tally {
-  let best = new Prediction(recording, switches, undefined, stepper).run();
+  let best = new Prediction(recording, switches, { stepper }).run();
   if (!needsFraction(recording, switches)) return best;
   for (let fraction = 0; fraction < 64 && best.withinNs + best.wrong.length > 0; fraction += 8) {
-    const tally = new Prediction(recording, switches, fraction, stepper).run();
+    const tally = new Prediction(recording, switches, { fraction, stepper }).run();
     if (isNearer(tally, best)) best = tally;
   }
   return best;

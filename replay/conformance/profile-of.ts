@@ -74,8 +74,7 @@ function bestChange(
   let fewest = wrong;
   for (const change of changesNear(of)) {
     const changed = withSwitches(of, change);
-    const count = new Prediction(recording, changed.switches, undefined, stepper).run().wrong
-      .length;
+    const count = new Prediction(recording, changed.switches, { stepper }).run().wrong.length;
     if (count < fewest) [best, fewest] = [changed, count];
   }
   return best;

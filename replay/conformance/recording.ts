@@ -1,8 +1,14 @@
-/** A recording of a real kernel with the log of its driver: a folder with three files. */
+/**
+ * A recording of a real kernel with the log of its driver: a folder with three files, each as it is
+ * or gzipped under its name with `.gz`.
+ */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import type { TraceEvent } from '../../events/index.ts';
-import { events, open } from '../formats/index.ts';
+import { MemoryBytes, SequentialBytes } from '../formats/bytes.ts';
+import { events, printable } from '../formats/index.ts';
+import { openText } from '../formats/text/index.ts';
 import { type Action, parseActions } from './action.ts';
 import { type Gtod, parseGtods } from './gtod.ts';
 
@@ -34,50 +40,116 @@ export interface CheckedRecording {
   readonly isTscClock: boolean;
 }
 
-/** A folder that is no such recording. */
+/** A folder that is no such recording; the message is one line. */
 export class RecordingError extends Error {
   override readonly name = 'RecordingError';
+
+  /** @internal */
+  constructor(path: string, expected: string) {
+    super(`${printable(path)}: expected ${expected}`);
+  }
 }
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** Highest frequency that KVM counts in its 32 bits with room to spare, kHz. */
+const MAX_KHZ = 1_000_000_000;
 
 const objectAt = (json: Json, name: string): Json => {
   const value = json[name];
   return typeof value === 'object' && value !== null ? (value as Json) : {};
 };
 
-function parseMeta(text: string, file: string): Meta {
-  let json: Json;
+/** A number of the notes: one that is missing has a usual value, one that is no number is damage. */
+function numberAt(json: Json, name: string, usual: number, file: string): number {
+  const value = json[name] ?? usual;
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isFinite(number) || number < 0) {
+    throw new RecordingError(file, `${name} as a number`);
+  }
+  return number;
+}
+
+/** A frequency of the notes, which is never 0. */
+function khzAt(json: Json, name: string, usual: number, file: string): number {
+  const khz = numberAt(json, name, usual, file);
+  if (khz < 1 || khz > MAX_KHZ) throw new RecordingError(file, `${name} of 1 to ${MAX_KHZ} kHz`);
+  return khz;
+}
+
+function parseMeta(content: Content): Meta {
+  const { file } = content;
+  let json: unknown;
   try {
-    json = JSON.parse(text) as Json;
+    json = JSON.parse(textOf(content));
   } catch {
-    throw new RecordingError(`${file}: expected JSON`);
+    throw new RecordingError(file, 'JSON');
   }
-  const kernel = json['kernel'];
-  const khz = json['kvm_tsc_khz'];
-  if (typeof kernel !== 'string' || typeof khz !== 'number') {
-    throw new RecordingError(`${file}: expected kernel and kvm_tsc_khz`);
-  }
-  const params = objectAt(json, 'kvm_params');
+  if (typeof json !== 'object' || json === null) throw new RecordingError(file, 'an object');
+  const notes = json as Json;
+  const kernel = notes['kernel'];
+  if (typeof kernel !== 'string') throw new RecordingError(file, 'kernel as text');
+  const khz = khzAt(notes, 'kvm_tsc_khz', Number.NaN, file);
+  const params = objectAt(notes, 'kvm_params');
   return {
     kernel,
-    clocksource: String(json['clocksource'] ?? 'tsc'),
-    hasTscClocksource: /\btsc\b/.test(String(json['clocksources'] ?? 'tsc')),
+    clocksource: String(notes['clocksource'] ?? 'tsc'),
+    hasTscClocksource: /\btsc\b/.test(String(notes['clocksources'] ?? 'tsc')),
     kvmTscKhz: khz,
-    hasTscControl: objectAt(json, 'caps')['KVM_CAP_TSC_CONTROL'] === 1,
+    hasTscControl: objectAt(notes, 'caps')['KVM_CAP_TSC_CONTROL'] === 1,
     kvmclockPeriodicSync: params['kvmclock_periodic_sync'] !== 'N',
-    tscTolerancePpm: Number(params['tsc_tolerance_ppm'] ?? 250),
-    measuredTscKhz: Number(json['measured_tsc_khz_by_raw'] ?? khz),
+    tscTolerancePpm: numberAt(params, 'tsc_tolerance_ppm', 250, file),
+    measuredTscKhz: khzAt(notes, 'measured_tsc_khz_by_raw', khz, file),
   };
 }
 
-async function textOf(folder: string, name: string): Promise<string> {
+/** Most that a file may hold: what a string of the runtime can. */
+const MAX_BYTES = 500_000_000;
+
+/** A file's name and content. */
+interface Content {
+  readonly file: string;
+  readonly bytes: Buffer;
+}
+
+const textOf = ({ bytes }: Content): string => bytes.toString('utf8');
+
+/** Reads a file, or the gzipped one beside its place. */
+async function contentOf(folder: string, name: string): Promise<Content> {
   const file = join(folder, name);
+  let bytes: Buffer;
   try {
-    return await readFile(file, 'utf8');
+    bytes = await readFile(file);
   } catch {
-    throw new RecordingError(`${file}: expected a readable file`);
+    return unzippedOf(`${file}.gz`, file);
   }
+  if (bytes.length > MAX_BYTES) throw new RecordingError(file, `at most ${MAX_BYTES} bytes`);
+  return { file, bytes };
+}
+
+async function unzippedOf(zipped: string, file: string): Promise<Content> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(zipped);
+  } catch {
+    throw new RecordingError(file, 'a readable file, or one with .gz');
+  }
+  try {
+    return { file: zipped, bytes: gunzipSync(bytes, { maxOutputLength: MAX_BYTES }) };
+  } catch {
+    throw new RecordingError(zipped, `gzip data of at most ${MAX_BYTES} bytes`);
+  }
+}
+
+async function eventsOf({ file, bytes }: Content) {
+  const trace = await openText(new SequentialBytes(new MemoryBytes(file, bytes)));
+  const all: TraceEvent[] = [];
+  try {
+    for await (const event of events(trace)) all.push(event);
+  } finally {
+    await trace.close();
+  }
+  return { all, isTscClock: trace.clock.unit === 'tsc' };
 }
 
 /**
@@ -86,17 +158,11 @@ async function textOf(folder: string, name: string): Promise<string> {
  * @throws RecordingError, ActionError or FormatError where a file is missing or damaged.
  */
 export async function readRecording(folder: string): Promise<CheckedRecording> {
-  const meta = parseMeta(await textOf(folder, 'meta.json'), join(folder, 'meta.json'));
-  const log = join(folder, 'actions.jsonl');
-  const actions = parseActions(await textOf(folder, 'actions.jsonl'), log);
-  const trace = await open(join(folder, 'trace.txt'));
-  const all: TraceEvent[] = [];
-  try {
-    for await (const event of events(trace)) all.push(event);
-  } finally {
-    await trace.close();
-  }
-  const isTscClock = trace.clock.unit === 'tsc';
-  const gtods = isTscClock ? parseGtods(await textOf(folder, 'trace.txt')) : [];
+  const meta = parseMeta(await contentOf(folder, 'meta.json'));
+  const log = await contentOf(folder, 'actions.jsonl');
+  const actions = parseActions(textOf(log), log.file);
+  const trace = await contentOf(folder, 'trace.txt');
+  const { all, isTscClock } = await eventsOf(trace);
+  const gtods = isTscClock ? parseGtods(textOf(trace), trace.file) : [];
   return { name: folder, meta, actions, events: all, gtods, isTscClock };
 }

@@ -1,4 +1,5 @@
 /** Conformance for people and for programs. */
+import { printable } from '../formats/index.ts';
 import type { Conformance } from './profile-of.ts';
 import { ADOPTIONS, type Adoption, type Wrong } from './tally.ts';
 
@@ -39,11 +40,14 @@ const profileText = ({ profile, shown }: Conformance): string => {
     : `${text} (the recording shows ${shown.map((name) => `${name}=${profile.switches[name]}`).join(', ')})`;
 };
 
+/** Longest text of a recording to print whole. */
+const MAX_TEXT = 1000;
+
 function wrongLines({ output, action, timestamp, predicted, recorded }: Wrong): string[] {
   return [
-    `    ${output} in action ${action}, at ${timestamp}`,
-    `      predicted ${predicted}`,
-    `      recorded  ${recorded}`,
+    `    ${output} in action ${printable(action)}, at ${timestamp}`,
+    `      predicted ${printable(predicted, MAX_TEXT)}`,
+    `      recorded  ${printable(recorded, MAX_TEXT)}`,
   ];
 }
 
@@ -53,7 +57,7 @@ function recordingLines(of: Conformance, most: number): string[] {
   const { judged, exact, withinNs, wrong, adopted } = tally;
   const more = wrong.length - most;
   return [
-    `${recording.name}`,
+    printable(recording.name, MAX_TEXT),
     `  ${profileText(of)}: judged ${judged}, exact ${exact}, within 1 ns ${withinNs}, wrong ${wrong.length}`,
     `  adopted: ${adoptedText(adopted)}`,
     ...wrong.slice(0, most).flatMap(wrongLines),
@@ -84,6 +88,13 @@ export function conformanceText(all: readonly Conformance[], most: number): stri
   ].join('\n');
 }
 
+/** JSON in which no text of a recording can move a terminal's cursor: not even C1 controls. */
+const plainJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) => {
+    const units = Array.from({ length: c.length }, (_, i) => c.charCodeAt(i));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  });
+
 /** All recordings as NDJSON: one object a recording, then one `summary`. */
 export function conformanceJson(all: readonly Conformance[]): string {
   const lines = all.map(({ recording, profile, shown, tally }) => ({
@@ -107,5 +118,5 @@ export function conformanceJson(all: readonly Conformance[]): string {
     within_1_ns: withinNs,
     adopted: Object.fromEntries(adopted),
   };
-  return [...lines, summary].map((line) => `${JSON.stringify(line)}\n`).join('');
+  return [...lines, summary].map((line) => `${plainJson(line)}\n`).join('');
 }

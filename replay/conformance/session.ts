@@ -3,13 +3,7 @@
  * compared, and the books.
  */
 import type { Input, Observation } from '../../events/index.ts';
-import {
-  InputError,
-  type ReadingSource,
-  type Stepper,
-  tableStepper,
-  World,
-} from '../../src/engine/index.ts';
+import { InputError, type ReadingSource, type Stepper, World } from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { Action, SeenClock } from './action.ts';
 import { Adopter } from './adopt.ts';
@@ -38,6 +32,17 @@ export type Untimed = {
   [T in Input['type']]: Omit<Extract<Input, { type: T }>, 'tsc'>;
 }[Input['type']];
 
+/** How a recording is predicted. */
+export interface PredictOptions {
+  /**
+   * Of a nanosecond, in 64ths, at which CLOCK_MONOTONIC_RAW stood; by default what the recording's
+   * snapshots leave for it.
+   */
+  readonly fraction?: number;
+  /** What moves the machines; their decision tables by default. */
+  readonly stepper?: Stepper | undefined;
+}
+
 /** A recording being predicted. */
 export class Session {
   readonly recording: CheckedRecording;
@@ -64,17 +69,7 @@ export class Session {
   /** By how much the host's clocks were found to be off, ns. */
   #correction: bigint | undefined;
 
-  /**
-   * @param fraction - of a nanosecond, in 64ths, at which CLOCK_MONOTONIC_RAW stood; by default
-   * what the recording's snapshots leave for it.
-   * @param stepper - what moves the machines; their decision tables by default.
-   */
-  constructor(
-    recording: CheckedRecording,
-    switches: Switches,
-    fraction?: number,
-    stepper: Stepper = tableStepper(),
-  ) {
+  constructor(recording: CheckedRecording, switches: Switches, options: PredictOptions = {}) {
     this.recording = recording;
     this.hasEntries = recording.events.some(({ type }) => type === 'kvm_entry');
     const placed = placeSteps(stepsOf(recording.events), recording.actions);
@@ -84,7 +79,9 @@ export class Session {
     this.#future = new Future(placed.steps);
     this.instants = new Instants(recording);
     this.clocks = new RecordedClocks(recording, switches);
-    this.world = new World({ switches, host: this.#firstHost(switches, fraction), stepper });
+    const { fraction, stepper } = options;
+    const host = this.#firstHost(switches, fraction);
+    this.world = new World({ switches, host, ...(stepper === undefined ? {} : { stepper }) });
     const sources = new Sources(this.world, this.#future, this.tally, (kind, value, here) => {
       const { least, most } = here.window;
       this.wrong(here.placed, `adopted ${kind}`, `in ${least} … ${most}`, `${value}`);

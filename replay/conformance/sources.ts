@@ -1,7 +1,7 @@
 /** What the adoptions of clock reads share: the step at hand, and what is known beside it. */
 import type { World } from '../../src/engine/index.ts';
 import { asS64 } from '../../src/num/index.ts';
-import type { Action, SeenClock } from './action.ts';
+import { type Action, type SeenClock, wide } from './action.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Future } from './future.ts';
 import type { TimeSpan, TscWindow } from './instants.ts';
@@ -86,7 +86,7 @@ export class Sources {
     const { step, action } = here.placed;
     if (step.kind === 'msr') return step.event.data;
     const value = action?.op === 'KVM_SET_MSRS' ? action.args['value'] : undefined;
-    return typeof value === 'string' ? BigInt(value) : 0n;
+    return wide(value) ?? 0n;
   }
 
   vmState(here: Here) {

@@ -56,6 +56,10 @@ const nextSequence = (sequence: number): number => {
   return next === 0 || next === 0xffff_ffff ? 1 : next;
 };
 
+/** Until 42dcbe7d8bac (v5.18) the request itself wrote sequence 0, and a page that is set was rewritten. */
+const isInvalidatedFirst = ({ switches }: Ctx): boolean =>
+  switches.hvPage === 'status' && switches.hvPageFrom === 'vcpu0';
+
 /** While reenlightenment and emulation are on, the guest counts on the page staying as it is. */
 const isUpdateUnsafe = (vm: Vm): boolean =>
   vm.hvTscPage !== 'guestChanged' && vm.hvTscEmulationControl !== 0n;
@@ -64,17 +68,29 @@ const writesReference = (ctx: Ctx) => inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
 const setsEnableBit = (ctx: Ctx): boolean => (writesReference(ctx).data & ENABLE) !== 0n;
 const enables = (ctx: Ctx): boolean => setsEnableBit(ctx) && ctx.switches.hvPage !== 'none';
 
+/** Only where there is a status (v5.13+). */
+const keepsPage: VmGuard = (self, ctx) =>
+  ctx.switches.hvPage === 'status' && self.hvTscSequence !== 0 && isUpdateUnsafe(self);
+
+/** Whether every clock update writes a page that is set, not only one that was asked for. */
+const isAlwaysWritten: VmGuard = (self, ctx) =>
+  ctx.switches.hvPage === 'sequence' || (isInvalidatedFirst(ctx) && !keepsPage(self, ctx));
+
 export const hypervGuards = {
   guestEnablesPage: (_self, ctx) => enables(ctx) && ctx.input.type === 'wrmsr',
   hostEnablesPage: (_self, ctx) => enables(ctx) && ctx.input.type === 'KVM_SET_MSRS',
   /** A page that must stay constant keeps its numbers. */
-  keepsPage: (self) => self.hvTscSequence !== 0 && isUpdateUnsafe(self),
+  keepsPage,
   /** The clock is stable and slow enough for the page's units. */
   pageIsExpressible: (_self, ctx) => pageOf(ctx).ok,
   mayUpdatePage: (self, ctx) => ctx.switches.hvPage === 'status' && !isUpdateUnsafe(self),
-  /** Up to v5.12 there is no status: every update writes the page. */
-  rewritesPage: (_self, ctx) => ctx.switches.hvPage === 'sequence' && pageOf(ctx).ok,
-  invalidatesPage: (_self, ctx) => ctx.switches.hvPage === 'sequence' && !pageOf(ctx).ok,
+  /** `kvm_hv_invalidate_tsc_page()`: the guest must not use the page from now on. */
+  invalidatesAtRequest: (self, ctx) => isInvalidatedFirst(ctx) && !isUpdateUnsafe(self),
+  rewritesPage: (self, ctx) => isAlwaysWritten(self, ctx) && pageOf(ctx).ok,
+  invalidatesPage: (self, ctx) => isAlwaysWritten(self, ctx) && !pageOf(ctx).ok,
+  /** Up to v5.12 there is no status: the next stable update mends the page. */
+  mendsPage: (_self, ctx) => ctx.switches.hvPage === 'sequence' && pageOf(ctx).ok,
+  cannotMendPage: (_self, ctx) => ctx.switches.hvPage === 'sequence' && !pageOf(ctx).ok,
 } satisfies Record<string, VmGuard>;
 
 export const hypervRecipes = {

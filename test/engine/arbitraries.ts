@@ -3,7 +3,15 @@ import fc from 'fast-check';
 import type { HistorySpec } from './history.ts';
 
 /** Kernels that histories run on. */
-export const HISTORY_PROFILES = ['v4.9', 'v5.10', 'v6.1', 'v6.8', 'v6.15', 'v7.3'] as const;
+export const HISTORY_PROFILES = [
+  'v4.9',
+  'v5.10',
+  'v5.15',
+  'v6.1',
+  'v6.8',
+  'v6.15',
+  'v7.3',
+] as const;
 
 const hosts: fc.Arbitrary<HistorySpec['host']> = fc.record({
   tscKhz: fc.constantFrom(2_500_000, 2_000_000, 3_000_000, 2_593_906, 800_000),

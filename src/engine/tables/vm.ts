@@ -149,6 +149,11 @@ export const VM_TABLE: MachineTable = {
           yes: { run: ['writeHvPage'], to: 'set' },
           no: { run: ['invalidatePage'], to: 'broken' },
         },
+        HV_PAGE_REQUEST: {
+          ask: 'invalidatesAtRequest',
+          yes: { run: ['invalidatePage'] },
+          no: { run: [] },
+        },
         HV_REFERENCE_TSC: {
           ask: 'guestEnablesPage',
           yes: { run: ['storeReferenceTsc'] },
@@ -168,6 +173,11 @@ export const VM_TABLE: MachineTable = {
             yes: { run: ['writeHvPage'], to: 'set' },
             no: { run: ['invalidatePage'], to: 'broken' },
           },
+        },
+        HV_PAGE_REQUEST: {
+          ask: 'invalidatesAtRequest',
+          yes: { run: ['invalidatePage'] },
+          no: { run: [] },
         },
         HV_REFERENCE_TSC: {
           ask: 'guestEnablesPage',
@@ -190,9 +200,13 @@ export const VM_TABLE: MachineTable = {
           },
         },
         HV_PAGE_REQUEST: {
-          ask: 'mayUpdatePage',
-          yes: { run: [], to: 'hostChanged' },
-          no: { run: [] },
+          ask: 'invalidatesAtRequest',
+          yes: { run: ['invalidatePage'], to: 'hostChanged' },
+          no: {
+            ask: 'mayUpdatePage',
+            yes: { run: [], to: 'hostChanged' },
+            no: { run: [] },
+          },
         },
         HV_REFERENCE_TSC: {
           ask: 'guestEnablesPage',
@@ -206,10 +220,10 @@ export const VM_TABLE: MachineTable = {
       },
       broken: {
         HV_PAGE: {
-          ask: 'rewritesPage',
+          ask: 'mendsPage',
           yes: { run: ['writeHvPage'], to: 'set' },
           no: {
-            ask: 'invalidatesPage',
+            ask: 'cannotMendPage',
             yes: { run: ['invalidatePage'] },
             no: { run: [] },
           },
