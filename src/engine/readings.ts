@@ -70,60 +70,79 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
 };
 
 /** What the reads of an input depend on, as it is when one is asked for. */
-export interface ReadingScope extends Omit<ReadingPlace, 'read'> {
+export interface ReadingScope {
   readonly input: Input;
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
+  /** The vCPU whose turn it is, if any. */
+  readonly subject: Readonly<VcpuState> | undefined;
+  readonly observations: readonly Observation[];
 }
 
-/** All reads of one input. */
+/** All reads of one input: few, so that they are found by looking through them. */
 export class ReadingsOf {
-  /** How many were derived so far, by name. */
-  readonly derived = new Map<ReadingName, number>();
+  /** Those that were derived, in order; once for each turn. */
+  readonly derived: ReadingName[] = [];
   readonly #scope: ReadingScope;
-  readonly #place: ReadingPlace;
   readonly #source: ReadingSource | undefined;
-  readonly #known = new Map<ReadingName, bigint>();
-  #turn = 0;
+  readonly #names: ReadingName[] = [];
+  readonly #values: bigint[] = [];
+  #turn: number;
 
-  constructor(scope: ReadingScope, source: ReadingSource | undefined) {
-    const { read } = this;
+  constructor(scope: ReadingScope, source: ReadingSource | undefined, turn: number) {
     this.#scope = scope;
     this.#source = source;
-    this.#place = {
-      observed: scope.observed,
-      read,
-      get vcpu() {
-        return scope.vcpu;
-      },
-    };
+    this.#turn = turn;
   }
 
   /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
   turn(index: number): void {
-    if (index !== this.#turn) this.#known.clear();
+    if (index !== this.#turn) this.#names.length = this.#values.length = 0;
     this.#turn = index;
   }
 
   /** A clock read; the same each time within one turn. */
-  readonly read = (name: ReadingName): bigint => {
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
+  read(name: ReadingName): bigint {
+    const known = this.#names.indexOf(name);
+    if (known >= 0) return this.#values[known]!;
     const value = this.#told(name) ?? this.#derive(name);
-    this.#known.set(name, value);
+    this.#names.push(name);
+    this.#values.push(value);
     return value;
-  };
+  }
 
   #told(name: ReadingName): bigint | undefined {
-    const told = this.#scope.input.readings?.[name];
+    const { input } = this.#scope;
+    if (input.readings === undefined && this.#source === undefined) return undefined;
+    const told = input.readings?.[name];
     const mine = typeof told === 'bigint' || told === undefined ? told : told[this.#turn];
-    return mine ?? this.#source?.(name, this.#place);
+    return mine ?? this.#source?.(name, this.#place());
+  }
+
+  #place(): ReadingPlace {
+    const scope = this.#scope;
+    return {
+      get observed() {
+        return scope.observations;
+      },
+      read: (name) => this.read(name),
+      get vcpu() {
+        return scope.subject;
+      },
+    };
   }
 
   #derive(name: ReadingName): bigint {
-    const { input, switches, host, vcpu } = this.#scope;
-    this.derived.set(name, (this.derived.get(name) ?? 0) + 1);
-    const here: Here = { input, switches, host, vcpu, read: this.read };
+    const { input, switches, host, subject } = this.#scope;
+    this.derived.push(name);
+    const here: Here = { input, switches, host, vcpu: subject, read: (other) => this.read(other) };
     return BigInt.asUintN(64, DERIVATIONS[name](here));
   }
+}
+
+/** How many reads of each name. */
+export function countReads(names: readonly ReadingName[]): ReadonlyMap<ReadingName, number> {
+  const counts = new Map<ReadingName, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
 }
