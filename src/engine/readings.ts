@@ -36,7 +36,7 @@ interface Here {
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
   readonly vcpu: Readonly<VcpuState> | undefined;
-  readonly read: (name: ReadingName) => bigint;
+  read(name: ReadingName): bigint;
 }
 
 /** The time of an instant that was itself read. */
@@ -79,70 +79,101 @@ export interface ReadingScope {
   readonly observations: readonly Observation[];
 }
 
-/** All reads of one input: few, so that they are found by looking through them. */
-export class ReadingsOf {
-  /** Those that were derived, in order; once for each turn. */
-  readonly derived: ReadingName[] = [];
-  readonly #scope: ReadingScope;
-  readonly #source: ReadingSource | undefined;
-  readonly #names: ReadingName[] = [];
-  readonly #values: bigint[] = [];
-  #turn: number;
+/** One clock read; those of an input are a list. */
+interface Read {
+  readonly name: ReadingName;
+  readonly value: bigint;
+  readonly isDerived: boolean;
+  /** Reads before the turn passed on are known no more. */
+  readonly turns: number;
+  next: Read | undefined;
+}
 
-  constructor(scope: ReadingScope, source: ReadingSource | undefined, turn: number) {
-    this.#scope = scope;
-    this.#source = source;
-    this.#turn = turn;
+/** All reads of one input: few, so that they are found by going through them. */
+export class ReadingsOf implements Here {
+  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
+  private place: number;
+  /** How often the turn passed on. */
+  private turns = 0;
+  private first: Read | undefined = undefined;
+  private last: Read | undefined = undefined;
+  private readonly scope: ReadingScope;
+  private readonly source: ReadingSource | undefined;
+
+  constructor(scope: ReadingScope, source: ReadingSource | undefined, place: number) {
+    this.scope = scope;
+    this.source = source;
+    this.place = place;
   }
 
-  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
-  turn(index: number): void {
-    if (index !== this.#turn) this.#names.length = this.#values.length = 0;
-    this.#turn = index;
+  get input(): Input {
+    return this.scope.input;
+  }
+
+  get switches(): Switches {
+    return this.scope.switches;
+  }
+
+  get host(): Readonly<HostState> {
+    return this.scope.host;
+  }
+
+  get vcpu(): Readonly<VcpuState> | undefined {
+    return this.scope.subject;
+  }
+
+  get observed(): readonly Observation[] {
+    return this.scope.observations;
+  }
+
+  /** Passes the turn on to the vCPU at this place. */
+  turn(place: number): void {
+    if (place !== this.place) this.turns += 1;
+    this.place = place;
   }
 
   /** A clock read; the same each time within one turn. */
   read(name: ReadingName): bigint {
-    const known = this.#names.indexOf(name);
-    if (known >= 0) return this.#values[known]!;
-    const value = this.#told(name) ?? this.#derive(name);
-    this.#names.push(name);
-    this.#values.push(value);
+    for (let known = this.first; known !== undefined; known = known.next) {
+      if (known.name === name && known.turns === this.turns) return known.value;
+    }
+    const told = this.told(name);
+    const value = told ?? BigInt.asUintN(64, DERIVATIONS[name](this));
+    const { turns } = this;
+    const read: Read = { name, value, isDerived: told === undefined, turns, next: undefined };
+    if (this.last === undefined) this.first = read;
+    else this.last.next = read;
+    this.last = read;
     return value;
   }
 
-  #told(name: ReadingName): bigint | undefined {
-    const { input } = this.#scope;
-    if (input.readings === undefined && this.#source === undefined) return undefined;
-    const told = input.readings?.[name];
-    const mine = typeof told === 'bigint' || told === undefined ? told : told[this.#turn];
-    return mine ?? this.#source?.(name, this.#place());
+  private told(name: ReadingName): bigint | undefined {
+    const { readings } = this.scope.input;
+    if (readings === undefined && this.source === undefined) return undefined;
+    const told = readings?.[name];
+    const mine = typeof told === 'bigint' || told === undefined ? told : told[this.place];
+    return mine ?? this.source?.(name, this.seenBySource());
   }
 
-  #place(): ReadingPlace {
-    const scope = this.#scope;
+  private seenBySource(): ReadingPlace {
+    const reads = this;
     return {
       get observed() {
-        return scope.observations;
+        return reads.observed;
       },
-      read: (name) => this.read(name),
       get vcpu() {
-        return scope.subject;
+        return reads.vcpu;
       },
+      read: (name) => reads.read(name),
     };
   }
 
-  #derive(name: ReadingName): bigint {
-    const { input, switches, host, subject } = this.#scope;
-    this.derived.push(name);
-    const here: Here = { input, switches, host, vcpu: subject, read: (other) => this.read(other) };
-    return BigInt.asUintN(64, DERIVATIONS[name](here));
+  /** How many reads of each name were derived. */
+  derived(): ReadonlyMap<ReadingName, number> {
+    const counts = new Map<ReadingName, number>();
+    for (let read = this.first; read !== undefined; read = read.next) {
+      if (read.isDerived) counts.set(read.name, (counts.get(read.name) ?? 0) + 1);
+    }
+    return counts;
   }
-}
-
-/** How many reads of each name. */
-export function countReads(names: readonly ReadingName[]): ReadonlyMap<ReadingName, number> {
-  const counts = new Map<ReadingName, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
 }

@@ -46,7 +46,6 @@ const NO_VCPU = VcpuState.of({ cpu: -1 });
 
 /** Most inputs show nothing. */
 const NOTHING_SEEN: readonly Observation[] = Object.freeze([]);
-const NOTHING_READ: readonly ReadingName[] = Object.freeze([]);
 
 const rankOf = (decision: MasterclockDecision): number => MASTERCLOCK_DECISIONS.indexOf(decision);
 
@@ -54,7 +53,7 @@ const rankOf = (decision: MasterclockDecision): number => MASTERCLOCK_DECISIONS.
  * One input on its way, and what recipes see of it.
  *
  * There is one for each input, so it is no more than its fields: lists and readings are made when
- * something is shown or read. Structs are read where they are now, as a step may have replaced them.
+ * something is shown or read, and methods are not `#private`, which would cost each instance a mark. Structs are read where they are now, as a step may have replaced them.
  */
 export class Run implements Ctx, ReadingScope {
   readonly input: Input;
@@ -67,8 +66,9 @@ export class Run implements Ctx, ReadingScope {
   readonly hostCell: HostCell;
   readonly #vms: ReadonlyMap<number, VmOf>;
   readonly #source: ReadingSource | undefined;
-  #seen: Observation[] | undefined;
-  #readings: ReadingsOf | undefined;
+  #seen: Observation[] | undefined = undefined;
+  /** Made at the first read. */
+  readings: ReadingsOf | undefined = undefined;
   /** The place of the vCPU whose turn it is. */
   #index = 0;
 
@@ -108,22 +108,18 @@ export class Run implements Ctx, ReadingScope {
     return this.turn.vcpu?.state;
   }
 
-  /** Clock reads that were derived. */
-  get derived(): readonly ReadingName[] {
-    return this.#readings?.derived ?? NOTHING_READ;
-  }
-
   get out(): Ctx['out'] {
     return this.own;
   }
 
   read(name: ReadingName): bigint {
-    return this.own.#readNow(name);
+    return this.own.readNow(name);
   }
 
-  #readNow(name: ReadingName): bigint {
-    this.#readings ??= new ReadingsOf(this, this.#source, this.#index);
-    return this.#readings.read(name);
+  /** @internal */
+  readNow(name: ReadingName): bigint {
+    this.readings ??= new ReadingsOf(this, this.#source, this.#index);
+    return this.readings.read(name);
   }
 
   emit(seen: SeenOf<Observation>): void {
@@ -156,43 +152,43 @@ export class Run implements Ctx, ReadingScope {
           if (step.condition(this)) this.walk(step.steps);
           break;
         case STEP.eachVm:
-          this.#eachVm(step.steps);
+          this.eachVm(step.steps);
           break;
         case STEP.eachVcpu:
-          this.#eachVcpu(step.steps);
+          this.eachVcpu(step.steps);
           break;
       }
     }
   }
 
-  #eachVm(steps: readonly Step[]): void {
+  private eachVm(steps: readonly Step[]): void {
     const { vm, vcpu } = this.turn;
     for (const other of this.#vms.values()) {
       if (other.cell.state.life !== 'alive') continue;
-      this.#take(other, undefined, 0);
+      this.take(other, undefined, 0);
       this.walk(steps);
     }
-    this.#take(vm, vcpu, 0);
+    this.take(vm, vcpu, 0);
   }
 
-  #eachVcpu(steps: readonly Step[]): void {
+  private eachVcpu(steps: readonly Step[]): void {
     const { vm, vcpu } = this.turn;
     if (vm !== undefined) {
       let index = 0;
       for (const other of vm.vcpus.values()) {
-        this.#take(vm, other, index);
+        this.take(vm, other, index);
         this.walk(steps);
         index += 1;
       }
     }
-    this.#take(vm, vcpu, 0);
+    this.take(vm, vcpu, 0);
   }
 
-  #take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, index: number): void {
+  private take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, index: number): void {
     this.turn.vm = vm;
     this.turn.vcpu = vcpu;
     this.#index = index;
-    this.#readings?.turn(index);
+    this.readings?.turn(index);
   }
 
   /** The kernel's answer, and nothing else. */

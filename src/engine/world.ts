@@ -16,13 +16,13 @@ import {
   checkVcpuOrder,
   checkVmOrder,
   type Fail,
-  failure,
   type Refusal,
   refusalOf,
 } from './admit.ts';
+import { InputError } from './input-error.ts';
 import { checkShape } from './input-shape.ts';
 import { type Plan, planFor, stepsFor } from './plan.ts';
-import { countReads, type ReadingSource } from './readings.ts';
+import type { ReadingSource, ReadingsOf } from './readings.ts';
 import { type MasterclockRecord, Run, type Turn, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
 import { tableStepper } from './table-stepper.ts';
@@ -39,24 +39,26 @@ export interface Dispatched {
   readonly refused: boolean;
 }
 
+const NO_READS: ReadonlyMap<ReadingName, number> = new Map();
+
 /** What one input came to; its reads are counted when somebody asks. */
 class Done implements Dispatched {
   readonly index: number;
   readonly observations: readonly Observation[];
   readonly masterclock: MasterclockRecord;
   readonly refused: boolean;
-  readonly #derived: readonly ReadingName[];
+  readonly #readings: ReadingsOf | undefined;
 
   constructor(index: number, run: Run, refused: boolean) {
     this.index = index;
     this.observations = run.observations;
     this.masterclock = run.masterclock;
     this.refused = refused;
-    this.#derived = run.derived;
+    this.#readings = run.readings;
   }
 
   get derived(): ReadonlyMap<ReadingName, number> {
-    return countReads(this.#derived);
+    return this.#readings?.derived() ?? NO_READS;
   }
 }
 
@@ -77,6 +79,12 @@ export class World {
   #vms = new Map<number, VmOf>();
   #count = 0;
   #lastTsc = 0n;
+  /** The one being dispatched, or the last one. */
+  #input: Input | undefined;
+  readonly #fail: Fail = (code, expected, found) => {
+    const type = this.#input?.type ?? '';
+    throw new InputError(code, { index: this.#count, type }, expected, found);
+  };
 
   constructor(options: WorldOptions) {
     this.switches = options.switches;
@@ -127,7 +135,8 @@ export class World {
   dispatch(input: Input, source?: ReadingSource): Dispatched {
     const index = this.#count;
     checkShape(input, index);
-    const fail = failure(index, input.type);
+    this.#input = input;
+    const fail = this.#fail;
     this.#checkInstant(input, fail);
     const turn = this.#turnOf(input, fail);
     const run = new Run(this.#host, this.#vms, turn, input, this.switches, source);
