@@ -37,6 +37,10 @@ export const WIDE_COLUMNS = columns(true);
 /** 32-bit columns of a row. */
 export const NARROW_COLUMNS = columns(false);
 
+const DEFAULT_CAPACITY = 4096;
+/** Timestamp and 64-bit columns; 32-bit ones with cpu, tid, tgid and comm; code. */
+const BYTES_PER_ROW = 8 * (1 + WIDE_COLUMNS) + 4 * (NARROW_COLUMNS + 4) + 1;
+
 /** The place of a field in its event's row, for code that reads columns directly. */
 export function slotOf<N extends EventName>(
   event: N,
@@ -56,42 +60,67 @@ export function slotOf<N extends EventName>(
 export class EventBatch {
   /** Rows in use. */
   length = 0;
-  readonly capacity: number;
+  capacity: number;
   /** Event codes (`EVENT_CODES`). */
-  readonly codes: Uint8Array;
+  codes: Uint8Array;
   /** Instants, ticks of the recording's clock. */
-  readonly timestamps: BigUint64Array;
+  timestamps: BigUint64Array;
   /** The same instants as pairs of 32-bit halves, low half first: for writing without bigints. */
-  readonly timestampHalves: Uint32Array;
-  readonly cpus: Uint32Array;
-  readonly tids: Int32Array;
+  timestampHalves: Uint32Array;
+  cpus: Uint32Array;
+  tids: Int32Array;
   /** Process ids; 0 where unknown. */
-  readonly tgids: Int32Array;
-  readonly commIds: Uint32Array;
+  tgids: Int32Array;
+  commIds: Uint32Array;
   /** 64-bit fields, `WIDE_COLUMNS` a row; `s64` as two's complement. */
-  readonly wides: BigUint64Array;
+  wides: BigUint64Array;
   /** The same fields as 32-bit halves, low half first. */
-  readonly wideHalves: Uint32Array;
+  wideHalves: Uint32Array;
   /** 32-bit and smaller fields, `NARROW_COLUMNS` a row; unsigned ones read with `>>> 0`. */
-  readonly narrows: Int32Array;
+  narrows: Int32Array;
   /** Strings of events that carry one. */
-  readonly texts: string[];
+  texts: string[];
   /** Interned thread names; the reader's own, shared by all its batches. */
   comms: readonly string[] = [];
 
-  constructor(capacity = 4096) {
+  /**
+   * `buffer`: where the columns stand, `EventBatch.byteLength(capacity)` bytes. In a
+   * SharedArrayBuffer one thread can fill what another reads; strings are no part of it.
+   */
+  constructor(
+    capacity = DEFAULT_CAPACITY,
+    buffer: ArrayBufferLike = new ArrayBuffer(EventBatch.byteLength(capacity)),
+  ) {
     this.capacity = capacity;
-    this.codes = new Uint8Array(capacity);
-    this.timestamps = new BigUint64Array(capacity);
-    this.timestampHalves = new Uint32Array(this.timestamps.buffer);
-    this.cpus = new Uint32Array(capacity);
-    this.tids = new Int32Array(capacity);
-    this.tgids = new Int32Array(capacity);
-    this.commIds = new Uint32Array(capacity);
-    this.wides = new BigUint64Array(capacity * WIDE_COLUMNS);
-    this.wideHalves = new Uint32Array(this.wides.buffer);
-    this.narrows = new Int32Array(capacity * NARROW_COLUMNS);
+    let end = 0;
+    const place = (bytesPerRow: number): number => {
+      end += bytesPerRow * capacity;
+      return end - bytesPerRow * capacity;
+    };
+    // Widest first, so that every column is aligned.
+    const timestamps = place(8);
+    const wides = place(8 * WIDE_COLUMNS);
+    this.timestamps = new BigUint64Array(buffer, timestamps, capacity);
+    this.timestampHalves = new Uint32Array(buffer, timestamps, capacity * 2);
+    this.wides = new BigUint64Array(buffer, wides, capacity * WIDE_COLUMNS);
+    this.wideHalves = new Uint32Array(buffer, wides, capacity * WIDE_COLUMNS * 2);
+    this.narrows = new Int32Array(buffer, place(4 * NARROW_COLUMNS), capacity * NARROW_COLUMNS);
+    this.cpus = new Uint32Array(buffer, place(4), capacity);
+    this.tids = new Int32Array(buffer, place(4), capacity);
+    this.tgids = new Int32Array(buffer, place(4), capacity);
+    this.commIds = new Uint32Array(buffer, place(4), capacity);
+    this.codes = new Uint8Array(buffer, place(1), capacity);
     this.texts = new Array<string>(capacity).fill('');
+  }
+
+  /** Bytes that the columns of so many rows take. */
+  static byteLength(capacity = DEFAULT_CAPACITY): number {
+    return capacity * BYTES_PER_ROW;
+  }
+
+  /** Shows the rows of `other` from here on, without copying: its columns become this one's. */
+  show(other: EventBatch): void {
+    Object.assign(this, other);
   }
 
   get full(): boolean {

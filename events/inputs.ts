@@ -218,6 +218,11 @@ export const INPUTS = spec({
     doc: 'The VMM tells that the guest was stopped.',
     fields: none,
   },
+  tsc_deadline: {
+    target: 'vcpu',
+    doc: 'The timer of IA32_TSC_DEADLINE fires.',
+    fields: none,
+  },
   guest_clears_stopped: {
     target: 'vcpu',
     doc: 'The guest’s watchdog clears PVCLOCK_GUEST_STOPPED in its pvclock page.',

@@ -21,6 +21,7 @@ export {
   type ReplaySummary,
   replay,
   replayAll,
+  replayInGroups,
 } from './replay.ts';
 export { findingToJson, summaryToJson } from './report/json.ts';
 export {

@@ -76,17 +76,30 @@ export async function* replay(
   recording: Recording,
   options: ReplayOptions = {},
 ): AsyncGenerator<Finding, ReplaySummary> {
+  const groups = replayInGroups(recording, options);
+  for (;;) {
+    const next = await groups.next();
+    if (next.done) return next.value;
+    // Not `yield*`, which makes several promises for each finding.
+    for (const finding of next.value) yield finding;
+  }
+}
+
+/** Like `replay`, with the findings as they are settled, many at once: no promises for each. */
+export async function* replayInGroups(
+  recording: Recording,
+  options: ReplayOptions = {},
+): AsyncGenerator<readonly Finding[], ReplaySummary> {
   const batch = new EventBatch();
   // Text shows its clock no sooner than its first event.
   let rows = await recording.read(batch);
   const run = new Replay(recording, options);
   for (; rows > 0; rows = await recording.read(batch)) {
     run.take(batch, rows);
-    // Not `yield*`, which makes several promises for each finding.
-    if (run.held > MOST_HELD) for (const finding of run.release()) yield finding;
+    if (run.held > MOST_HELD) yield run.release();
   }
   run.finish();
-  for (const finding of run.release()) yield finding;
+  yield run.release();
   return run.summary();
 }
 
@@ -168,21 +181,22 @@ class Replay {
   }
 
   /** Findings held so far, in order of time, of the VMs as far as they are known now. */
-  *release(): Generator<Finding> {
+  release(): readonly Finding[] {
     const held = this.#held;
+    const settled: Finding[] = [];
     this.#held = [];
     this.#masterclock.release();
     held.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
     for (const finding of held) {
       const vm = finding.vm?.resolved;
       if (this.#vm !== undefined && vm !== undefined && vm.id !== this.#vm) continue;
-      const settled = vm === finding.vm ? finding : { ...finding, vm };
       tally(this.#byRule, finding.rule);
       tally(this.#bySeverity, finding.severity);
       if (finding.mechanism !== undefined) tally(this.#byMechanism, finding.mechanism);
-      this.#digest.addFinding(settled);
-      yield settled;
+      settled.push(vm === finding.vm ? finding : { ...finding, vm });
+      this.#digest.addFinding(settled.at(-1)!);
     }
+    return settled;
   }
 
   summary(): ReplaySummary {

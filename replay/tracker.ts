@@ -242,12 +242,11 @@ export class Tracker {
 
   #ioctl(batch: EventBatch, row: number, thread: Thread): void {
     const narrow = row * NARROW_COLUMNS;
+    thread.lastCall.begin(batch.narrows[narrow + IOCTL.fd]! >>> 0, batch.timestamps, row);
     this.#identity.enterIoctl(
       thread,
-      batch.narrows[narrow + IOCTL.fd]! >>> 0,
       batch.narrows[narrow + IOCTL.cmd]! >>> 0,
       batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.arg)]!,
-      batch.timestamps[row]!,
     );
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readSync } from 'node:fs';
 import { type FileHandle, open as openFile, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -133,6 +134,34 @@ export class SequentialBytes implements ByteStream {
     this.#position += count;
     return count;
   }
+}
+
+/**
+ * A file read from its beginning to its end in a thread that has nothing else to do: each read waits
+ * for its bytes, and puts them where they are wanted. The descriptor is another thread's, which
+ * closes it.
+ */
+export class DescriptorBytes implements ByteStream {
+  readonly name: string;
+  readonly #fd: number;
+  #position = 0;
+
+  constructor(name: string, fd: number) {
+    this.name = name;
+    this.#fd = fd;
+  }
+
+  async readInto(target: Uint8Array, offset: number, length: number): Promise<number> {
+    try {
+      const count = readSync(this.#fd, target, offset, length, this.#position);
+      this.#position += count;
+      return count;
+    } catch (error) {
+      throw new FormatError(this.name, { byte: this.#position }, 'data', describeErrno(error));
+    }
+  }
+
+  async close(): Promise<void> {}
 }
 
 /** A pipe: chunks as they come, with those already looked at first. */

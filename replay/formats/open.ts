@@ -7,6 +7,7 @@ import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
 import { openText } from './text/index.ts';
+import { openTextInThread, paysForThread } from './thread/recording.ts';
 import { isTraceDat, openTraceDat } from './tracedat/index.ts';
 
 /** Enough of a file's beginning to know its format. */
@@ -39,8 +40,9 @@ export async function open(path: string, options: ReadOptions = {}): Promise<Rec
     const bytes = new FileBytes(path, file, stat.size);
     const head = new Uint8Array(HEAD_BYTES);
     const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);
-    return isTraceDat(head.subarray(0, length))
-      ? await openTraceDat(bytes, options)
+    if (isTraceDat(head.subarray(0, length))) return await openTraceDat(bytes, options);
+    return options.ownThread === true && paysForThread(stat.size)
+      ? await openTextInThread(path, file, options.only)
       : await openText(new SequentialBytes(bytes), options);
   } catch (error) {
     await file.close();

@@ -54,24 +54,28 @@ export class FdChain {
     this.#ended = ended;
   }
 
-  /** `arg`: the low half of the argument, u32. `since`: the instant, ticks. */
-  enter(thread: Thread, fd: number, cmd: number, arg: number, since: bigint): void {
+  /** The thread's last call has begun. `arg`: the low half of the argument, u32. */
+  enter(thread: Thread, cmd: number, arg: number): void {
     thread.call = undefined;
     if (!isKvm(cmd)) return;
+    const call = thread.lastCall;
+    thread.call = call;
     const ioctl = ioctlOf(cmd);
-    thread.fds ??= this.#findTable(thread, fd, ioctl, arg);
-    const target = thread.fds?.get(fd);
-    if (ioctl?.name === 'KVM_CREATE_VCPU' && target instanceof Vm) {
-      const creates = !target.vcpus.has(arg);
-      const vcpu = target.vcpu(arg);
-      if (creates) vcpu.clock.born = true;
-      thread.call = { fd, ioctl, since, vm: target, vcpu, creates, wroteOffset: false };
+    call.ioctl = ioctl;
+    thread.fds ??= this.#findTable(thread, call.fd, ioctl, arg);
+    const target = thread.fds?.get(call.fd);
+    if (!(target instanceof Vm)) {
+      call.vm = target?.vm;
+      call.vcpu = target;
+      if (ioctl?.name === 'KVM_RUN' && target !== undefined) runs(thread, target);
       return;
     }
-    const vm = target instanceof Vm ? target : target?.vm;
-    const vcpu = target instanceof Vm ? undefined : target;
-    thread.call = { fd, ioctl, since, vm, vcpu, creates: false, wroteOffset: false };
-    if (ioctl?.name === 'KVM_RUN' && vcpu !== undefined) runs(thread, vcpu);
+    call.vm = target;
+    if (ioctl?.name === 'KVM_CREATE_VCPU') {
+      call.creates = !target.vcpus.has(arg);
+      call.vcpu = target.vcpu(arg);
+      if (call.creates) call.vcpu.clock.born = true;
+    }
   }
 
   /** The ioctl in progress returned `ret`, its low half: a descriptor, a value, or minus errno. */

@@ -86,11 +86,12 @@ export class Identity {
     return thread;
   }
 
-  enterIoctl(thread: Thread, fd: number, cmd: number, arg: number, ticks: bigint): void {
-    this.#chain.enter(thread, fd, cmd, arg, ticks);
+  /** The thread's last call has begun. */
+  enterIoctl(thread: Thread, cmd: number, arg: number): void {
+    this.#chain.enter(thread, cmd, arg);
     const { call } = thread;
     // Whatever this call does is not about the vCPU of the last one.
-    if (call?.ioctl?.scope === 'vcpu') thread.vcpu = call.vcpu ?? thread.carriedByFd.get(fd);
+    if (call?.ioctl?.scope === 'vcpu') thread.vcpu = call.vcpu ?? thread.carriedByFd.get(call.fd);
   }
 
   exitIoctl(thread: Thread, ret: number): void {

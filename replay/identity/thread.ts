@@ -2,19 +2,38 @@ import type { Ioctl } from '../../events/index.ts';
 import type { FdTable } from './fd-table.ts';
 import type { Vcpu, Vm } from './vm.ts';
 
-/** An ioctl in progress and what its file descriptor stands for, as far as that is known. */
-export interface Call {
-  readonly fd: number;
+/**
+ * An ioctl in progress and what its file descriptor stands for, as far as that is known. There are
+ * millions of them and a thread has one at a time, so each thread has one object for all of its own.
+ */
+export class Call {
+  fd = 0;
   /** `undefined` for ioctls that have nothing to do with clocks. */
-  readonly ioctl: Ioctl | undefined;
-  /** Instant of its entry, ticks. */
-  readonly since: bigint;
-  readonly vm: Vm | undefined;
-  readonly vcpu: Vcpu | undefined;
+  ioctl: Ioctl | undefined;
+  vm: Vm | undefined;
+  vcpu: Vcpu | undefined;
   /** The vCPU did not exist before this KVM_CREATE_VCPU. */
-  readonly creates: boolean;
+  creates = false;
   /** A TSC offset was written inside. */
-  wroteOffset: boolean;
+  wroteOffset = false;
+  /** In a cell: a bigint in a field is an object of its own. */
+  readonly #since = new BigUint64Array(1);
+
+  /** Instant of its entry, ticks. */
+  get since(): bigint {
+    return this.#since[0]!;
+  }
+
+  /** Another ioctl is entered at `ticks[row]`, on `fd`. */
+  begin(fd: number, ticks: BigUint64Array, row: number): void {
+    this.fd = fd;
+    this.#since[0] = ticks[row]!;
+    this.ioctl = undefined;
+    this.vm = undefined;
+    this.vcpu = undefined;
+    this.creates = false;
+    this.wroteOffset = false;
+  }
 }
 
 /** A host thread of the recording. */
@@ -27,6 +46,9 @@ export class Thread {
   readonly since: bigint;
   /** The file descriptors it shares with its process, once known. */
   fds: FdTable | undefined;
+  /** The ioctl that it entered last. */
+  readonly lastCall = new Call();
+  /** The same while it is in progress and belongs to KVM. */
   call: Call | undefined;
   /** vCPUs it was seen to carry where no ioctl told which they are, by vCPU id. */
   readonly carried = new Map<number, Vcpu>();

@@ -4,6 +4,7 @@
  */
 import type { Finding } from '../findings/finding.ts';
 import { MECHANISMS, type MechanismId } from '../findings/mechanism.ts';
+import type { Vm } from '../identity/vm.ts';
 import type { ReplaySummary } from '../replay.ts';
 
 const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
@@ -23,6 +24,19 @@ const decimal = (n: bigint | undefined): string => (n === undefined ? 'null' : `
 const optional = (key: string, n: bigint | undefined): string =>
   n === undefined ? '' : `,"${key}":"${n}"`;
 
+const vmToJson = (vm: Vm | undefined): string =>
+  vm === undefined
+    ? '"vm":null,"process":null,"pid":null'
+    : ['"vm":', quoted(vm.id), ',"process":', quoted(vm.process), ',"pid":', vm.pid].join('');
+
+/** The VM written last: findings of one VM come together. */
+let last: { readonly vm: Vm | undefined; readonly json: string } | undefined;
+
+function whose(vm: Vm | undefined): string {
+  if (last === undefined || last.vm !== vm) last = { vm, json: vmToJson(vm) };
+  return last.json;
+}
+
 /**
  * One line of `--json`: a finding. What is not known is null. A recording can have a great many
  * of these, so they are put together here, in a quarter of the time of an object and
@@ -32,11 +46,8 @@ export function findingToJson(finding: Finding): string {
   const { vm, vcpu, tsc, timeNs, timestamp, mechanism, visibility } = finding;
   const ticks = decimal(timestamp);
   return (
-    `{"kind":"finding","rule":"${finding.rule}","severity":"${finding.severity}"` +
-    (vm === undefined
-      ? ',"vm":null,"process":null,"pid":null'
-      : `,"vm":${quoted(vm.id)},"process":${quoted(vm.process)},"pid":${vm.pid}`) +
-    `,"vcpu":${vcpu ?? null},"tsc":${tsc === timestamp ? ticks : decimal(tsc)}` +
+    `{"kind":"finding","rule":"${finding.rule}","severity":"${finding.severity}",` +
+    `${whose(vm)},"vcpu":${vcpu ?? null},"tsc":${tsc === timestamp ? ticks : decimal(tsc)}` +
     `,"time_ns":${decimal(timeNs)},"timestamp":${ticks}` +
     optional('delta_ns', finding.deltaNs) +
     optional('wrapped_delta_ns', finding.wrappedDeltaNs) +

@@ -13,7 +13,7 @@ import {
   type Recording,
   type ReplayOptions,
   type ReplaySummary,
-  replay,
+  replayInGroups,
   SEVERITIES,
   type Severity,
   Shown,
@@ -95,7 +95,7 @@ function parseNs(text: string): bigint {
 
 async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
   try {
-    const recording = await open(file, { only: REPLAY_EVENTS });
+    const recording = await open(file, { only: REPLAY_EVENTS, ownThread: true });
     try {
       return await report(withProgress(recording, terminal), options, terminal);
     } finally {
@@ -118,11 +118,13 @@ async function report(
   const shown = new Shown();
   let failed = false;
   const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
-  const summary = await drain(replay(recording, replayOptions), (finding) => {
-    if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
-    if (!json) shown.add(finding);
-    else out.line(findingToJson(finding));
-    return out.full ? out.flush() : undefined;
+  const summary = await drain(replayInGroups(recording, replayOptions), async (findings) => {
+    for (const finding of findings) {
+      if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
+      if (!json) shown.add(finding);
+      else out.line(findingToJson(finding));
+      if (out.full) await out.flush();
+    }
   });
   checkVm(vm, summary);
   if (json) out.line(summaryToJson(summary));
@@ -133,14 +135,13 @@ async function report(
 }
 
 async function drain(
-  run: AsyncGenerator<Finding, ReplaySummary>,
-  take: (finding: Finding) => Promise<void> | undefined,
+  run: AsyncGenerator<readonly Finding[], ReplaySummary>,
+  take: (findings: readonly Finding[]) => Promise<void>,
 ): Promise<ReplaySummary> {
   for (;;) {
     const next = await run.next();
     if (next.done) return next.value;
-    const full = take(next.value);
-    if (full !== undefined) await full;
+    await take(next.value);
   }
 }
 

@@ -10,6 +10,7 @@ import { resultRecipes } from './results.ts';
 import { stealTimeRecipes } from './steal-time.ts';
 import { timekeeperGuards, timekeeperRecipes } from './timekeeper.ts';
 import { tscGuards, tscRecipes } from './tsc.ts';
+import { tscDeadlineRecipes } from './tsc-deadline.ts';
 import { syncVcpuGuards, syncVcpuRecipes, syncVmGuards, syncVmRecipes } from './tsc-sync.ts';
 import { vmClockRecipes } from './vm-clock.ts';
 import { vmWorkRecipes } from './vm-work.ts';
@@ -57,4 +58,5 @@ export const vcpuRecipes = {
   ...stealTimeRecipes,
   ...resultRecipes,
   ...xenRecipes,
+  ...tscDeadlineRecipes,
 };

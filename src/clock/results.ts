@@ -69,9 +69,6 @@ export const resultRecipes = {
     const { index } = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
     ctx.out.emit({ type: 'msr_result', vcpu: self.vcpuId, index, ok: true });
   },
-  storeTscDeadline: (self, ctx) => {
-    self.tscDeadline = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS').data;
-  },
   readTsc: (self, ctx) => {
     const tsc = guestRdtsc(self, ctx.host, ctx.input.tsc);
     ctx.out.emit({ type: 'tsc_value', vcpu: self.vcpuId, tsc });

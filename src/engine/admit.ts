@@ -57,6 +57,7 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
 
 /** Checks the order of things on a vCPU. */
 export function checkVcpuOrder(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
+  checkTimer(input, vcpu, fail);
   const wanted = RUN_STATE[input.type];
   if (wanted !== undefined && vcpu.run !== wanted) {
     fail('wrong-order', `vCPU ${vcpu.vcpuId} ${wanted}`, vcpu.run);
@@ -65,6 +66,13 @@ export function checkVcpuOrder(input: Input, vcpu: Readonly<VcpuState>, fail: Fa
   if (early && vcpu.life !== 'created') fail('wrong-order', 'a vCPU just created', vcpu.life);
   if (!early && vcpu.life !== 'online' && wanted !== undefined) {
     fail('wrong-order', 'a vCPU whose creation is complete', vcpu.life);
+  }
+}
+
+/** A timer that fires was set. */
+function checkTimer(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
+  if (input.type === 'tsc_deadline' && vcpu.tscDeadline === 0n) {
+    fail('wrong-order', 'a deadline', 'none');
   }
 }
 

@@ -113,7 +113,8 @@ export function checkShape(value: Input, index: number): Input {
     const at = { index, type: typeof type === 'string' ? type.slice(0, 40) : '' };
     throw new InputError('unknown-input', at, 'a known type', describe(type));
   }
-  for (const { name, kind, optional } of shape.fields) {
+  for (let i = 0; i < shape.fields.length; i++) {
+    const { name, kind, optional } = shape.fields[i]!;
     const found = fields[name];
     if (kind.is(found) || (optional && found === undefined)) continue;
     const at = { index, type: value.type };

@@ -52,7 +52,7 @@ export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRou
       KVM_SET_MSRS: [vcpu('STORE_TSC_ADJUST'), ...WRITTEN],
     },
   ],
-  [MSRS.IA32_TSC_DEADLINE, both([vcpu('STORE_TSC_DEADLINE'), ...WRITTEN])],
+  [MSRS.IA32_TSC_DEADLINE, both([vcpu('SET_TSC_DEADLINE'), ...WRITTEN])],
   [MSRS.MSR_KVM_SYSTEM_TIME, both(SYSTEM_TIME)],
   [MSRS.MSR_KVM_SYSTEM_TIME_NEW, both(SYSTEM_TIME)],
   [MSRS.MSR_KVM_WALL_CLOCK, both([vm('WRITE_WALL_CLOCK'), ...WRITTEN])],

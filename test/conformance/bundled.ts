@@ -68,10 +68,3 @@ export function writeFiles(folder: string, files: { readonly [name: string]: str
     if (text !== undefined) writeFileSync(join(folder, name), text);
   }
 }
-
-/** A recording made of changed files. */
-export async function changed(name: string, changes: Partial<Files>): Promise<CheckedRecording> {
-  const folder = emptyFolder();
-  writeFiles(folder, { ...filesOf(name), ...changes });
-  return readRecording(folder);
-}

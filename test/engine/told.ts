@@ -67,6 +67,10 @@ export function tellRareThings(teller: NewTeller): void {
   mended.tell({ type: 'change_clocksource', vclockMode: 1 });
   mended.tell({ type: 'KVM_SET_CLOCK', clock: 0n, flags: 0 });
   mended.run(0);
+  // A timer far ahead, which the generator's instants seldom leave standing.
+  const timed = teller('v6.8').boot(1);
+  timed.run(0, { type: 'wrmsr', index: MSRS.IA32_TSC_DEADLINE, data: 1n << 60n });
+  timed.tell({ type: 'tsc_deadline', vcpu: 0 });
   // A guest faster than a host that cannot scale.
   const fast = teller('v6.8', { ...PLAIN_HOST, hasTscControl: false }).boot(1);
   fast.run(0, { type: 'KVM_SET_TSC_KHZ', khz: 3_000_000 });

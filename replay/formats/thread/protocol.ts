@@ -1,0 +1,53 @@
+/**
+ * What the thread that reads a text and the one that asked for it say to each other.
+ *
+ * Rows are never sent: they stand in memory that both see, in a few batches that are filled and
+ * read in turn. A message says that the next one is filled, with the little that is not in columns;
+ * a counter in shared memory says how many have been read, which the reading thread can wait for
+ * without an event loop.
+ */
+import type { EventName } from '../../../events/index.ts';
+import type { Position } from '../error.ts';
+import type { RecordingStats, TraceClock } from '../recording.ts';
+
+/** Batches in turn: enough that neither thread waits for the other's bad moments. */
+export const BATCHES = 8;
+
+/** Place in `Start.counters` of how many batches have been read and may be filled again. */
+export const FREED = 0;
+
+/** How the reading thread starts. */
+export interface Start {
+  /** What messages call the text. */
+  readonly name: string;
+  readonly fd: number;
+  readonly only: readonly EventName[] | undefined;
+  /** Columns of each batch (`EventBatch`). */
+  readonly batches: readonly SharedArrayBuffer[];
+  readonly counters: Int32Array;
+}
+
+/** The next batch is filled. */
+export interface Filled {
+  readonly kind: 'filled';
+  /** 0: the text has ended. */
+  readonly rows: number;
+  readonly clock: TraceClock;
+  readonly stats: RecordingStats;
+  /** The strings of the rows that carry one. */
+  readonly texts: readonly (readonly [row: number, text: string])[];
+  /** Thread names that are new; all of them, if the table has begun anew. */
+  readonly names: readonly string[];
+  readonly namesAnew: boolean;
+}
+
+/** The text can't be read any further: the fields of a `FormatError`. */
+interface Failed {
+  readonly kind: 'failed';
+  readonly position: Position | undefined;
+  readonly expected: string;
+  readonly found: string;
+}
+
+/** From the reading thread. The first tells that the text was recognised. */
+export type Message = { readonly kind: 'opened' } | Filled | Failed;

@@ -1,0 +1,71 @@
+/** The thread that reads a text: see `recording.ts`. It has no other work, so it may block. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { EVENT_NAMES, EVENTS, EventBatch } from '../../../events/index.ts';
+import { DescriptorBytes } from '../bytes.ts';
+import { FormatError } from '../error.ts';
+import type { Recording, RecordingStats } from '../recording.ts';
+import { openText } from '../text/index.ts';
+import { BATCHES, FREED, type Message, type Start } from './protocol.ts';
+
+const HAS_TEXT = EVENT_NAMES.map((name) => 'text' in EVENTS[name]);
+
+const start = workerData as Start;
+const batches = start.batches.map((buffer) => new EventBatch(undefined, buffer));
+
+const send = (message: Message): void => parentPort!.postMessage(message);
+
+/** The batch that is filled after `count` others, once it may be. */
+function batchAfter(count: number): EventBatch {
+  const { counters } = start;
+  for (;;) {
+    const freed = Atomics.load(counters, FREED);
+    if (count - freed < BATCHES) return batches[count % BATCHES]!;
+    Atomics.wait(counters, FREED, freed);
+  }
+}
+
+function textsOf({ length, codes, texts }: EventBatch): [number, string][] {
+  const found: [number, string][] = [];
+  for (let row = 0; row < length; row++) {
+    if (HAS_TEXT[codes[row]!]) found.push([row, texts[row]!]);
+  }
+  return found;
+}
+
+/** What can be sent: stats of a text are computed when asked for. */
+function copyOf(stats: RecordingStats): RecordingStats {
+  const { events, lostEvents, gaps, malformed, firstMalformed } = stats;
+  const { firstTimestamp, lastTimestamp } = stats;
+  return { events, lostEvents, gaps, malformed, firstMalformed, firstTimestamp, lastTimestamp };
+}
+
+async function readAll(recording: Recording): Promise<void> {
+  let table: readonly string[] = [];
+  let known = 0;
+  for (let count = 0; ; count++) {
+    const batch = batchAfter(count);
+    const rows = await recording.read(batch);
+    const namesAnew = batch.comms !== table;
+    const names = batch.comms.slice(namesAnew ? 0 : known);
+    table = batch.comms;
+    known = table.length;
+    const { clock, stats } = recording;
+    const texts = textsOf(batch);
+    send({ kind: 'filled', rows, clock, stats: copyOf(stats), texts, names, namesAnew });
+    if (rows === 0) return;
+  }
+}
+
+try {
+  const { name, fd, only } = start;
+  const recording = await openText(
+    new DescriptorBytes(name, fd),
+    only === undefined ? {} : { only },
+  );
+  send({ kind: 'opened' });
+  await readAll(recording);
+} catch (error) {
+  if (!(error instanceof FormatError)) throw error;
+  const { position, expected, found } = error;
+  send({ kind: 'failed', position, expected, found });
+}

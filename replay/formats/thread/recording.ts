@@ -1,0 +1,157 @@
+/**
+ * A text read in a thread of its own, while the one that asked for it works on what has been read.
+ * Rows, their order, how they come in batches and every error are those of `openText`.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { EventBatch, type EventName } from '../../../events/index.ts';
+import { FormatError } from '../error.ts';
+import { emptyStats, type Recording, type RecordingStats, type TraceClock } from '../recording.ts';
+import { UNKNOWN_CLOCK } from '../text/recognise.ts';
+import { BATCHES, type Filled, FREED, type Message, type Start } from './protocol.ts';
+
+/** From this size on a thread pays for its start and for compiling the reader anew. */
+const FROM_BYTES = 128 << 20;
+
+/** Node runs a thread's code as it was built: under test these are sources, which it can't run. */
+const BUILT = import.meta.url.endsWith('.js');
+
+/** Whether a text of so many bytes is read sooner by a thread of its own. */
+export const paysForThread = (bytes: number): boolean =>
+  bytes >= FROM_BYTES && BUILT && availableParallelism() > 1;
+
+/**
+ * Opens the text in `file`, which then belongs to the recording.
+ * @throws FormatError as `openText` does; the file stays open.
+ */
+export async function openTextInThread(
+  name: string,
+  file: FileHandle,
+  only: readonly EventName[] | undefined,
+): Promise<Recording> {
+  const batches = Array.from(
+    { length: BATCHES },
+    () => new SharedArrayBuffer(EventBatch.byteLength()),
+  );
+  const counters = new Int32Array(new SharedArrayBuffer(4));
+  const start: Start = { name, fd: file.fd, only, batches, counters };
+  const thread = new ReadingThread(start);
+  try {
+    await thread.next();
+  } catch (error) {
+    await thread.end();
+    throw error;
+  }
+  return new ThreadRecording(start, file, thread);
+}
+
+/** The reading thread's messages, in order. */
+class ReadingThread {
+  readonly #name: string;
+  readonly #worker: Worker;
+  readonly #arrived: Message[] = [];
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+
+  constructor(start: Start) {
+    this.#name = start.name;
+    this.#worker = new Worker(new URL('./reader.js', import.meta.url), {
+      workerData: start,
+      // Options of the main thread (such as --input-type) are not for this one.
+      execArgv: [],
+    });
+    this.#worker.on('message', (message: Message) => {
+      this.#arrived.push(message);
+      this.#wake?.();
+    });
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', (code) => this.#fail(new Error(`a reading thread ended: ${code}`)));
+  }
+
+  /** @throws FormatError where the text can't be read any further. */
+  async next(): Promise<Exclude<Message, { kind: 'failed' }>> {
+    while (this.#arrived.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const message = this.#arrived.shift()!;
+    if (message.kind !== 'failed') return message;
+    throw new FormatError(this.#name, message.position, message.expected, message.found);
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  /** Every message sent before has arrived by now. */
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+}
+
+class ThreadRecording implements Recording {
+  readonly name: string;
+  readonly format = 'ftrace text';
+  readonly kernelRelease = undefined;
+  readonly guests = [];
+  readonly stats: RecordingStats = emptyStats();
+  readonly #file: FileHandle;
+  readonly #thread: ReadingThread;
+  readonly #batches: readonly EventBatch[];
+  readonly #counters: Int32Array;
+  #clock = UNKNOWN_CLOCK;
+  #names: string[] = [];
+  /** Batches delivered. */
+  #count = 0;
+  #ended = false;
+  #closed = false;
+
+  constructor(start: Start, file: FileHandle, thread: ReadingThread) {
+    this.name = start.name;
+    this.#file = file;
+    this.#thread = thread;
+    this.#batches = start.batches.map((buffer) => new EventBatch(undefined, buffer));
+    this.#counters = start.counters;
+  }
+
+  get clock(): TraceClock {
+    return this.#clock;
+  }
+
+  async read(batch: EventBatch): Promise<number> {
+    batch.length = 0;
+    if (this.#ended) return 0;
+    // The rows delivered last are no longer valid.
+    Atomics.store(this.#counters, FREED, this.#count);
+    Atomics.notify(this.#counters, FREED);
+    const message = await this.#thread.next();
+    if (message.kind !== 'filled') throw new TypeError(`a reading thread said ${message.kind}`);
+    batch.show(this.#filled(message));
+    return message.rows;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ended = true;
+    await this.#thread.end();
+    await this.#file.close();
+  }
+
+  #filled({ rows, clock, stats, texts, names, namesAnew }: Filled): EventBatch {
+    const batch = this.#batches[this.#count++ % BATCHES]!;
+    this.#clock = clock;
+    Object.assign(this.stats, stats);
+    this.#ended = rows === 0;
+    if (namesAnew) this.#names = [];
+    for (const name of names) this.#names.push(name);
+    for (const [row, text] of texts) batch.texts[row] = text;
+    batch.comms = this.#names;
+    batch.length = rows;
+    return batch;
+  }
+}

@@ -1,0 +1,33 @@
+/** What the recordings leave open. */
+import type { SwitchName } from '../../src/profiles/index.ts';
+
+/**
+ * Switches on which no recording says anything: what they change needs hardware that the recorded
+ * hosts lack (TSC scaling, nesting, a backwards TSC), patches that no recorded kernel has, or is not
+ * judged (Xen's timers and leaf).
+ */
+export const SILENT: readonly SwitchName[] = [
+  'countsFromZero',
+  'clockGuestIoctls',
+  'mclkCriterion',
+  'mclkUpdateOnXenSharedInfo',
+  'mclkUpdateDedup',
+  'masterclockAtVmCreate',
+  'stableBit',
+  'backwardsTsc',
+  'backwardsTscRecord',
+  'tscScaleAttr',
+  'syncRecord',
+  'syncOnSetTscKhz',
+  'catchupFormula',
+  'scalingNeedsConstantTsc',
+  'nestedScaling',
+  'pvScaleUnit',
+  'pvPageWrite',
+  'hvPageBeforeXen',
+  'xenTimer',
+  'xenTscUnstableFlag',
+  'xenRunstateClamp',
+  'xenCpuidLeaf',
+  'eventInjCheck',
+];
