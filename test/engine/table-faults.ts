@@ -94,7 +94,7 @@ function* changesOf(decision: Decision, spot: Spot): Generator<[Spot, Change]> {
 }
 
 /** Every entry of the tables. */
-export function* cellsOf(tables: Tables): Generator<[Spot, Decision]> {
+function* cellsOf(tables: Tables): Generator<[Spot, Decision]> {
   for (const machine of ['host', 'vm', 'vcpu'] as const) {
     for (const [region, states] of Object.entries(tables[machine].regions)) {
       for (const [state, row] of Object.entries(states)) {
