@@ -101,7 +101,8 @@ export class Run implements Ctx, ReadingScope {
   }
 
   get bootVcpu(): Readonly<VcpuState> {
-    return this.turn.vm?.vcpus.get(0)?.state ?? NO_VCPU;
+    const first = this.turn.vm?.vcpus.values().next().value;
+    return first?.state ?? NO_VCPU;
   }
 
   get subject(): Readonly<VcpuState> | undefined {
