@@ -139,6 +139,9 @@ if (has('trace-cmd')) {
   }
 } else console.log('trace.dat: not measured, trace-cmd (the peer) is not installed');
 
+console.log('\nthe model: whole dispatch, decision tables beside XState actors');
+spawnSync(process.execPath, [`${root}bench/stepper.bench.mjs`], { stdio: 'inherit' });
+
 console.log('\npeak memory while reading text, MiB (flat: it does not grow with the recording)');
 for (const lines of [LINES / 4, LINES]) {
   const source = `${out}/threads-6.12.txt`;

@@ -14,12 +14,7 @@
  * `mark_tsc_unstable()`, arch/x86/kernel/tsc.c.
  */
 import { setup } from 'xstate';
-import {
-  type HostState,
-  hostTscRecipes,
-  timekeeperGuards,
-  timekeeperRecipes,
-} from '../src/clock/index.ts';
+import { type HostState, hostGuards, hostRecipes } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
 /** What a host reacts to. */
@@ -55,13 +50,8 @@ export const hostMachine = setup({
     events: {} as SignalEvent<HostSignal>,
     input: {} as Holder<HostState>,
   },
-  guards: code.guards({
-    ...timekeeperGuards,
-  }),
-  actions: code.actions({
-    ...timekeeperRecipes,
-    ...hostTscRecipes,
-  }),
+  guards: code.guards(hostGuards),
+  actions: code.actions(hostRecipes),
 }).createMachine({
   id: 'host',
   type: 'parallel',

@@ -14,26 +14,7 @@
  * `kvm_write_system_time()`, `kvm_set_tsc_khz()`, arch/x86/kvm/x86.c.
  */
 import { setup } from 'xstate';
-import {
-  kvmclockGuards,
-  kvmclockRecipes,
-  loadGuards,
-  loadRecipes,
-  pvclockGuards,
-  pvclockRecipes,
-  requestGuards,
-  requestRecipes,
-  resultRecipes,
-  stealTimeRecipes,
-  syncVcpuGuards,
-  syncVcpuRecipes,
-  tscDeadlineRecipes,
-  tscGuards,
-  tscRecipes,
-  type VcpuState,
-  xenGuards,
-  xenRecipes,
-} from '../src/clock/index.ts';
+import { type VcpuState, vcpuGuards, vcpuRecipes } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
 /** What a vCPU reacts to. */
@@ -93,28 +74,6 @@ export const VCPU_SIGNALS = {
 /** Name of a signal to a vCPU. */
 export type VcpuSignal = keyof typeof VCPU_SIGNALS;
 
-const guards = {
-  ...tscGuards,
-  ...syncVcpuGuards,
-  ...loadGuards,
-  ...pvclockGuards,
-  ...kvmclockGuards,
-  ...requestGuards,
-  ...xenGuards,
-};
-const recipes = {
-  ...tscRecipes,
-  ...syncVcpuRecipes,
-  ...loadRecipes,
-  ...pvclockRecipes,
-  ...kvmclockRecipes,
-  ...requestRecipes,
-  ...stealTimeRecipes,
-  ...resultRecipes,
-  ...xenRecipes,
-  ...tscDeadlineRecipes,
-};
-
 const code = bind<VcpuState, VcpuSignal>();
 
 export const vcpuMachine = setup({
@@ -123,8 +82,8 @@ export const vcpuMachine = setup({
     events: {} as SignalEvent<VcpuSignal>,
     input: {} as Holder<VcpuState>,
   },
-  guards: code.guards(guards),
-  actions: code.actions(recipes),
+  guards: code.guards(vcpuGuards),
+  actions: code.actions(vcpuRecipes),
 }).createMachine({
   id: 'vcpu',
   type: 'parallel',

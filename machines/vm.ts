@@ -16,21 +16,7 @@
  * arch/x86/kvm/hyperv.c.
  */
 import { setup } from 'xstate';
-import {
-  hypervGuards,
-  hypervRecipes,
-  kvmclockVmRecipes,
-  loadVmRecipes,
-  masterclockGuards,
-  masterclockRecipes,
-  syncVmGuards,
-  syncVmRecipes,
-  type VmState,
-  vmClockRecipes,
-  vmWorkRecipes,
-  wallClockRecipes,
-  xenVmRecipes,
-} from '../src/clock/index.ts';
+import { type VmState, vmGuards, vmRecipes } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
 /** What a VM reacts to. */
@@ -67,19 +53,6 @@ export const VM_SIGNALS = {
 /** Name of a signal to a VM. */
 export type VmSignal = keyof typeof VM_SIGNALS;
 
-const guards = { ...syncVmGuards, ...masterclockGuards, ...hypervGuards };
-const recipes = {
-  ...vmClockRecipes,
-  ...syncVmRecipes,
-  ...masterclockRecipes,
-  ...hypervRecipes,
-  ...kvmclockVmRecipes,
-  ...loadVmRecipes,
-  ...wallClockRecipes,
-  ...vmWorkRecipes,
-  ...xenVmRecipes,
-};
-
 const code = bind<VmState, VmSignal>();
 
 export const vmMachine = setup({
@@ -88,8 +61,8 @@ export const vmMachine = setup({
     events: {} as SignalEvent<VmSignal>,
     input: {} as Holder<VmState>,
   },
-  guards: code.guards(guards),
-  actions: code.actions(recipes),
+  guards: code.guards(vmGuards),
+  actions: code.actions(vmRecipes),
 }).createMachine({
   id: 'vm',
   type: 'parallel',

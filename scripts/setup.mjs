@@ -29,13 +29,14 @@ function digest(paths) {
 
 const isCurrent = (stamp, wanted) => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
 
+/** Runs a command and returns what it printed. */
 function run(what, command, args) {
   process.stderr.write(`masterclock: ${what} …\n`);
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'utf8',
     shell: process.platform === 'win32',
   });
-  if (status === 0) return;
+  if (status === 0) return stdout;
   process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
   process.stderr.write(
     `masterclock: ${what} failed: ${error?.message ?? `${command} ended with ${status}`}\n`,
@@ -49,14 +50,19 @@ if (!isCurrent(INSTALL_STAMP, locked)) {
   writeFileSync(INSTALL_STAMP, locked);
 }
 
-const sources = digest(SOURCES);
-if (process.argv.includes('--build') || !isCurrent(BUILD_STAMP, sources)) {
+/** Builds; tables that came out otherwise than they were are built in. */
+function build() {
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
   rmSync('dist', { recursive: true, force: true });
-  run('building', process.execPath, [
-    'node_modules/typescript/bin/tsc',
-    '-p',
-    'tsconfig.build.json',
-  ]);
+  run('building', process.execPath, tsc);
+  const changed = run('deriving tables', process.execPath, ['scripts/derive.mjs']);
+  if (changed === '') return;
+  process.stderr.write(`masterclock: changed in src/engine/tables: ${changed}`);
+  run('building', process.execPath, tsc);
+}
+
+if (process.argv.includes('--build') || !isCurrent(BUILD_STAMP, digest(SOURCES))) {
+  build();
   mkdirSync('dist', { recursive: true });
-  writeFileSync(BUILD_STAMP, sources);
+  writeFileSync(BUILD_STAMP, digest(SOURCES));
 }

@@ -55,6 +55,7 @@ test('no file imports from a layer above its own', () => {
 
 test('no source file is much longer than 300 lines', () => {
   const long = all
+    .filter((file) => !file.startsWith('src/engine/tables/')) // written by scripts/derive.mjs
     .map((file) => ({ file, lines: readFileSync(join(ROOT, file), 'utf8').split('\n').length }))
     .filter(({ lines }) => lines > 330);
   expect(long).toEqual([]);

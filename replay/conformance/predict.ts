@@ -142,7 +142,7 @@ const isNearer = (a: Tally, b: Tally): boolean =>
  * which CLOCK_MONOTONIC_RAW stood, and reads of the clock narrow it: the fraction that fits best is
  * taken.
  *
- * @param stepper - what moves the machines; XState actors by default.
+ * @param stepper - what moves the machines; their decision tables by default.
  */
 export function predict(recording: CheckedRecording, switches: Switches, stepper?: Stepper): Tally {
   let best = new Prediction(recording, switches, { stepper }).run();

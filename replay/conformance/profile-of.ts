@@ -84,7 +84,7 @@ function bestChange(
  * Predicts a recording.
  *
  * @param given - the profile to use, whatever the release says; then nothing else is tried.
- * @param stepper - what moves the machines; XState actors by default.
+ * @param stepper - what moves the machines; their decision tables by default.
  */
 export function conformanceOf(
   recording: CheckedRecording,

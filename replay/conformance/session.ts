@@ -45,7 +45,7 @@ export interface PredictOptions {
    * snapshots leave for it.
    */
   readonly fraction?: number;
-  /** What moves the machines; XState actors by default. */
+  /** What moves the machines; their decision tables by default. */
   readonly stepper?: Stepper | undefined;
   /** Makes the world to predict in; a plain one by default. */
   readonly makeWorld?: ((options: WorldOptions) => World) | undefined;

@@ -4,6 +4,14 @@
  *
  * @module
  */
+export {
+  hostGuards,
+  hostRecipes,
+  vcpuGuards,
+  vcpuRecipes,
+  vmGuards,
+  vmRecipes,
+} from './code.ts';
 export * from './context.ts';
 export {
   type GuestCtx,
@@ -13,32 +21,20 @@ export {
 } from './guest-clock.ts';
 export { GuestState } from './guest-state.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
-export { hostTscKhz, hostTscRecipes } from './host-tsc.ts';
-export { asksForHvPage, hypervGuards, hypervRecipes } from './hyperv-page.ts';
+export { hostTscKhz } from './host-tsc.ts';
+export { asksForHvPage } from './hyperv-page.ts';
+export { bootVcpuChangesMsr } from './kvmclock-msr.ts';
 export {
-  bootVcpuChangesMsr,
-  kvmclockGuards,
-  kvmclockRecipes,
-  kvmclockVmRecipes,
-} from './kvmclock-msr.ts';
-export {
-  loadGuards,
   loadMatters,
-  loadRecipes,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
-  loadVmRecipes,
 } from './load.ts';
-export { masterclockGuards, masterclockRecipes } from './masterclock.ts';
-export { pageHz, pvclockGuards, pvclockRecipes } from './pvclock-update.ts';
+export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
   type Request,
-  requestGuards,
-  requestRecipes,
 } from './requests.ts';
-export { MSR_READERS, resultRecipes } from './results.ts';
-export { stealTimeRecipes } from './steal-time.ts';
+export { MSR_READERS } from './results.ts';
 export {
   type BaseClock,
   baseAt,
@@ -46,26 +42,16 @@ export {
   monotonicAt,
   monotonicRawAt,
   realtimeAt,
-  timekeeperGuards,
-  timekeeperRecipes,
 } from './timekeeper.ts';
-export { guestRdtsc, readL1Tsc, tscGuards, tscRecipes } from './tsc.ts';
-export { tscDeadlineRecipes } from './tsc-deadline.ts';
-export {
-  syncVcpuGuards,
-  syncVcpuRecipes,
-  syncVmGuards,
-  syncVmRecipes,
-} from './tsc-sync.ts';
+export { guestRdtsc, readL1Tsc } from './tsc.ts';
 export { VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
-  vmClockRecipes,
 } from './vm-clock.ts';
 export { VmState } from './vm-state.ts';
-export { armsSyncWork, vmWorkRecipes } from './vm-work.ts';
+export { armsSyncWork } from './vm-work.ts';
 export {
   KEPT_MSRS,
   type VmmCtx,
@@ -74,5 +60,4 @@ export {
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
-export { wallClockRecipes } from './wall-clock.ts';
-export { placesSharedInfo, xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';
+export { placesSharedInfo } from './xen-pages.ts';

@@ -15,7 +15,7 @@ import {
   pageHz,
   type VcpuState,
 } from '../clock/index.ts';
-import { InputError, type InputErrorCode } from './input-error.ts';
+import type { InputErrorCode } from './input-error.ts';
 import { MSR_ROUTES } from './msr-routes.ts';
 
 /** What the kernel answers instead of doing it. */
@@ -29,12 +29,6 @@ const GP = { gp: true } as const;
 
 /** Throws the error of an input. */
 export type Fail = (code: InputErrorCode, expected: string, found: string) => never;
-
-export const failure =
-  (index: number, type: string): Fail =>
-  (code, expected, found) => {
-    throw new InputError(code, { index, type }, expected, found);
-  };
 
 /** In which of its states a vCPU must be for an input. */
 const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {

@@ -31,6 +31,8 @@ export { RestoreError } from './restore-error.ts';
 export { ROUTES } from './routes.ts';
 export type { MasterclockRecord, VmOf } from './run.ts';
 export type { Cell, HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
+export type { Decision, MachineTable, Outcome, Question, RegionTable } from './table.ts';
+export { TABLES, type Tables, tableStepper } from './table-stepper.ts';
 export { type Performed, type PersistedVmm, Vmm, type VmmOptions } from './vmm.ts';
 export type { Call, VmmPhase, VmmRoute } from './vmm-phase.ts';
 export { VMM_POLICIES, type VmmPolicy, type VmmPolicyId } from './vmm-policies.ts';

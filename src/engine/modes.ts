@@ -8,7 +8,7 @@ import type { StateValue } from 'xstate';
 import type { StructBase } from '../num/index.ts';
 
 /** A region's value as the path of its leaf state. */
-function leafPath(value: StateValue): string {
+export function leafPath(value: StateValue): string {
   if (typeof value === 'string') return value;
   const entries = Object.entries(value);
   const [name, inner] = entries[0] ?? [];
@@ -19,9 +19,10 @@ function leafPath(value: StateValue): string {
   return rest === '' ? name : `${name}.${rest}`;
 }
 
-function fromPath(path: string): StateValue {
+/** The path of a leaf state as its region's value. */
+export function leafValue(path: string): StateValue {
   const dot = path.indexOf('.');
-  return dot < 0 ? path : { [path.slice(0, dot)]: fromPath(path.slice(dot + 1)) };
+  return dot < 0 ? path : { [path.slice(0, dot)]: leafValue(path.slice(dot + 1)) };
 }
 
 /** Writes the states into the struct's header. */
@@ -34,5 +35,5 @@ export function writeModes(state: StructBase, value: StateValue): void {
 /** The states that the struct's header says, for these regions. */
 export function readModes(state: StructBase, regions: readonly string[]): StateValue {
   const fields = state as unknown as Record<string, string>;
-  return Object.fromEntries(regions.map((region) => [region, fromPath(fields[region]!)]));
+  return Object.fromEntries(regions.map((region) => [region, leafValue(fields[region]!)]));
 }

@@ -209,7 +209,7 @@ function vmsOf(json: unknown, host: HostState): Map<number, SavedVm> {
 /**
  * The world that `persist()` wrote, from parsed JSON.
  *
- * @param options - `stepper`: what moves the machines; XState actors by default.
+ * @param options - `stepper`: what moves the machines; their decision tables by default.
  * @throws RestoreError when the JSON is damaged, of another form or of another version.
  */
 export function restore(json: unknown, options: { readonly stepper?: Stepper } = {}): World {

@@ -36,7 +36,7 @@ interface Here {
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
   readonly vcpu: Readonly<VcpuState> | undefined;
-  readonly read: (name: ReadingName) => bigint;
+  read(name: ReadingName): bigint;
 }
 
 /** The time of an instant that was itself read. */
@@ -70,60 +70,110 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
 };
 
 /** What the reads of an input depend on, as it is when one is asked for. */
-export interface ReadingScope extends Omit<ReadingPlace, 'read'> {
+export interface ReadingScope {
   readonly input: Input;
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
+  /** The vCPU whose turn it is, if any. */
+  readonly subject: Readonly<VcpuState> | undefined;
+  readonly observations: readonly Observation[];
 }
 
-/** All reads of one input. */
-export class ReadingsOf {
-  /** How many were derived so far, by name. */
-  readonly derived = new Map<ReadingName, number>();
-  readonly #scope: ReadingScope;
-  readonly #place: ReadingPlace;
-  readonly #source: ReadingSource | undefined;
-  readonly #known = new Map<ReadingName, bigint>();
-  #turn = 0;
+/** One clock read; those of an input are a list. */
+interface Read {
+  readonly name: ReadingName;
+  readonly value: bigint;
+  readonly isDerived: boolean;
+  /** Reads before the turn passed on are known no more. */
+  readonly turns: number;
+  next: Read | undefined;
+}
 
-  constructor(scope: ReadingScope, source: ReadingSource | undefined) {
-    const { read } = this;
-    this.#scope = scope;
-    this.#source = source;
-    this.#place = {
-      observed: scope.observed,
-      read,
-      get vcpu() {
-        return scope.vcpu;
-      },
-    };
+/** All reads of one input: few, so that they are found by going through them. */
+export class ReadingsOf implements Here {
+  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
+  private place: number;
+  /** How often the turn passed on. */
+  private turns = 0;
+  private first: Read | undefined = undefined;
+  private last: Read | undefined = undefined;
+  private readonly scope: ReadingScope;
+  private readonly source: ReadingSource | undefined;
+
+  constructor(scope: ReadingScope, source: ReadingSource | undefined, place: number) {
+    this.scope = scope;
+    this.source = source;
+    this.place = place;
   }
 
-  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
-  turn(index: number): void {
-    if (index !== this.#turn) this.#known.clear();
-    this.#turn = index;
+  get input(): Input {
+    return this.scope.input;
+  }
+
+  get switches(): Switches {
+    return this.scope.switches;
+  }
+
+  get host(): Readonly<HostState> {
+    return this.scope.host;
+  }
+
+  get vcpu(): Readonly<VcpuState> | undefined {
+    return this.scope.subject;
+  }
+
+  get observed(): readonly Observation[] {
+    return this.scope.observations;
+  }
+
+  /** Passes the turn on to the vCPU at this place. */
+  turn(place: number): void {
+    if (place !== this.place) this.turns += 1;
+    this.place = place;
   }
 
   /** A clock read; the same each time within one turn. */
-  readonly read = (name: ReadingName): bigint => {
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
-    const value = this.#told(name) ?? this.#derive(name);
-    this.#known.set(name, value);
+  read(name: ReadingName): bigint {
+    for (let known = this.first; known !== undefined; known = known.next) {
+      if (known.name === name && known.turns === this.turns) return known.value;
+    }
+    const told = this.told(name);
+    const value = told ?? BigInt.asUintN(64, DERIVATIONS[name](this));
+    const { turns } = this;
+    const read: Read = { name, value, isDerived: told === undefined, turns, next: undefined };
+    if (this.last === undefined) this.first = read;
+    else this.last.next = read;
+    this.last = read;
     return value;
-  };
-
-  #told(name: ReadingName): bigint | undefined {
-    const told = this.#scope.input.readings?.[name];
-    const mine = typeof told === 'bigint' || told === undefined ? told : told[this.#turn];
-    return mine ?? this.#source?.(name, this.#place);
   }
 
-  #derive(name: ReadingName): bigint {
-    const { input, switches, host, vcpu } = this.#scope;
-    this.derived.set(name, (this.derived.get(name) ?? 0) + 1);
-    const here: Here = { input, switches, host, vcpu, read: this.read };
-    return BigInt.asUintN(64, DERIVATIONS[name](here));
+  private told(name: ReadingName): bigint | undefined {
+    const { readings } = this.scope.input;
+    if (readings === undefined && this.source === undefined) return undefined;
+    const told = readings?.[name];
+    const mine = typeof told === 'bigint' || told === undefined ? told : told[this.place];
+    return mine ?? this.source?.(name, this.seenBySource());
+  }
+
+  private seenBySource(): ReadingPlace {
+    const reads = this;
+    return {
+      get observed() {
+        return reads.observed;
+      },
+      get vcpu() {
+        return reads.vcpu;
+      },
+      read: (name) => reads.read(name),
+    };
+  }
+
+  /** How many reads of each name were derived. */
+  derived(): ReadonlyMap<ReadingName, number> {
+    const counts = new Map<ReadingName, number>();
+    for (let read = this.first; read !== undefined; read = read.next) {
+      if (read.isDerived) counts.set(read.name, (counts.get(read.name) ?? 0) + 1);
+    }
+    return counts;
   }
 }

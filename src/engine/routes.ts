@@ -75,8 +75,11 @@ const GUEST_TIME_UPDATE: Route = [
   ),
 ];
 
+/** `kvm_request_pending()`. */
+const anyRequested = (ctx: Ctx): boolean => ctx.vcpu.requests !== 0;
+
 /** The requests that `vcpu_enter_guest()` serves. Xen's and Hyper-V's timers would follow here. */
-const REQUESTS: Route = [
+const SERVE_REQUESTS: Route = [
   when(requested('MIGRATE_TIMER'), vcpu('SERVE_MIGRATE_TIMER')),
   when(requested('MASTERCLOCK_UPDATE'), vcpu('SERVE_MASTERCLOCK_UPDATE'), ...UPDATE_MASTERCLOCK),
   when(requested('GLOBAL_CLOCK_UPDATE'), vcpu('SERVE_GLOBAL_CLOCK_UPDATE'), ...GLOBAL_CLOCK_UPDATE),
@@ -86,6 +89,8 @@ const REQUESTS: Route = [
     when(requested('STEAL_UPDATE'), vcpu('SERVE_STEAL_UPDATE'), vcpu('RECORD_STEAL_TIME')),
   ),
 ];
+
+const REQUESTS: Route = [when(anyRequested, ...SERVE_REQUESTS)];
 
 const tscLostTime = (ctx: Ctx): boolean => ctx.vcpu.tscOffsetAdjustment !== 0n;
 

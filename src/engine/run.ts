@@ -1,17 +1,19 @@
 /** One input on its way through the machines. */
-import type { Input, Observation } from '../../events/index.ts';
+import type { Input, Observation, ReadingName } from '../../events/index.ts';
 import {
   type Ctx,
+  type HostState,
   MASTERCLOCK_DECISIONS,
   type MasterclockDecision,
+  type SeenOf,
   VcpuState,
   VmState,
 } from '../clock/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import type { Refusal } from './admit.ts';
-import type { Route } from './phase.ts';
-import { type ReadingSource, ReadingsOf } from './readings.ts';
+import { type ReadingScope, type ReadingSource, ReadingsOf } from './readings.ts';
 import type { HostCell, VcpuCell, VmCell } from './stepper.ts';
+import { STEP, type Step } from './steps.ts';
 
 /** A VM of a world. */
 export interface VmOf {
@@ -42,17 +44,33 @@ const NOT_REACHED: MasterclockRecord = {
 const NO_VM = new VmState();
 const NO_VCPU = VcpuState.of({ cpu: -1 });
 
+/** Most inputs show nothing. */
+const NOTHING_SEEN: readonly Observation[] = Object.freeze([]);
+
 const rankOf = (decision: MasterclockDecision): number => MASTERCLOCK_DECISIONS.indexOf(decision);
 
-/** One input on its way. */
-export class Run {
-  readonly ctx: Ctx;
-  readonly readings: ReadingsOf;
-  readonly observations: Observation[] = [];
+/**
+ * One input on its way, and what recipes see of it.
+ *
+ * There is one for each input, so it is no more than its fields: lists and readings are made when
+ * something is shown or read, and methods are not `#private`, which would cost each instance a mark. Structs are read where they are now, as a step may have replaced them.
+ */
+export class Run implements Ctx, ReadingScope {
+  readonly input: Input;
+  readonly switches: Switches;
+  /** This run itself, also for who puts other members before its own. */
+  readonly own: Run = this;
+  observations = NOTHING_SEEN;
   masterclock = NOT_REACHED;
-  readonly #host: HostCell;
+  readonly turn: Turn;
+  readonly hostCell: HostCell;
   readonly #vms: ReadonlyMap<number, VmOf>;
-  readonly #turn: Turn;
+  readonly #source: ReadingSource | undefined;
+  #seen: Observation[] | undefined = undefined;
+  /** Made at the first read. */
+  readings: ReadingsOf | undefined = undefined;
+  /** The place of the vCPU whose turn it is. */
+  #index = 0;
 
   constructor(
     host: HostCell,
@@ -62,120 +80,126 @@ export class Run {
     switches: Switches,
     source: ReadingSource | undefined,
   ) {
-    this.#host = host;
+    this.hostCell = host;
     this.#vms = vms;
-    this.#turn = turn;
-    const { observations } = this;
-    this.readings = new ReadingsOf(
-      {
-        input,
-        switches,
-        observed: observations,
-        get host() {
-          return host.state;
-        },
-        get vcpu() {
-          return turn.vcpu?.state;
-        },
-      },
-      source,
-    );
-    this.ctx = this.#makeCtx(input, switches);
+    this.turn = turn;
+    this.input = input;
+    this.switches = switches;
+    this.#source = source;
   }
 
-  /** Reads the structs where they are now: a step may have replaced them. */
-  #makeCtx(input: Input, switches: Switches): Ctx {
-    const host = this.#host;
-    const turn = this.#turn;
-    return {
-      input,
-      switches,
-      read: this.readings.read,
-      get host() {
-        return host.state;
-      },
-      get vm() {
-        return turn.vm?.cell.state ?? NO_VM;
-      },
-      get vcpu() {
-        return turn.vcpu?.state ?? NO_VCPU;
-      },
-      get bootVcpu() {
-        const first = turn.vm?.vcpus.values().next().value;
-        return first?.state ?? NO_VCPU;
-      },
-      out: {
-        emit: (seen) => {
-          this.observations.push({ vm: turn.vm?.id ?? -1, ...seen } as Observation);
-        },
-        considered: (decision, by) => {
-          this.#consider(decision, by);
-        },
-      },
-    };
+  get host(): Readonly<HostState> {
+    return this.hostCell.state;
+  }
+
+  get vm(): Readonly<VmState> {
+    return this.turn.vm?.cell.state ?? NO_VM;
+  }
+
+  get vcpu(): Readonly<VcpuState> {
+    return this.turn.vcpu?.state ?? NO_VCPU;
+  }
+
+  get bootVcpu(): Readonly<VcpuState> {
+    const first = this.turn.vm?.vcpus.values().next().value;
+    return first?.state ?? NO_VCPU;
+  }
+
+  get subject(): Readonly<VcpuState> | undefined {
+    return this.turn.vcpu?.state;
+  }
+
+  get out(): Ctx['out'] {
+    return this.own;
+  }
+
+  read(name: ReadingName): bigint {
+    return this.own.readNow(name);
+  }
+
+  /** @internal */
+  readNow(name: ReadingName): bigint {
+    this.readings ??= new ReadingsOf(this, this.#source, this.#index);
+    return this.readings.read(name);
+  }
+
+  emit(seen: SeenOf<Observation>): void {
+    if (this.#seen === undefined) this.observations = this.#seen = [];
+    this.#seen.push({ vm: this.turn.vm?.id ?? -1, ...seen } as Observation);
   }
 
   /** The first of the highest rank counts: what asked first, or what the last update came to. */
-  #consider(decision: MasterclockDecision, by: string): void {
+  considered(decision: MasterclockDecision, by: string): void {
     const higher = rankOf(decision) > rankOf(this.masterclock.decision);
     if (higher || this.masterclock === NOT_REACHED || decision === 'recomputed') {
       this.masterclock = { decision, by };
     }
   }
 
-  walk(route: Route): void {
-    const { ctx } = this;
-    for (const phase of route) {
-      if ('when' in phase) {
-        if (phase.when(ctx)) this.walk(phase.phases);
-      } else if ('each' in phase) {
-        if (phase.each === 'vm') this.#eachVm(phase.phases);
-        else this.#eachVcpu(phase.phases);
-      } else if (phase.level === 'host') {
-        this.#host.step(phase.signal, ctx);
-      } else if (phase.level === 'vm') {
-        this.#turn.vm?.cell.step(phase.signal, ctx);
-      } else {
-        this.#turn.vcpu?.step(phase.signal, ctx);
+  walk(steps: readonly Step[]): void {
+    for (let i = 0; i < steps.length; i++) {
+      const step = steps[i]!;
+      switch (step.kind) {
+        case STEP.host:
+          this.hostCell.step(step.host, this);
+          break;
+        case STEP.vm:
+          this.turn.vm?.cell.step(step.vm, this);
+          break;
+        case STEP.vcpu:
+          this.turn.vcpu?.step(step.vcpu, this);
+          break;
+        case STEP.when:
+          if (step.condition(this)) this.walk(step.steps);
+          break;
+        case STEP.eachVm:
+          this.eachVm(step.steps);
+          break;
+        case STEP.eachVcpu:
+          this.eachVcpu(step.steps);
+          break;
       }
     }
   }
 
-  #eachVm(route: Route): void {
-    const { vm, vcpu } = this.#turn;
+  private eachVm(steps: readonly Step[]): void {
+    const { vm, vcpu } = this.turn;
     for (const other of this.#vms.values()) {
       if (other.cell.state.life !== 'alive') continue;
-      this.#take(other, undefined, 0);
-      this.walk(route);
+      this.take(other, undefined, 0);
+      this.walk(steps);
     }
-    this.#take(vm, vcpu, 0);
+    this.take(vm, vcpu, 0);
   }
 
-  #eachVcpu(route: Route): void {
-    const { vm, vcpu } = this.#turn;
-    let index = 0;
-    for (const other of vm?.vcpus.values() ?? []) {
-      this.#take(vm, other, index);
-      this.walk(route);
-      index += 1;
+  private eachVcpu(steps: readonly Step[]): void {
+    const { vm, vcpu } = this.turn;
+    if (vm !== undefined) {
+      let index = 0;
+      for (const other of vm.vcpus.values()) {
+        this.take(vm, other, index);
+        this.walk(steps);
+        index += 1;
+      }
     }
-    this.#take(vm, vcpu, 0);
+    this.take(vm, vcpu, 0);
   }
 
-  #take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, index: number): void {
-    this.#turn.vm = vm;
-    this.#turn.vcpu = vcpu;
-    this.readings.turn(index);
+  private take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, index: number): void {
+    this.turn.vm = vm;
+    this.turn.vcpu = vcpu;
+    this.#index = index;
+    this.readings?.turn(index);
   }
 
   /** The kernel's answer, and nothing else. */
   refuse(refusal: Refusal): void {
-    const vcpu = 'vcpu' in this.ctx.input ? { vcpu: this.ctx.input.vcpu } : {};
-    if ('gp' in refusal && 'index' in this.ctx.input) {
-      this.ctx.out.emit({ type: 'msr_result', ...vcpu, index: this.ctx.input.index, ok: false });
+    const vcpu = 'vcpu' in this.input ? { vcpu: this.input.vcpu } : {};
+    if ('gp' in refusal && 'index' in this.input) {
+      this.emit({ type: 'msr_result', ...vcpu, index: this.input.index, ok: false });
     } else if ('errno' in refusal) {
-      const { type: name } = this.ctx.input;
-      this.ctx.out.emit({ type: 'ioctl_result', ...vcpu, name, ret: -refusal.errno });
+      const { type: name } = this.input;
+      this.emit({ type: 'ioctl_result', ...vcpu, name, ret: -refusal.errno });
     }
   }
 }

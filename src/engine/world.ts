@@ -4,11 +4,10 @@
  * `dispatch` is the only way in: it admits an input, walks its route, and tells what could be seen
  * and what became of the masterclock.
  */
-import { INPUTS, type Input, type Observation, type ReadingName } from '../../events/index.ts';
-import { type Ctx, type HostState, VcpuState, VmState } from '../clock/index.ts';
+import type { Input, Observation, ReadingName } from '../../events/index.ts';
+import { type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import { actorStepper } from './actor-stepper.ts';
 import {
   checkCpu,
   checkEntry,
@@ -17,17 +16,16 @@ import {
   checkVcpuOrder,
   checkVmOrder,
   type Fail,
-  failure,
   type Refusal,
   refusalOf,
 } from './admit.ts';
+import { InputError } from './input-error.ts';
 import { checkShape } from './input-shape.ts';
-import { MSR_ROUTES } from './msr-routes.ts';
-import type { Route } from './phase.ts';
-import type { ReadingSource } from './readings.ts';
-import { ROUTES } from './routes.ts';
+import { type Plan, planFor, stepsFor } from './plan.ts';
+import type { ReadingSource, ReadingsOf } from './readings.ts';
 import { type MasterclockRecord, Run, type Turn, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
+import { tableStepper } from './table-stepper.ts';
 
 /** What one input came to. */
 export interface Dispatched {
@@ -41,12 +39,35 @@ export interface Dispatched {
   readonly refused: boolean;
 }
 
+const NO_READS: ReadonlyMap<ReadingName, number> = new Map();
+
+/** What one input came to; its reads are counted when somebody asks. */
+class Done implements Dispatched {
+  readonly index: number;
+  readonly observations: readonly Observation[];
+  readonly masterclock: MasterclockRecord;
+  readonly refused: boolean;
+  readonly #readings: ReadingsOf | undefined;
+
+  constructor(index: number, run: Run, refused: boolean) {
+    this.index = index;
+    this.observations = run.observations;
+    this.masterclock = run.masterclock;
+    this.refused = refused;
+    this.#readings = run.readings;
+  }
+
+  get derived(): ReadonlyMap<ReadingName, number> {
+    return this.#readings?.derived() ?? NO_READS;
+  }
+}
+
 /** What a world is made of. */
 export interface WorldOptions {
   readonly switches: Switches;
   /** The host as it is at first; it is not changed. */
   readonly host: HostState;
-  /** What moves the machines; XState actors by default. */
+  /** What moves the machines; their decision tables by default. */
   readonly stepper?: Stepper;
 }
 
@@ -58,10 +79,16 @@ export class World {
   #vms = new Map<number, VmOf>();
   #count = 0;
   #lastTsc = 0n;
+  /** The one being dispatched, or the last one. */
+  #input: Input | undefined;
+  readonly #fail: Fail = (code, expected, found) => {
+    const type = this.#input?.type ?? '';
+    throw new InputError(code, { index: this.#count, type }, expected, found);
+  };
 
   constructor(options: WorldOptions) {
     this.switches = options.switches;
-    this.#stepper = options.stepper ?? actorStepper();
+    this.#stepper = options.stepper ?? tableStepper();
     this.#host = this.#stepper.host(options.host.clone());
   }
 
@@ -108,30 +135,29 @@ export class World {
   dispatch(input: Input, source?: ReadingSource): Dispatched {
     const index = this.#count;
     checkShape(input, index);
-    const fail = failure(index, input.type);
+    this.#input = input;
+    const fail = this.#fail;
     this.#checkInstant(input, fail);
     const turn = this.#turnOf(input, fail);
     const run = new Run(this.#host, this.#vms, turn, input, this.switches, source);
-    const refusal = this.#admit(input, run.ctx, turn, fail);
+    const plan = planFor(input.type);
+    const refusal = this.#admit(input, plan, run, fail);
     if (refusal === undefined) {
       this.#create(input, turn);
-      run.walk(routeOf(input));
+      run.walk(stepsFor(input, plan));
     } else {
       run.refuse(refusal);
     }
     this.#count += 1;
     this.#lastTsc = input.tsc;
-    const { observations, masterclock, readings } = run;
-    const { derived } = readings;
-    return { index, observations, masterclock, derived, refused: refusal !== undefined };
+    return new Done(index, run, refusal !== undefined);
   }
 
   #checkInstant(input: Input, fail: Fail): void {
+    if (!isBefore(input.tsc, this.#lastTsc)) return;
     const mayGoBack =
       this.#host.state.tsc === 'unstable' || input.type === 'resume' || input.type === 'cpu_online';
-    if (isBefore(input.tsc, this.#lastTsc) && !mayGoBack) {
-      fail('tsc-backwards', `a TSC of at least ${this.#lastTsc}`, String(input.tsc));
-    }
+    if (!mayGoBack) fail('tsc-backwards', `a TSC of at least ${this.#lastTsc}`, String(input.tsc));
   }
 
   #turnOf(input: Input, fail: Fail): Turn {
@@ -152,16 +178,17 @@ export class World {
     return { vm, vcpu };
   }
 
-  #admit(input: Input, ctx: Ctx, { vm, vcpu }: Turn, fail: Fail): Refusal | undefined {
-    checkCpu(input, fail);
-    checkMsr(input, fail);
-    checkHostOrder(input, ctx, fail);
-    checkVmOrder(input, ctx, [...(vm?.vcpus.values() ?? [])], fail);
-    if (INPUTS[input.type].target === 'vcpu' && input.type !== 'KVM_CREATE_VCPU') {
-      checkVcpuOrder(input, ctx.vcpu, fail);
-      checkEntry(input, ctx, fail);
+  #admit(input: Input, plan: Plan, run: Run, fail: Fail): Refusal | undefined {
+    const { vm, vcpu } = run.turn;
+    if (plan.hasCpu) checkCpu(input, fail);
+    if (plan.hasMsr) checkMsr(input, fail);
+    if (plan.target === 'host') checkHostOrder(input, run, fail);
+    if (plan.target === 'vm') checkVmOrder(input, run, [...(vm?.vcpus.values() ?? [])], fail);
+    if (plan.hasVcpu) {
+      checkVcpuOrder(input, run.vcpu, fail);
+      checkEntry(input, run, fail);
     }
-    return refusalOf(input, ctx, vcpu !== undefined);
+    return refusalOf(input, run, vcpu !== undefined);
   }
 
   /** Makes room for what an input creates. */
@@ -183,11 +210,4 @@ export class World {
     vm.vcpus.set(id, cell);
     return cell;
   }
-}
-
-/** The route of an input; a write to an MSR goes by the MSR. */
-function routeOf(input: Input): Route {
-  return input.type === 'wrmsr' || input.type === 'KVM_SET_MSRS'
-    ? MSR_ROUTES.get(input.index)![input.type]
-    : ROUTES[input.type];
 }

@@ -75,6 +75,13 @@ function moveTscs(t: Teller): void {
   }
 }
 
+/** Tells it all. */
+export function tellStory(t: Teller): void {
+  bootGuest(t);
+  useClock(t);
+  moveTscs(t);
+}
+
 /** Tells it all to a world, and what the invariants say of it. */
 export function tellAll(profileId: string, stepper?: Stepper): Violation[] {
   const t = new Teller(profileId, PLAIN_HOST, stepper);
@@ -83,8 +90,6 @@ export function tellAll(profileId: string, stepper?: Stepper): Violation[] {
   t.heard = (input, dispatched) => {
     violations.push(...checker.after(input, dispatched));
   };
-  bootGuest(t);
-  useClock(t);
-  moveTscs(t);
+  tellStory(t);
   return violations;
 }

@@ -4,14 +4,14 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { MSRS } from '../../events/index.ts';
 import { persist, restore, type World } from '../../src/engine/index.ts';
 import { HISTORY_PROFILES, histories, runs } from './arbitraries.ts';
 import { configurationsOf, type MachineName, statesOf } from './configurations.ts';
-import { PLAIN_HOST, Teller, type Told } from './directed.ts';
+import { PLAIN_HOST, Teller } from './directed.ts';
 import { seen } from './future.ts';
 import { play } from './history.ts';
 import { bytesOf } from './snapshot.ts';
+import { STORIES } from './told.ts';
 
 /** Configurations met so far, by all tests of this file. */
 const met = new Set<string>();
@@ -50,46 +50,7 @@ describe('a world in any reachable configuration', () => {
   });
 });
 
-const MSR_OLD_KVMCLOCK: Told = { type: 'wrmsr', index: MSRS.MSR_KVM_SYSTEM_TIME, data: 0x2001n };
-const HV_PAGE: Told = { type: 'wrmsr', index: MSRS.HV_X64_MSR_REFERENCE_TSC, data: 0x7001n };
-
-/** What generated histories may miss when they change. */
-const DIRECTED: Readonly<Record<string, (t: Teller) => void>> = {
-  'vCPU 0 with the old MSR': (t) => {
-    t.run(0, MSR_OLD_KVMCLOCK);
-  },
-  'Hyper-V’s page without masterclock': (t) => {
-    t.run(0, MSR_OLD_KVMCLOCK);
-    t.run(0, HV_PAGE);
-  },
-  'a TSC that started again': (t) => {
-    t.run(0);
-    t.tell({ type: 'suspend' }, { type: 'timekeeping_suspend' });
-    t.resetTsc(5n).tell({ type: 'resume', cpu: 0, offsBoot: 1n }, { type: 'suspend_end' });
-    t.run(0);
-  },
-  'a TSC found unstable': (t) => {
-    t.tell({ type: 'mark_tsc_unstable' });
-    t.run(0);
-  },
-  'another clocksource': (t) => {
-    t.run(0);
-    t.tell({ type: 'change_clocksource', vclockMode: 0 }, { type: 'pvclock_gtod_work' });
-    t.run(0);
-  },
-  'a guest faster than its host': (t) => {
-    t.run(0, { type: 'KVM_SET_TSC_KHZ', khz: 3_000_000 });
-    t.run(0);
-  },
-  'a guest that was stopped': (t) => {
-    t.run(0, { ...MSR_OLD_KVMCLOCK }, { type: 'KVM_KVMCLOCK_CTRL' });
-  },
-  'a VM that is gone': (t) => {
-    t.tell({ type: 'destroy_vm', cpu: 0 });
-  },
-};
-
-describe.each(Object.entries(DIRECTED))('a world with %s', (_what, tell) => {
+describe.each(Object.entries(STORIES))('a world with %s', (_what, tell) => {
   it.each(HISTORY_PROFILES.map((id) => [id]))('comes back from JSON: %s', (id) => {
     const t = new Teller(id, { ...PLAIN_HOST, hasTscControl: false }).boot(1);
     t.heard = () => {

@@ -1,0 +1,13 @@
+// The second build step: XState computes the machines' decision tables. Writes those that changed
+// into src/engine/tables/ and prints their names.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
+const { deriveModules } = await import(
+  new URL('../dist/src/engine/derive/index.js', import.meta.url)
+);
+for (const [file, text] of deriveModules()) {
+  const path = new URL(`../src/engine/tables/${file}`, import.meta.url);
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
+  writeFileSync(path, text);
+  process.stdout.write(`${file}\n`);
+}

@@ -1,0 +1,62 @@
+/** The guards and recipes of each machine by the names its config uses, whoever runs them. */
+import { hostTscRecipes } from './host-tsc.ts';
+import { hypervGuards, hypervRecipes } from './hyperv-page.ts';
+import { kvmclockGuards, kvmclockRecipes, kvmclockVmRecipes } from './kvmclock-msr.ts';
+import { loadGuards, loadRecipes, loadVmRecipes } from './load.ts';
+import { masterclockGuards, masterclockRecipes } from './masterclock.ts';
+import { pvclockGuards, pvclockRecipes } from './pvclock-update.ts';
+import { requestGuards, requestRecipes } from './requests.ts';
+import { resultRecipes } from './results.ts';
+import { stealTimeRecipes } from './steal-time.ts';
+import { timekeeperGuards, timekeeperRecipes } from './timekeeper.ts';
+import { tscGuards, tscRecipes } from './tsc.ts';
+import { tscDeadlineRecipes } from './tsc-deadline.ts';
+import { syncVcpuGuards, syncVcpuRecipes, syncVmGuards, syncVmRecipes } from './tsc-sync.ts';
+import { vmClockRecipes } from './vm-clock.ts';
+import { vmWorkRecipes } from './vm-work.ts';
+import { wallClockRecipes } from './wall-clock.ts';
+import { xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';
+
+/** What the machine of a host asks. */
+export const hostGuards = { ...timekeeperGuards };
+/** What it does. */
+export const hostRecipes = { ...timekeeperRecipes, ...hostTscRecipes };
+
+/** What the machine of a VM asks. */
+export const vmGuards = { ...syncVmGuards, ...masterclockGuards, ...hypervGuards };
+/** What it does. */
+export const vmRecipes = {
+  ...vmClockRecipes,
+  ...syncVmRecipes,
+  ...masterclockRecipes,
+  ...hypervRecipes,
+  ...kvmclockVmRecipes,
+  ...loadVmRecipes,
+  ...wallClockRecipes,
+  ...vmWorkRecipes,
+  ...xenVmRecipes,
+};
+
+/** What the machine of a vCPU asks. */
+export const vcpuGuards = {
+  ...tscGuards,
+  ...syncVcpuGuards,
+  ...loadGuards,
+  ...pvclockGuards,
+  ...kvmclockGuards,
+  ...requestGuards,
+  ...xenGuards,
+};
+/** What it does. */
+export const vcpuRecipes = {
+  ...tscRecipes,
+  ...syncVcpuRecipes,
+  ...loadRecipes,
+  ...pvclockRecipes,
+  ...kvmclockRecipes,
+  ...requestRecipes,
+  ...stealTimeRecipes,
+  ...resultRecipes,
+  ...xenRecipes,
+  ...tscDeadlineRecipes,
+};
