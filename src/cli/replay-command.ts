@@ -1,6 +1,6 @@
 /** `masterclock replay`: recordings in, findings out. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LogError } from '../../events/log/index.ts';
+import { LogError } from '../../events/log/error.ts';
 import {
   atLeast,
   type Finding,
@@ -26,8 +26,8 @@ import {
 } from '../../replay/index.ts';
 import { count } from '../../replay/quantity.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
+import { givenLogOptions, type LogOptions } from './log-options.ts';
 import { withProgress } from './progress.ts';
-import { givenLogOptions, type LogOptions, reportLog } from './replay-log.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 
 interface Options extends LogOptions {
@@ -119,7 +119,11 @@ async function replayFile(file: string, options: Options, terminal: Terminal): P
   try {
     const opened = await openAny(file, { only: REPLAY_EVENTS, ownThread: true });
     try {
-      if (opened.is === 'log') return await reportLog(opened.log, options, terminal);
+      if (opened.is === 'log') {
+        // The engine is loaded for logs only: recordings need none of it.
+        const { reportLog } = await import('./replay-log.ts');
+        return await reportLog(opened.log, options, terminal);
+      }
       refuseLogOptions(file, options);
       return await report(withProgress(opened.recording, terminal), options, terminal);
     } finally {

@@ -7,23 +7,8 @@ import { changeText, logLines, logVerdict, stateLines } from '../../replay/repor
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import type { LogOptions } from './log-options.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
-
-/** The options of `replay` that only logs have. */
-export interface LogOptions {
-  readonly at?: number;
-  readonly diff: boolean;
-  readonly profile?: string;
-  readonly set: readonly string[];
-}
-
-/** How each of them is written. */
-export const givenLogOptions = ({ at, diff, profile, set }: LogOptions): readonly string[] => [
-  ...(at === undefined ? [] : ['--at']),
-  ...(diff ? ['--diff'] : []),
-  ...(profile === undefined ? [] : ['--profile']),
-  ...(set.length === 0 ? [] : ['--set']),
-];
 
 /** A profile or switch that is none was asked for on the command line. */
 async function asked<T>(body: () => Promise<T>): Promise<T> {

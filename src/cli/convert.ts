@@ -1,0 +1,98 @@
+/** What `masterclock convert` does: reads a log, or a recording with its driver's log, and writes a log. */
+import { existsSync, statSync, unlinkSync } from 'node:fs';
+import {
+  type LogEntry,
+  LogError,
+  type LogHeader,
+  LogWriter,
+  openLog,
+  type TornTail,
+} from '../../events/log/index.ts';
+import {
+  ActionError,
+  logOfRecording,
+  RecordingError,
+  readRecording,
+} from '../../replay/conformance/index.ts';
+import { FormatError, openAny, printable } from '../../replay/index.ts';
+import { count } from '../../replay/quantity.ts';
+import { tornText } from '../../replay/report/log-text.ts';
+import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
+import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What is written. */
+interface Source {
+  readonly header: LogHeader;
+  readonly entries: AsyncIterable<readonly LogEntry[]> | Iterable<readonly LogEntry[]>;
+  /** What was cut from its end; known when all was read. */
+  readonly torn: () => TornTail | undefined;
+  readonly close: () => Promise<void>;
+}
+
+function formOf(to: string): 'jsonl' | 'mclog' {
+  if (existsSync(to)) throw new UsageError(`${to} exists already`);
+  if (to.endsWith('.jsonl')) return 'jsonl';
+  if (to.endsWith('.mclog')) return 'mclog';
+  throw new UsageError(`${to}: expected a name that ends in .jsonl or .mclog`);
+}
+
+async function sourceOf(from: string): Promise<Source> {
+  if (from !== '-' && existsSync(from) && statSync(from).isDirectory()) {
+    const { header, entries } = logOfRecording(await readRecording(from));
+    return { header, entries: [entries], torn: () => undefined, close: async () => {} };
+  }
+  const opened = await openAny(from);
+  if (opened.is === 'recording') {
+    await opened.recording.close();
+    const found = 'a recording without its driver’s log (convert needs the folder with both)';
+    throw new FormatError(from, undefined, 'a log', found);
+  }
+  const log = await openLog(opened.log, { structs: CHECKPOINT_STRUCTS });
+  let torn: TornTail | undefined;
+  async function* entries(): AsyncGenerator<readonly LogEntry[]> {
+    ({ torn } = yield* log.entries());
+  }
+  return {
+    header: log.header,
+    entries: entries(),
+    torn: () => torn,
+    close: () => opened.log.close(),
+  };
+}
+
+async function write(source: Source, to: string, form: 'jsonl' | 'mclog'): Promise<number> {
+  const writer = new LogWriter(to, { form, header: source.header, structs: CHECKPOINT_STRUCTS });
+  try {
+    for await (const batch of source.entries) writer.append(batch);
+    writer.close();
+    return writer.inputs;
+  } catch (error) {
+    writer.close();
+    unlinkSync(to);
+    throw error;
+  }
+}
+
+const ERRORS = [FormatError, LogError, UsageError, RecordingError, ActionError];
+
+/** Converts; returns how it ended. */
+export async function convert(from: string, to: string, terminal: Terminal): Promise<ExitCode> {
+  try {
+    const form = formOf(to);
+    const source = await sourceOf(from);
+    try {
+      const inputs = await write(source, to, form);
+      terminal.stdout.write(`${count(inputs, 'input')} written to ${printable(to, 1000)}\n`);
+      const torn = source.torn();
+      if (torn !== undefined) terminal.stderr.write(`masterclock: ${tornText(torn)}\n`);
+      return EXIT.ok;
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Error && ERRORS.some((type) => error instanceof type))) throw error;
+    terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
+    return error instanceof UsageError ? EXIT.usage : EXIT.unreadable;
+  }
+}

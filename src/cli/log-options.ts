@@ -1,0 +1,15 @@
+/** The options of `replay` that only logs have. */
+export interface LogOptions {
+  readonly at?: number;
+  readonly diff: boolean;
+  readonly profile?: string;
+  readonly set: readonly string[];
+}
+
+/** How each of them is written. */
+export const givenLogOptions = ({ at, diff, profile, set }: LogOptions): readonly string[] => [
+  ...(at === undefined ? [] : ['--at']),
+  ...(diff ? ['--diff'] : []),
+  ...(profile === undefined ? [] : ['--profile']),
+  ...(set.length === 0 ? [] : ['--set']),
+];
