@@ -10,7 +10,7 @@ import { createNs, setClockNs, setClockRealtime, setClockTsc } from './adopt-clo
 import { pageNs, pageTsc } from './adopt-page.ts';
 import { snapshot, snapshotNs } from './adopt-snapshot.ts';
 import { exitTsc, loadTsc, syncNs, syncTsc, writeTsc } from './adopt-tsc.ts';
-import { isTracepoint } from './compare.ts';
+import { isTracepoint } from '../assimilate/tracepoints.ts';
 import type { Here, Sources } from './sources.ts';
 
 /** Takes clock reads from what the recording shows. */

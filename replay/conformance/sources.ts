@@ -5,7 +5,7 @@ import { type Action, type SeenClock, wide } from './action.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Future } from './future.ts';
 import type { TimeSpan, TscWindow } from './instants.ts';
-import type { ClockEvent } from './steps.ts';
+import type { ClockEvent } from '../assimilate/tracepoints.ts';
 import type { Adoption, Tally } from './tally.ts';
 
 /** What an adoption needs to know of the step at hand. */

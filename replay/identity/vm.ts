@@ -1,3 +1,4 @@
+import type { KnownVcpu, KnownVm } from '../assimilate/known.ts';
 import type { Cause, Recompute } from '../causes.ts';
 import { GuestClock } from '../guest-clock.ts';
 import type { Thread } from './thread.ts';
@@ -31,6 +32,8 @@ export class Vcpu {
   staleCycles = 0n;
   /** Its pages do not hold the host's TSC plus its offset: its TSC is scaled. */
   scaled = false;
+  /** What the model knows of it, where one runs beside the recording. */
+  model: KnownVcpu | undefined;
   /** Every entry writes it: a typed array takes it without making a bigint. */
   readonly #lastEntry = new BigUint64Array(1);
 
@@ -97,6 +100,8 @@ export class Vm {
   /** The last KVM_SET_CLOCK that succeeded, and the last other call on the VM that moves clocks. */
   lastSetClock: Cause | undefined;
   lastCall: Cause | undefined;
+  /** What the model knows of it, where one runs beside the recording. */
+  model: KnownVm | undefined;
   /** The VM that this one turned out to be. */
   #mergedInto: Vm | undefined;
 

@@ -32,6 +32,7 @@ export {
 export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
+  REQUEST_BIT,
   type Request,
 } from './requests.ts';
 export { MSR_READERS } from './results.ts';
