@@ -10,8 +10,10 @@ import type { ChosenProfile } from './profile.ts';
 /** Kinds of events that were seen so far: what was never seen may not have been recorded. */
 export interface Sees {
   calls: boolean;
+  entries: boolean;
   msrs: boolean;
   offsets: boolean;
+  tracks: boolean;
   pages: boolean;
   updates: boolean;
 }
@@ -31,5 +33,8 @@ export const isWatched = ({ sees, host }: Around, { vm, born }: KnownVm): boolea
   born && sees.calls && vm.source === 'ioctls' && !host.slept;
 
 /** What this vCPU is asked to do is known. */
-export const asksAreKnown = (around: Around, known: KnownVcpu): boolean =>
-  known.requests && !known.mayAsk && isWatched(around, known.of);
+export function asksAreKnown(around: Around, known: KnownVcpu): boolean {
+  const { entries, msrs, tracks, updates } = around.sees;
+  const areSeen = entries && msrs && tracks && updates;
+  return areSeen && known.requests && !known.mayAsk && isWatched(around, known.of);
+}

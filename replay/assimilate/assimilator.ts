@@ -63,7 +63,10 @@ export class Assimilator {
     const host = new HostModel(driver);
     const books = new Books(clock, () => chosen.profile.id, report);
     const base = new BaseWatch(host.line, books, chosen, driver);
-    const sees = { calls: false, msrs: false, offsets: false, pages: false, updates: false };
+    const sees = {
+      ...{ calls: false, entries: false, msrs: false },
+      ...{ offsets: false, tracks: false, pages: false, updates: false },
+    };
     this.#around = { driver, host, books, base, chosen, clock, sees };
     this.#pages = new Pages(this.#around);
     this.#requests = new Requests(this.#around, this.#pages);
@@ -113,6 +116,7 @@ export class Assimilator {
 
   /** A vCPU enters the guest. */
   entered(thread: Thread, vcpu: Vcpu, when: When): void {
+    this.#around.sees.entries = true;
     const known = this.#known(vcpu, when);
     if (known === undefined) return;
     this.#settle(thread);
@@ -137,6 +141,7 @@ export class Assimilator {
 
   /** A synchronisation was tracked: that of the thread's last offset write. */
   track(thread: Thread, vcpuId: number, seen: SeenTrack): void {
+    this.#around.sees.tracks = true;
     const write = this.#pending.get(thread)?.at(-1);
     if (write?.vcpu.id !== vcpuId) this.#around.books.unknown += 1;
     else write.track = seen;
@@ -153,6 +158,7 @@ export class Assimilator {
       return;
     }
     this.#settle(thread);
+    if (vm !== undefined) this.#around.driver.doubtOthers(vm, call?.vm === vm);
     const server = call?.vcpu ?? thread.vcpu;
     if (call?.ioctl?.name === 'KVM_SET_CLOCK' && vm !== undefined) {
       this.#calls.setClock(this.#knownVm(vm, when), seen, when);

@@ -2,7 +2,7 @@
 import type { Call, Thread } from '../identity/thread.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { adjustTscKhz, subU64, TSC_TOLERANCE_PPM } from '../../src/num/index.ts';
-import type { Around } from './around.ts';
+import { type Around, isWatched } from './around.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
 import type { Requests, SeenUpdate } from './requests.ts';
@@ -44,7 +44,12 @@ export class Calls {
     const made = driver.createVcpu(vcpu, vm, write?.when ?? when, true, (name) =>
       name === 'sync.tsc' ? read : undefined,
     );
-    if (made === undefined || write === undefined) return;
+    if (made === undefined) return;
+    if (write?.track === undefined) vm.counts = false;
+    if (write === undefined) {
+      made.known.tscOffset = 'unknown';
+      return;
+    }
     this.#writes.compare(made.known, write, made.predicted, !vm.scaled);
   }
 
@@ -52,6 +57,8 @@ export class Calls {
   setClock(vm: KnownVm, seen: SeenUpdate, when: When): void {
     const { driver, host } = this.#around;
     host.seeClocksource(seen.hostClock, when);
+    this.#requests.adoptCounts(vm, seen);
+    vm.asked = isWatched(this.#around, vm);
     const predicted = driver
       .setClock(vm, when)
       .find(({ type }) => type === 'kvm_update_master_clock');
@@ -67,6 +74,12 @@ export class Calls {
   ): void {
     for (const write of written) this.#writes.byCall(known, name, write);
     known.quiet = false;
+    const { offsets, tracks } = this.#around.sees;
+    if (!offsets) known.tscOffset = 'unknown';
+    if (!offsets || !tracks) {
+      known.of.counts = false;
+      known.requests = false;
+    }
     if (name === 'KVM_SET_DEVICE_ATTR') return;
     // It may as well have set TSC_ADJUST, or where the page is, or Hyper-V's.
     if (written.length === 0) this.#around.driver.load(known, when);

@@ -7,7 +7,7 @@ import type { HostState } from '../../src/clock/index.ts';
 import { InputError } from '../../src/engine/input-error.ts';
 import type { ReadingSource } from '../../src/engine/readings.ts';
 import { World, type WorldOptions } from '../../src/engine/world.ts';
-import { addU64, isBefore } from '../../src/num/index.ts';
+import { addU64, isBefore, subU64 } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
@@ -180,6 +180,42 @@ export class Driver {
     for (const { model } of vm.vcpus.values()) if (model !== undefined) model.quiet = false;
   }
 
+  /** What is known relative to an offset supposed to be 0 moves to where it is: so many cycles on. */
+  rebase(vm: KnownVm, by: bigint): void {
+    for (const { model } of vm.vm.vcpus.values()) {
+      if (model?.tscOffset !== 'relative') continue;
+      model.state.l1TscOffset = subU64(model.state.l1TscOffset, by);
+      model.state.tscOffset = model.state.l1TscOffset;
+      model.tscOffset = 'known';
+    }
+    vm.state.masterCycleNow = addU64(vm.state.masterCycleNow, by);
+    vm.relative = false;
+    vm.clockOffset = 'unknown';
+    this.correct('TSC offsets that were not recorded');
+  }
+
+  /** Offsets known relative to each other say nothing beside one that is known. */
+  forgetRelative(vm: KnownVm): void {
+    vm.relative = false;
+    for (const { model } of vm.vm.vcpus.values()) {
+      if (model?.tscOffset === 'relative') model.tscOffset = 'unknown';
+    }
+  }
+
+  /**
+   * The masterclock of a VM was updated: VMs that can't be told apart from it may be the ones.
+   *
+   * @param certain - the ioctl in progress names the VM.
+   */
+  doubtOthers(vm: Vm, certain: boolean): void {
+    for (const other of this.#vms) {
+      if (other.vm === vm || isApart(other.vm, vm, certain)) continue;
+      other.loseReference();
+      other.decision = false;
+      other.asked = false;
+    }
+  }
+
   /** Something happened to the host that can ask any vCPU for more than is recorded. */
   mayAskAll(): void {
     for (const { vm } of this.#vms) {
@@ -215,3 +251,9 @@ export class Driver {
     );
   }
 }
+
+/** Two VMs are told apart by more than their threads. */
+const isApart = (a: Vm, b: Vm, certain: boolean): boolean => {
+  if (a.source === 'threads' || b.source === 'threads') return false;
+  return a.pid !== b.pid || (certain && a.source === 'ioctls' && b.source === 'ioctls');
+};

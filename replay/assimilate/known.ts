@@ -36,6 +36,8 @@ export class KnownVm {
   /** Host TSC and time of the masterclock's reference. */
   referenceTsc = false;
   referenceNs = false;
+  /** TSC offsets are known relative to each other only, and so is the reference's host TSC. */
+  relative = false;
   /** The VM's offset from the base clock; `near` where only a page without masterclock told it. */
   clockOffset: 'unknown' | 'near' | 'known' = 'unknown';
   /** Its vCPUs may have another frequency than the host. */
@@ -46,6 +48,8 @@ export class KnownVm {
   mayWorkUntil = 0n;
   /** An update that nothing asked for: the reference it took tells whether the host had a reason. */
   unasked: Disagreement | undefined;
+  /** The last update was asked for by what is recorded: the host's clocks need not have changed. */
+  asked = false;
   /** Which input took the reference in force, and which set the clock offset. */
   snapshotInput = -1;
   offsetInput: OffsetInput | undefined;

@@ -53,7 +53,12 @@ export class PageTimes {
     compared: Comparison,
   ): boolean {
     const { of, state } = known;
-    const { driver } = this.#around;
+    const { driver, sees } = this.#around;
+    if (!sees.updates || !sees.offsets) of.referenceTsc = false;
+    if (of.referenceTsc && of.relative && known.tscOffset === 'known') {
+      driver.rebase(of, subU64(subU64(page.tscTimestamp, state.l1TscOffset), of.state.masterCycleNow));
+      return true;
+    }
     if (of.referenceTsc && known.tscOffset !== 'unknown') {
       const expected = addU64(of.state.masterCycleNow, state.l1TscOffset);
       if (expected === page.tscTimestamp) known.told = '';
@@ -69,14 +74,18 @@ export class PageTimes {
     if (of.referenceTsc) {
       state.l1TscOffset = subU64(page.tscTimestamp, of.state.masterCycleNow);
       state.tscOffset = state.l1TscOffset;
-      known.tscOffset = 'relative';
+      known.tscOffset = of.relative ? 'relative' : 'known';
       driver.correct('a TSC offset that was not recorded');
       return true;
     }
-    if (known.tscOffset === 'unknown') {
+    if (known.tscOffset === 'known') driver.forgetRelative(of);
+    else if (known.tscOffset === 'unknown') {
+      const isBesides = [...of.vm.vcpus.values()].some(({ model }) => model?.tscOffset === 'known');
+      if (isBesides) return true;
       state.l1TscOffset = 0n;
       state.tscOffset = 0n;
       known.tscOffset = 'relative';
+      of.relative = true;
     }
     const taken = subU64(page.tscTimestamp, state.l1TscOffset);
     if (known.tscOffset === 'known' && this.#around.clock.unit === 'tsc' && taken > ticks) {
@@ -95,6 +104,7 @@ export class PageTimes {
     compared: Comparison,
   ): boolean {
     const { of } = known;
+    if (!this.#around.sees.updates) of.referenceNs = false;
     if (of.referenceNs) {
       compared.field('system_time', true, clockOf(of.state), page.systemTime);
       return false;
@@ -108,9 +118,11 @@ export class PageTimes {
 
   /** The base clock's line says what the time should be. @returns whether it was compared. */
   #byLine({ of, vcpu }: KnownVcpu, page: Page, when: When, compared: Comparison): boolean {
-    const { host, driver, base } = this.#around;
+    const { host, driver, base, sees } = this.#around;
     if (!host.followsRaw) return false;
     const tsc = of.state.masterCycleNow;
+    // Where updates are not recorded, neither are settings of the clock.
+    if (!sees.updates) of.clockOffset = 'unknown';
     if (of.clockOffset !== 'known') {
       const ns = host.line.at(tsc);
       if (ns === undefined && !host.beginLine(of)) return false;
@@ -132,10 +144,9 @@ export class PageTimes {
         return false;
       case 'off': {
         const expected = host.line.at(tsc);
-        const isMoved = of.unasked !== undefined;
+        if (of.unasked !== undefined) driver.mayAskAll();
         of.unasked = undefined;
-        if (isMoved) driver.mayAskAll();
-        if (expected !== undefined && !isMoved && isWatched(this.#around, of)) {
+        if (expected !== undefined && of.asked && isWatched(this.#around, of)) {
           base.off({
             ...{ vm: vcpu.vm, vcpu, ticks: when.ticks, tsc, ns },
             what: 'kvmclock’s base clock left its line',

@@ -76,7 +76,7 @@ export class Pages {
     predicted: PredictedPage | undefined,
     compared: Comparison,
   ): void {
-    const { chosen, driver } = this.#around;
+    const { chosen, driver, sees } = this.#around;
     const odd = (version & 1) === 1;
     const isOdd = (): boolean => driver.switches.pvTraceVersionParity === 'odd';
     const how = `${odd ? 'odd' : 'even'} page versions`;
@@ -90,7 +90,7 @@ export class Pages {
     }
     const parity = isOdd() ? 'odd' : 'even';
     compared.field('version parity', true, parity, odd ? 'odd' : 'even');
-    const continues = known.page && !known.xen && odd === isOdd();
+    const continues = known.page && !known.xen && odd === isOdd() && sees.msrs;
     compared.field('version', continues && predicted !== undefined, predicted?.version, version);
   }
 
@@ -120,8 +120,9 @@ export class Pages {
     const { of } = known;
     const stable = (flags & PVCLOCK_TSC_STABLE_BIT) !== 0;
     const on = of.state.masterclock === 'on';
-    if (of.decision) {
-      const { stableBit } = this.#around.driver.switches;
+    const { sees, driver } = this.#around;
+    if (of.decision && sees.updates) {
+      const { stableBit } = driver.switches;
       const isPlain = stableBit === 'masterclock' && !known.xen;
       compared.field('TSC_STABLE', isPlain, on ? 'set' : 'clear', stable ? 'set' : 'clear');
       return;

@@ -3,6 +3,7 @@
  * the guest, against what the model knows to be asked for.
  */
 import { isRequested, REQUEST_BIT, type Request } from '../../src/clock/index.ts';
+import { PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
 import { type Around, asksAreKnown, isWatched } from './around.ts';
 import type { When } from './driver.ts';
@@ -44,11 +45,13 @@ export class Requests {
   update(known: KnownVcpu, seen: SeenUpdate, when: When): void {
     const { driver, host } = this.#around;
     const clocksourceChanged = host.seeClocksource(seen.hostClock, when);
-    this.#adoptCounts(known.of, seen);
+    this.adoptCounts(known.of, seen);
     driver.load(known, when);
     let inferred = clocksourceChanged;
+    known.of.asked = asksAreKnown(this.#around, known);
     if (!isRequested(known.state, 'MASTERCLOCK_UPDATE')) {
       inferred = true;
+      known.of.asked = false;
       if (!clocksourceChanged) this.#unaskedUpdate(known, when);
       this.#ask(known, 'MASTERCLOCK_UPDATE');
     } else if (known.joined) {
@@ -75,8 +78,9 @@ export class Requests {
     of.loseReference();
     if (of.unasked?.ticks !== when.ticks) of.unasked = undefined;
     if (predicted?.type === 'kvm_update_master_clock') {
-      compared.field('offset_matched', of.counts, predicted.offsetMatched, seen.matched);
-      compared.field('use_master_clock', of.counts || !seen.use, predicted.useMasterClock, seen.use);
+      const counts = of.counts && isWatched(this.#around, of);
+      compared.field('offset_matched', counts, predicted.offsetMatched, seen.matched);
+      compared.field('use_master_clock', true, predicted.useMasterClock, seen.use);
     }
     const on = of.state.masterclock === 'on';
     if (on !== seen.use) {
@@ -95,18 +99,18 @@ export class Requests {
   }
 
   /** Before the counts are known, what an update decides tells whether they match. */
-  #adoptCounts(of: KnownVm, { use, hostClock, matched }: SeenUpdate): void {
+  adoptCounts(of: KnownVm, { use, hostClock, matched }: SeenUpdate): void {
     const { state } = of;
-    if (!of.counts) {
+    if (!of.counts || !isWatched(this.#around, of)) {
       const others = Math.max(1, state.onlineVcpus) - 1;
       state.onlineVcpus = others + 1;
       state.nrVcpusMatchedTsc = matched ? others : others + 1;
     }
     // Only what happens while the host sleeps, or before the recording, keeps a masterclock off then.
     const isOffByHistory = matched && !use && hostClock === 1;
-    const { boot } = { boot: state.bootVcpuRunsOldKvmclock };
-    if (isOffByHistory && !boot && !isWatched(this.#around, of)) state.backwardsTscObserved = true;
-    if (use && !isWatched(this.#around, of)) {
+    if (this.#around.sees.msrs && isWatched(this.#around, of)) return;
+    if (isOffByHistory && !state.bootVcpuRunsOldKvmclock) state.backwardsTscObserved = true;
+    if (use) {
       state.backwardsTscObserved = false;
       state.bootVcpuRunsOldKvmclock = false;
     }
@@ -159,7 +163,7 @@ export class Requests {
     }
     let predicted = this.#nextPage(known, when);
     if (predicted === undefined) {
-      this.#reasonForPage(known, when);
+      this.#reasonForPage(known, page, when);
       known.expected = [...driver.serve(known, when)];
       predicted = this.#nextPage(known, when);
     }
@@ -200,13 +204,13 @@ export class Requests {
   }
 
   /** Why a page may be written now. */
-  #reasonForPage(known: KnownVcpu, when: When): void {
+  #reasonForPage(known: KnownVcpu, page: Page, when: When): void {
     if (isRequested(known.state, 'MASTERCLOCK_UPDATE')) {
       // The page came without the update that the model has asked for.
       this.#skipUpdate(known, when);
     }
     if (asksForPage(known)) return;
-    if (!this.#fireWork(known.of, when)) this.#unaskedPage(known, when);
+    if (!this.#fireWork(known.of, when)) this.#unaskedPage(known, page, when);
     if (!asksForPage(known)) this.#ask(known, 'CLOCK_UPDATE');
   }
 
@@ -216,7 +220,7 @@ export class Requests {
     this.#around.driver.correct('a masterclock update that did not happen');
   }
 
-  #unaskedPage(known: KnownVcpu, when: When): void {
+  #unaskedPage(known: KnownVcpu, { flags }: Page, when: When): void {
     const { ticks } = when;
     const { of, vcpu } = known;
     // Without masterclock every load on another CPU asks for pages, and loads are not recorded.
@@ -224,6 +228,10 @@ export class Requests {
     if (known.mayAsk) this.#mayAskOthers(of, when);
     const { driver } = this.#around;
     if (driver.tscAt(ticks, of.vm) < of.mayWorkUntil) return;
+    // Guests are told that they were stopped when the host goes to sleep (v5.14+).
+    if ((flags & PVCLOCK_GUEST_STOPPED) !== 0 && (known.state.pageFlags & PVCLOCK_GUEST_STOPPED) === 0) {
+      this.#around.host.sleep();
+    }
     if (!isMaster || !asksAreKnown(this.#around, known)) return;
     const what = 'a page was written though nothing asked for it';
     const expected = 'no kvm_pvclock_update';
@@ -315,6 +323,8 @@ export class Requests {
   #lacks(known: KnownVcpu, predicted: Predicted | undefined, { ticks }: When): void {
     const { books, sees, chosen, driver } = this.#around;
     const { vcpu, of } = known;
+    if (predicted?.type === 'kvm_pvclock_update') known.page = false;
+    else of.loseReference();
     if (!asksAreKnown(this.#around, known)) return;
     if (predicted === undefined) {
       if (!sees.updates) return;

@@ -50,23 +50,12 @@ export class TscWrites {
         const [expected, found] = [`prev ${state.l1TscOffset}`, `prev ${previous}`];
         books.diverge({ vm: of.vm, vcpu, ticks: when.ticks, what, expected, found });
       }
-      if (known.tscOffset === 'relative') this.#rebase(known, subU64(previous, state.l1TscOffset));
+      if (known.tscOffset === 'relative') driver.rebase(of, subU64(state.l1TscOffset, previous));
       state.l1TscOffset = previous;
       state.tscOffset = previous;
       driver.correct('a TSC offset as recorded');
     }
     known.tscOffset = 'known';
-  }
-
-  /** All that was reckoned from an offset supposed to be 0 moves to where it is. */
-  #rebase({ of }: KnownVcpu, by: bigint): void {
-    for (const { model } of of.vm.vcpus.values()) {
-      if (model?.tscOffset !== 'relative') continue;
-      model.state.l1TscOffset = addU64(model.state.l1TscOffset, by);
-      model.state.tscOffset = model.state.l1TscOffset;
-    }
-    of.state.masterCycleNow = subU64(of.state.masterCycleNow, by);
-    of.clockOffset = 'unknown';
   }
 
   /** A write whose cause is known in full, or supposed: what the model makes of it. */
@@ -137,7 +126,7 @@ export class TscWrites {
 
   /** What the guest wrote to one of its MSRs, with the offset that it led to. */
   byGuest(known: KnownVcpu, index: number, data: bigint, write: SeenWrite | undefined, when: When): void {
-    const { driver, sees } = this.#around;
+    const { driver } = this.#around;
     const { of, vcpu } = known;
     if (write !== undefined) this.checkPrevious(known, write);
     driver.load(known, when);
@@ -149,7 +138,7 @@ export class TscWrites {
       ) ?? [];
     driver.wake(of);
     if (write === undefined) {
-      if (predicted.length > 0 && sees.offsets) this.#lacks(known, predicted, when);
+      if (predicted.length > 0) this.#lacks(known, predicted, when);
       return;
     }
     const isTsc = index === IA32_TSC;
@@ -170,10 +159,12 @@ export class TscWrites {
   }
 
   #lacks(known: KnownVcpu, predicted: readonly Predicted[], { ticks }: When): void {
-    const { books } = this.#around;
+    const { books, sees } = this.#around;
     const { of, vcpu, state } = known;
     const offset = predicted.find((each) => each.type === 'kvm_write_tsc_offset');
-    if (offset === undefined || known.scaled || !isWatched(this.#around, of)) return;
+    if (!sees.offsets) known.tscOffset = 'unknown';
+    if (offset === undefined || !sees.offsets || known.scaled) return;
+    if (!isWatched(this.#around, of)) return;
     const what = 'a TSC offset was not written though the guest wrote its TSC';
     const expected = `next offset ${offset.nextTscOffset}`;
     books.diverge({ vm: of.vm, vcpu, ticks, what, expected, found: 'none' });
