@@ -187,6 +187,7 @@ class Replay {
     this.#identity = new Identity(recording.name, new Map(guests), (vm) => {
       this.#masterclock.forget(vm);
       agreement.forget(vm);
+      this.#model?.ended(vm);
     });
     this.#judge = new Judge(
       this.#clock,

@@ -319,7 +319,7 @@ export class Tracker {
 
   #gap(batch: EventBatch, row: number): void {
     this.#identity.loseTrack();
-    this.#model?.loseTrack(this.#identity.vms);
+    this.#model?.loseTrack();
     for (const vm of this.#identity.vms) {
       for (const vcpu of vm.vcpus.values()) {
         vcpu.clock.loseTrack();

@@ -92,7 +92,9 @@ export class Assimilator {
   }
 
   /** What the model knows of a vCPU; `undefined` where it can't be told from another. */
-  #known(vcpu: Vcpu, when: When): KnownVcpu | undefined {
+  #known(carried: Vcpu, when: When): KnownVcpu | undefined {
+    // A thread may still carry what turned out to be another's.
+    const vcpu = carried.vm.vcpus.get(carried.id) ?? carried;
     if (vcpu.ambiguous) return undefined;
     const { model } = vcpu;
     if (model !== undefined && model.of.vm === vcpu.vm) return model;
@@ -230,16 +232,23 @@ export class Assimilator {
   }
 
   /** Events are missing: what was known holds no longer. */
-  loseTrack(vms: Iterable<Vm>): void {
+  loseTrack(): void {
     this.#pending.clear();
     this.#around.host.line.confirmed = false;
-    for (const vm of vms) {
-      vm.model?.loseTrack();
-      for (const { model } of vm.vcpus.values()) model?.loseTrack();
-    }
+    for (const { vm } of this.#around.driver.vms) forget(vm);
+  }
+
+  /** A VM is gone: what is still said of it is of another. */
+  ended(vm: Vm): void {
+    forget(vm);
   }
 
   finish(): void {
     this.#around.base.finish();
   }
+}
+
+function forget(vm: Vm): void {
+  vm.model?.loseTrack();
+  for (const { model } of vm.vcpus.values()) model?.loseTrack();
 }

@@ -55,6 +55,11 @@ export class Driver {
     this.#keeper = made.keeper;
   }
 
+  /** The VMs there are, and were. */
+  get vms(): readonly KnownVm[] {
+    return this.#vms;
+  }
+
   get switches(): Switches {
     return this.#switches;
   }

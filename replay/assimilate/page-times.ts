@@ -80,7 +80,9 @@ export class PageTimes {
     }
     if (known.tscOffset === 'known') driver.forgetRelative(of);
     else if (known.tscOffset === 'unknown') {
-      const isBesides = [...of.vm.vcpus.values()].some(({ model }) => model?.tscOffset === 'known');
+      const isBesides = [...of.vm.vcpus.values()].some(
+        ({ model }) => model !== undefined && model.tscOffset !== 'unknown',
+      );
       if (isBesides) return true;
       state.l1TscOffset = 0n;
       state.tscOffset = 0n;

@@ -80,7 +80,7 @@ export class TscWrites {
     if (track !== undefined && tracked !== undefined) {
       const counts = of.counts && isTold;
       compared.field('vCPUs matched', counts, tracked.nrVcpusMatchedTsc, track.matched);
-      compared.field('vCPUs online', of.counts, tracked.onlineVcpus, track.online);
+      compared.field('vCPUs online', of.counts && isWatched(this.#around, of), tracked.onlineVcpus, track.online);
       compared.field('use_master_clock', of.decision, tracked.useMasterClock, track.use);
     }
     this.#adopt(known, write);
