@@ -21,7 +21,10 @@ export const OBSERVATIONS = spec({
     fields: {
       gpa: { type: 'u64', doc: 'guest physical address' },
       bytes: { type: 'bytes', doc: 'what is there now' },
-      what: { type: 'text', doc: 'pvclock, wall_clock, steal_time, hv_tsc_page, clock_pairing' },
+      what: {
+        type: 'text',
+        doc: 'pvclock, xen_pvclock, wall_clock, steal_time, hv_tsc_page, clock_pairing',
+      },
     },
   },
   msr_result: {
