@@ -1,9 +1,11 @@
 /** What generated histories seldom do, told: kernels too old for them, and rare meetings. */
 import { MSRS } from '../../events/index.ts';
 import type { HostOptions } from '../../src/engine/index.ts';
+import { asU64 } from '../../src/num/index.ts';
 import { PLAIN_HOST, type Teller, type Told } from './directed.ts';
 
 const SYSTEM_TIME: Told = { type: 'wrmsr', index: MSRS.MSR_KVM_SYSTEM_TIME, data: 0x2001n };
+const DEADLINE = MSRS.IA32_TSC_DEADLINE;
 const HV_PAGE = { index: MSRS.HV_X64_MSR_REFERENCE_TSC, data: 0x7001n } as const;
 const HV_EMULATION = { index: MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL, data: 1n } as const;
 
@@ -46,6 +48,25 @@ export const STORIES: Readonly<Record<string, (t: Teller) => void>> = {
 /** Makes a teller for a kernel; the host is a plain one by default. */
 export type NewTeller = (profile: string, host?: HostOptions) => Teller;
 
+/** Deadlines run by VMX's preemption timer, and loads that find them near, far and past. */
+function tellTimers(teller: NewTeller): void {
+  const t = teller('v6.8', { ...PLAIN_HOST, preemptionTimerRate: 0 }).boot(1);
+  const near = { type: 'wrmsr', index: DEADLINE, data: 3_000_000_000n } as const;
+  t.run(0, near);
+  // Loaded on another CPU before it is due, and, its TSC put back, too far for the register.
+  t.tell({ type: 'vcpu_load', cpu: 1 }, { type: 'vcpu_put' });
+  t.tell({ type: 'vcpu_load', cpu: 1 });
+  t.tell({ type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: asU64(-(1n << 40n)) });
+  t.tell({ type: 'vcpu_put' }, { type: 'vcpu_load', cpu: 2 }, { type: 'vcpu_put' });
+  t.tell({ type: 'tsc_deadline' });
+  t.run(0, { type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: 1_000_000_000n }, near);
+  t.tell({ type: 'vcpu_load', cpu: 0 });
+  t.tell({ type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: 1n << 40n }, { type: 'vcpu_put' });
+  t.tell({ type: 'vcpu_load', cpu: 3 }, { type: 'vcpu_put' });
+  t.run(0, { ...near, data: (1n << 40n) + 4_000_000_000n });
+  t.tell({ type: 'tsc_deadline' });
+}
+
 /** Tells all of them. */
 export function tellRareThings(teller: NewTeller): void {
   teller('v4.4').boot(1).tell({ type: 'KVM_SET_CLOCK', clock: 0n, flags: 0 });
@@ -71,6 +92,7 @@ export function tellRareThings(teller: NewTeller): void {
   const timed = teller('v6.8').boot(1);
   timed.run(0, { type: 'wrmsr', index: MSRS.IA32_TSC_DEADLINE, data: 1n << 60n });
   timed.tell({ type: 'tsc_deadline', vcpu: 0 });
+  tellTimers(teller);
   // A guest faster than a host that cannot scale.
   const fast = teller('v6.8', { ...PLAIN_HOST, hasTscControl: false }).boot(1);
   fast.run(0, { type: 'KVM_SET_TSC_KHZ', khz: 3_000_000 });
