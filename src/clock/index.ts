@@ -55,9 +55,10 @@ export {
 export { VmState } from './vm-state.ts';
 export { armsSyncWork } from './vm-work.ts';
 export {
-  KEPT_MSRS,
+  type KeptMsr,
   type VmmCtx,
   vmmGuards,
+  vmmMsrs,
   vmmRecipes,
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
