@@ -1,4 +1,4 @@
-/** The options of `replay` that only logs have. */
+/** Options of `replay` for logs; those of the kernel are recordings' too. */
 export interface LogOptions {
   readonly at?: number;
   readonly diff: boolean;
@@ -6,10 +6,14 @@ export interface LogOptions {
   readonly set: readonly string[];
 }
 
-/** How each of them is written. */
-export const givenLogOptions = ({ at, diff, profile, set }: LogOptions): readonly string[] => [
+/** Of an option that can be given several times. */
+export const collect = (text: string, before: readonly string[]): readonly string[] => [
+  ...before,
+  text,
+];
+
+/** How those are written that recordings do not have. */
+export const givenLogOptions = ({ at, diff }: LogOptions): readonly string[] => [
   ...(at === undefined ? [] : ['--at']),
   ...(diff ? ['--diff'] : []),
-  ...(profile === undefined ? [] : ['--profile']),
-  ...(set.length === 0 ? [] : ['--set']),
 ];
