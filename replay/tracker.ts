@@ -212,6 +212,7 @@ export class Tracker {
       online: batch.narrows[narrow + TRACK.online]! >>> 0,
       use: batch.narrows[narrow + TRACK.use] === 1,
       hostClock: batch.narrows[narrow + TRACK.hostClock]! >>> 0,
+      ticks: batch.timestamps[row]!,
     });
   }
 

@@ -171,6 +171,7 @@ export class Driver {
 
   /** The vCPU serves its requests. */
   serve(known: KnownVcpu, when: When): readonly Predicted[] {
+    known.servedInput = this.world.count;
     const input = { type: 'vcpu_requests', vm: known.of.id, vcpu: known.vcpu.id } as const;
     const predicted = this.predict(input, when, known.of) ?? [];
     this.wake(known.of);
@@ -239,6 +240,15 @@ export class Driver {
     if (ns !== undefined) state.masterKernelNs = BigInt.asUintN(64, ns);
     const told = { 'snapshot.tsc': tsc, 'snapshot.ns': state.masterKernelNs };
     this.#keeper?.amend(snapshotInput, (input) => ({
+      ...input,
+      readings: { ...input.readings, ...told },
+    }));
+  }
+
+  /** A page without masterclock shows what its clocks were read at. */
+  tellPage({ servedInput }: KnownVcpu, tsc: bigint, ns: bigint): void {
+    const told = { 'update.tsc': tsc, 'update.ns': BigInt.asUintN(64, ns) };
+    this.#keeper?.amend(servedInput, (input) => ({
       ...input,
       readings: { ...input.readings, ...told },
     }));

@@ -21,6 +21,9 @@ export class KeptWorld extends World {
   readonly entries: LogEntry[] = [];
   readonly start: Pick<WorldOptions, 'host'>;
   readonly #checkpoints: Checkpoints;
+  /** Where each input is among the entries. */
+  readonly #places: number[] = [];
+  #lastCheckpoint = -1;
   /** Why the world is not what its inputs have made of it. */
   #corrected: string | undefined;
 
@@ -36,12 +39,22 @@ export class KeptWorld extends World {
     this.#corrected ??= reason;
   }
 
+  /** An earlier input turns out to have been another; the world is already as if it had been. */
+  amend(index: number, change: (input: Input) => Input): void {
+    const place = this.#places[index];
+    const entry = place === undefined ? undefined : this.entries[place];
+    if (place === undefined || entry?.kind !== 'input') return;
+    this.entries[place] = { kind: 'input', input: change(entry.input) };
+    if (this.#lastCheckpoint > place) this.correct('what was known later');
+  }
+
   /** What was put right is in the log: a gap, for which no inputs are known, and a checkpoint. */
   settle(): void {
     if (this.#corrected === undefined) return;
     const reason = this.#corrected;
     this.#corrected = undefined;
     this.entries.push({ kind: 'gap', tsc: this.lastTsc, reason });
+    this.#lastCheckpoint = this.entries.length;
     this.entries.push({ kind: 'checkpoint', checkpoint: checkpointOf(this) });
   }
 
@@ -59,6 +72,7 @@ export class KeptWorld extends World {
     const dispatched = super.dispatch(input, listening);
     const readings = { ...readingsOf(told), ...input.readings };
     const kept = Object.keys(readings).length === 0 ? input : { ...input, readings };
+    this.#places[dispatched.index] = this.entries.length;
     this.entries.push(...this.#checkpoints.entriesOf(kept, this));
     return dispatched;
   }

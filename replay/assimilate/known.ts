@@ -108,12 +108,16 @@ export class KnownVcpu {
   xen = false;
   /** What was predicted of it and is still to be seen. */
   expected: Predicted[] = [];
+  /** The input by which it was last brought up to date. */
+  servedInput = -1;
   /** Entries at which requests of others were not served. */
   unserved = 0;
   /** It synchronised its TSC and has not entered since. */
   synchronised = false;
-  /** It did so by joining the generation of a VM whose masterclock is on. */
+  /** It did so by joining the generation of a VM whose masterclock is on, with nothing asked before. */
   joined = false;
+  /** It was asked for a masterclock update before it synchronised its TSC. */
+  wasAsked = false;
   /** A page that was predicted and not written, and the version it would have had. */
   missed: { readonly ticks: bigint; readonly version: number } | undefined;
   /** The last difference told, that the same is not told again. */

@@ -33,6 +33,13 @@ export class PageTimes {
     return this.#referenceNs(known, page, when, compared) || tscIsTaken;
   }
 
+  /** Whether what is known now, this page taken into account, makes a page with its times. */
+  follow({ of, state }: KnownVcpu, { flags, tscTimestamp, systemTime }: Page): boolean {
+    if ((flags & PVCLOCK_TSC_STABLE_BIT) === 0) return true;
+    const tsc = addU64(of.state.masterCycleNow, state.l1TscOffset);
+    return tsc === tscTimestamp && clockOf(of.state) === systemTime;
+  }
+
   /** The TSC of such a page says nothing of the host's, but its time is that of its siblings. */
   #scaledTime({ of, xen }: KnownVcpu, page: Page, compared: Comparison): boolean {
     const stable = (page.flags & PVCLOCK_TSC_STABLE_BIT) !== 0;
@@ -167,6 +174,7 @@ export class PageTimes {
     const { of, state } = known;
     if (known.tscOffset !== 'known') return true;
     const tsc = subU64(page.tscTimestamp, state.l1TscOffset);
+    driver.tellPage(known, tsc, subU64(page.systemTime, of.state.kvmclockOffset));
     if (clock.unit === 'tsc') {
       const inTime = tsc <= ticks;
       const most = addU64(ticks, state.l1TscOffset);

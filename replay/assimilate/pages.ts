@@ -138,13 +138,11 @@ export class Pages {
     const same =
       predicted !== undefined &&
       predicted.version === page.version &&
-      predicted.tscTimestamp === page.tscTimestamp &&
-      predicted.systemTime === page.systemTime &&
       predicted.tscToSystemMul === page.tscToSystemMul &&
       predicted.tscShift === page.tscShift &&
-      predicted.flags === page.flags;
+      predicted.flags === page.flags &&
+      this.#times.follow(known, page);
     known.page = true;
-    if (same) return;
     state.pageVersion = isOdd ? (page.version + 1) >>> 0 : page.version;
     state.pageTscTimestamp = page.tscTimestamp;
     state.pageSystemTime = page.systemTime;
@@ -154,6 +152,6 @@ export class Pages {
     state.pvclockTscMul = page.tscToSystemMul;
     state.pvclockTscShift = page.tscShift;
     state.lastGuestTsc = page.tscTimestamp;
-    this.#around.driver.correct('a page as recorded');
+    if (!same) this.#around.driver.correct('a page as recorded');
   }
 }

@@ -5,10 +5,11 @@
  * `kvm_track_tsc` before the guest's `kvm_msr` or the return of an ioctl. So they wait for it. What an
  * ioctl wrote is not recorded; the offset shows what it came to, and a value is supposed that does so.
  */
-import { isTscMode } from '../../src/clock/index.ts';
+import { isRequested, isTscMode } from '../../src/clock/index.ts';
 import { addU64, subU64 } from '../../src/num/index.ts';
 import type { Vcpu } from '../identity/vm.ts';
 import { type Around, isWatched } from './around.ts';
+import type { Disagreement } from './books.ts';
 import type { Untimed, When } from './driver.ts';
 import type { KnownVcpu } from './known.ts';
 import { Comparison } from './pages.ts';
@@ -20,6 +21,7 @@ export interface SeenTrack {
   readonly online: number;
   readonly use: boolean;
   readonly hostClock: number;
+  readonly ticks: bigint;
 }
 
 /** A recorded `kvm_write_tsc_offset`, and the `kvm_track_tsc` that followed it. */
@@ -44,6 +46,7 @@ export class TscWrites {
   checkPrevious(known: KnownVcpu, { previous, when }: SeenWrite): void {
     const { state, of, vcpu } = known;
     const { books, driver, host } = this.#around;
+    known.wasAsked = isRequested(state, 'MASTERCLOCK_UPDATE');
     if (state.l1TscOffset !== previous) {
       if (known.tscOffset === 'known' && !host.tscUnstable && !known.scaled) {
         const what = 'a TSC offset is replaced that is not the one KVM had written';
@@ -65,33 +68,54 @@ export class TscWrites {
     predicted: readonly Predicted[],
     certain: boolean,
   ): void {
-    const { books, host } = this.#around;
+    const { host } = this.#around;
     const { of, vcpu } = known;
     const { when, track } = write;
     // While something else is the clocksource, the TSC may have been found unstable.
     const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode) && !known.scaled;
     const isTold = certain && isSteady && isWatched(this.#around, of);
-    const compared = new Comparison();
+    const written = new Comparison();
     const offset = predicted.find((each) => each.type === 'kvm_write_tsc_offset');
     if (offset !== undefined) {
-      compared.field('next offset', isTold, offset.nextTscOffset, write.next);
+      written.field('next offset', isTold, offset.nextTscOffset, write.next);
     }
+    const what = 'a TSC offset was not written as KVM would';
+    this.#conclude(written, certain, { vm: of.vm, vcpu, ticks: when.ticks, what });
     const tracked = predicted.find((each) => each.type === 'kvm_track_tsc');
-    if (track !== undefined && tracked !== undefined) {
-      const counts = of.counts && isTold;
-      compared.field('vCPUs matched', counts, tracked.nrVcpusMatchedTsc, track.matched);
-      compared.field('vCPUs online', of.counts && isWatched(this.#around, of), tracked.onlineVcpus, track.online);
-      compared.field('use_master_clock', of.decision, tracked.useMasterClock, track.use);
+    if (track !== undefined) {
+      const counted = this.#compareTrack(known, track, tracked, isTold);
+      const what = 'a TSC synchronisation did not come out as KVM would count';
+      this.#conclude(counted, certain, { vm: of.vm, vcpu, ticks: track.ticks, what });
     }
     this.#adopt(known, write);
-    const seen = track === undefined ? 1 : 2;
-    if (compared.differs) {
-      const { expected, found } = compared;
-      const what = 'a TSC offset was not written as KVM would';
-      books.diverge({ vm: of.vm, vcpu, ticks: when.ticks, what, expected, found });
-    } else if (compared.judged === 0) books.unknown += seen;
-    else if (certain) books.predicted += seen;
-    else books.inferred += seen;
+  }
+
+  #compareTrack(
+    { of }: KnownVcpu,
+    seen: SeenTrack,
+    predicted: Extract<Predicted, { type: 'kvm_track_tsc' }> | undefined,
+    isTold: boolean,
+  ): Comparison {
+    const compared = new Comparison();
+    if (predicted === undefined) return compared;
+    const counts = of.counts && isWatched(this.#around, of);
+    compared.field('vCPUs matched', counts && isTold, predicted.nrVcpusMatchedTsc, seen.matched);
+    compared.field('vCPUs online', counts, predicted.onlineVcpus, seen.online);
+    compared.field('use_master_clock', of.decision, predicted.useMasterClock, seen.use);
+    return compared;
+  }
+
+  #conclude(
+    compared: Comparison,
+    certain: boolean,
+    where: Pick<Disagreement, 'vm' | 'vcpu' | 'ticks' | 'what'>,
+  ): void {
+    const { books } = this.#around;
+    const { expected, found } = compared;
+    if (compared.differs) books.diverge({ ...where, expected, found });
+    else if (!certain) books.inferred += 1;
+    else if (compared.judged === 0) books.unknown += 1;
+    else books.predicted += 1;
   }
 
   #adopt(known: KnownVcpu, { next, track }: SeenWrite): void {
@@ -106,7 +130,8 @@ export class TscWrites {
     if (track === undefined) return;
     const vm = of.state;
     known.synchronised = true;
-    known.joined = track.use && vm.syncMatched && vm.masterclock === 'on';
+    known.joined =
+      track.use && vm.syncMatched && vm.masterclock === 'on' && !known.wasAsked;
     const asModelled =
       vm.nrVcpusMatchedTsc === track.matched &&
       vm.onlineVcpus === track.online &&
