@@ -13,9 +13,9 @@ import {
   WIDE_COLUMNS,
 } from '../events/index.ts';
 import type { Assimilator } from './assimilate/assimilator.ts';
+import type { When } from './assimilate/driver.ts';
 import { addCause, type Cause, type CauseKind, recomputeCause } from './causes.ts';
 import { Entryless } from './entryless.ts';
-import type { When } from './assimilate/driver.ts';
 import type { HostClock } from './host-clock.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';

@@ -32,9 +32,13 @@ export interface Around {
 export const isWatched = ({ sees, host }: Around, { vm, born }: KnownVm): boolean =>
   born && sees.calls && vm.source === 'ioctls' && !host.slept;
 
-/** What this vCPU is asked to do is known. */
-export function asksAreKnown(around: Around, known: KnownVcpu): boolean {
+/** What this vCPU is asked to do is known, as far as it was asked by what is recorded. */
+export function isFollowed(around: Around, known: KnownVcpu): boolean {
   const { entries, msrs, tracks, updates } = around.sees;
   const areSeen = entries && msrs && tracks && updates;
-  return areSeen && known.requests && !known.mayAsk && isWatched(around, known.of);
+  return areSeen && known.requests && isWatched(around, known.of);
 }
+
+/** All that this vCPU is asked to do is known. */
+export const asksAreKnown = (around: Around, known: KnownVcpu): boolean =>
+  !known.mayAsk && isFollowed(around, known);

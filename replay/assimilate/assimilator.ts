@@ -204,7 +204,10 @@ export class Assimilator {
     } else if (ioctl.name === 'KVM_SET_MSRS' || ioctl.name === 'KVM_SET_DEVICE_ATTR') {
       const known = vcpu === undefined ? undefined : this.#known(vcpu, when);
       if (known !== undefined) this.#calls.wroteTsc(known, ioctl.name, written, when);
-      this.#pending.set(thread, pending.filter((write) => !written.includes(write)));
+      this.#pending.set(
+        thread,
+        pending.filter((write) => !written.includes(write)),
+      );
     } else if (ret >= 0 && vcpu !== undefined) {
       const known = this.#known(vcpu, when);
       if (known !== undefined) this.#calls.ofVcpu(known, call, when);

@@ -1,7 +1,8 @@
 /** Ioctls that returned, as far as they touch clocks. What they were given is not recorded. */
+
+import { adjustTscKhz, subU64, TSC_TOLERANCE_PPM } from '../../src/num/index.ts';
 import type { Call, Thread } from '../identity/thread.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
-import { adjustTscKhz, subU64, TSC_TOLERANCE_PPM } from '../../src/num/index.ts';
 import { type Around, isWatched } from './around.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';

@@ -15,7 +15,9 @@ import { KnownVcpu, KnownVm } from './known.ts';
 import { isTracepoint, type Predicted } from './tracepoints.ts';
 
 /** An input without its instant, which the event gives. */
-export type Untimed = { [T in Input['type']]: Omit<Extract<Input, { type: T }>, 'tsc'> }[Input['type']];
+export type Untimed = {
+  [T in Input['type']]: Omit<Extract<Input, { type: T }>, 'tsc'>;
+}[Input['type']];
 
 /** When something happened: ticks of the recording's clock, and on which host CPU. */
 export interface When {
@@ -145,8 +147,7 @@ export class Driver {
     if (cpu >= 0) this.happen({ type: 'KVM_CREATE_VCPU', ...at, cpu }, when, vm);
     const cell = vm.of.vcpus.get(vcpu.id);
     if (cell === undefined) return undefined;
-    const predicted =
-      this.predict({ type: 'vcpu_postcreate', ...at }, when, vm, source) ?? [];
+    const predicted = this.predict({ type: 'vcpu_postcreate', ...at }, when, vm, source) ?? [];
     const known = new KnownVcpu(vcpu, vm, cell, born);
     known.cpu = cell.state.cpu;
     known.scaled = vm.scaled;

@@ -1,5 +1,5 @@
 /** The host of a recording before the recording has shown anything of it. */
-import { HostState, MAX_HOST_CPUS } from '../../src/clock/index.ts';
+import { type HostState, MAX_HOST_CPUS } from '../../src/clock/index.ts';
 import { makeHost } from '../../src/engine/host-options.ts';
 
 /** Stands for the frequency until the first page tells it; no host has it. */

@@ -12,8 +12,8 @@ import { clocksourceMultShift } from '../../src/num/index.ts';
 /** How a point lies to the line. */
 export type Placed = 'on' | 'off' | 'learned';
 
-/** How far KVM's copy of the frequency was ever from the frequency, kHz, with room to spare. */
-const MOST_STALE_KHZ = 64;
+/** KVM's copy of the frequency is one part in so many off at most: the first calibration's error. */
+const STALE_PART = 1000;
 /** A point is given to whole ns, rounded down, and so is the one it is compared with. */
 const ROUNDING_NS = 1n;
 
@@ -33,7 +33,9 @@ const alongSlope = ({ mult, shift }: Slope, cycles: bigint): bigint =>
 export class RawLine {
   /** One point of it: host TSC and ns. */
   #at: { readonly tsc: bigint; readonly ns: bigint } | undefined;
-  /** What the slope may be; one when it is known. */
+  /** What the slope may be at all. */
+  #possible: readonly Slope[] = [];
+  /** What it may be after the points seen; one when it is known. */
   #slopes: readonly Slope[] = [];
   /** A point was where the line had it. */
   confirmed = false;
@@ -44,10 +46,11 @@ export class RawLine {
    * @param exact - it is no stale copy.
    */
   suppose(khz: number, exact: boolean): void {
-    if (this.#slopes.length > 0) return;
-    const reach = exact ? 0 : MOST_STALE_KHZ;
+    if (this.#possible.length > 0) return;
+    const reach = exact ? 0 : Math.ceil(khz / STALE_PART);
     const all = Array.from({ length: 2 * reach + 1 }, (_, i) => khz - reach + i);
-    this.#slopes = all.filter((each) => each > 0).map(slopeOf);
+    this.#possible = all.filter((each) => each > 0).map(slopeOf);
+    this.#slopes = this.#possible;
   }
 
   /** The slope, once it is known. */
@@ -102,9 +105,10 @@ export class RawLine {
     return 'learned';
   }
 
-  /** The clock goes on from another place, with the same slope. */
+  /** The clock goes on from another place; with the same slope, if that was confirmed. */
   move(tsc: bigint, ns: bigint): void {
     this.#at = { tsc, ns };
+    if (!this.confirmed) this.#slopes = this.#possible;
     this.confirmed = false;
   }
 

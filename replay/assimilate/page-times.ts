@@ -53,17 +53,15 @@ export class PageTimes {
    *
    * @returns it had to be taken from this page.
    */
-  #referenceTsc(
-    known: KnownVcpu,
-    page: Page,
-    { ticks }: When,
-    compared: Comparison,
-  ): boolean {
+  #referenceTsc(known: KnownVcpu, page: Page, { ticks }: When, compared: Comparison): boolean {
     const { of, state } = known;
     const { driver, sees } = this.#around;
     if (!sees.updates || !sees.offsets) of.referenceTsc = false;
     if (of.referenceTsc && of.relative && known.tscOffset === 'known') {
-      driver.rebase(of, subU64(subU64(page.tscTimestamp, state.l1TscOffset), of.state.masterCycleNow));
+      driver.rebase(
+        of,
+        subU64(subU64(page.tscTimestamp, state.l1TscOffset), of.state.masterCycleNow),
+      );
       return true;
     }
     if (of.referenceTsc && known.tscOffset !== 'unknown') {
@@ -98,7 +96,12 @@ export class PageTimes {
     }
     const taken = subU64(page.tscTimestamp, state.l1TscOffset);
     if (known.tscOffset === 'known' && this.#around.clock.unit === 'tsc' && taken > ticks) {
-      compared.field('tsc_timestamp', true, `at most ${addU64(ticks, state.l1TscOffset)}`, page.tscTimestamp);
+      compared.field(
+        'tsc_timestamp',
+        true,
+        `at most ${addU64(ticks, state.l1TscOffset)}`,
+        page.tscTimestamp,
+      );
     }
     of.referenceTsc = true;
     driver.tellReference(of, taken);
@@ -106,12 +109,7 @@ export class PageTimes {
   }
 
   /** The time of the reference. */
-  #referenceNs(
-    known: KnownVcpu,
-    page: Page,
-    when: When,
-    compared: Comparison,
-  ): boolean {
+  #referenceNs(known: KnownVcpu, page: Page, when: When, compared: Comparison): boolean {
     const { of } = known;
     if (!this.#around.sees.updates) of.referenceNs = false;
     if (of.referenceNs) {
@@ -155,11 +153,14 @@ export class PageTimes {
         const expected = host.line.at(tsc);
         if (of.unasked !== undefined) driver.mayAskAll();
         of.unasked = undefined;
-        if (expected !== undefined && of.asked && isWatched(this.#around, of)) {
+        if (of.asked && isWatched(this.#around, of)) {
           base.off({
             ...{ vm: vcpu.vm, vcpu, ticks: when.ticks, tsc, ns },
             what: 'kvmclock’s base clock left its line',
-            expected: `system_time ${addU64(expected, of.state.kvmclockOffset)}`,
+            expected:
+              expected === undefined
+                ? 'MONOTONIC_RAW at the TSC’s frequency'
+                : `system_time ${addU64(expected, of.state.kvmclockOffset)}`,
             found: `system_time ${page.systemTime}`,
           });
         } else host.line.move(tsc, ns);
@@ -191,7 +192,12 @@ export class PageTimes {
     if (!host.line.confirmed || of.clockOffset === 'near') return true;
     const right = late >= -1n && late <= MOST_BETWEEN_READS_NS;
     const expected = addU64(on, of.state.kvmclockOffset);
-    compared.field('system_time', true, right ? 0 : `from ${expected} on`, right ? 0 : page.systemTime);
+    compared.field(
+      'system_time',
+      true,
+      right ? 0 : `from ${expected} on`,
+      right ? 0 : page.systemTime,
+    );
     return false;
   }
 }

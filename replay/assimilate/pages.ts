@@ -112,7 +112,12 @@ export class Pages {
     // A stale copy is made anew when its CPU comes online; nothing records that.
     if (seen === 'other' && driver.switches.tscKhzSource === 'per-cpu') return true;
     if (seen === 'other' && !isWatched(this.#around, known.of)) return true;
-    compared.field('tsc_to_system_mul', true, seen === 'same' ? mul : known.state.pvclockTscMul, mul);
+    compared.field(
+      'tsc_to_system_mul',
+      true,
+      seen === 'same' ? mul : known.state.pvclockTscMul,
+      mul,
+    );
     return false;
   }
 

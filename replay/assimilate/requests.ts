@@ -5,7 +5,7 @@
 import { isRequested, REQUEST_BIT, type Request } from '../../src/clock/index.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
-import { type Around, asksAreKnown, isWatched } from './around.ts';
+import { type Around, asksAreKnown, isFollowed, isWatched } from './around.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
 import { Comparison, type Pages } from './pages.ts';
@@ -48,7 +48,7 @@ export class Requests {
     this.adoptCounts(known.of, seen);
     driver.load(known, when);
     let inferred = clocksourceChanged;
-    known.of.asked = asksAreKnown(this.#around, known);
+    known.of.asked = isFollowed(this.#around, known);
     if (!isRequested(known.state, 'MASTERCLOCK_UPDATE')) {
       inferred = true;
       known.of.asked = false;
@@ -60,7 +60,8 @@ export class Requests {
     }
     this.#missing(known, when);
     known.expected = [...driver.serve(known, when)];
-    const predicted = known.expected[0]?.type === 'kvm_update_master_clock' ? known.expected.shift() : undefined;
+    const predicted =
+      known.expected[0]?.type === 'kvm_update_master_clock' ? known.expected.shift() : undefined;
     this.compareUpdate(known.of, seen, when, predicted, inferred, known);
   }
 
@@ -179,7 +180,14 @@ export class Requests {
     }
     const what = 'a page was not written though it was asked for';
     const expected = `kvm_pvclock_update version ${missed.version}`;
-    this.#around.books.diverge({ vm: vcpu.vm, vcpu, ticks: missed.ticks, what, expected, found: 'none' });
+    this.#around.books.diverge({
+      vm: vcpu.vm,
+      vcpu,
+      ticks: missed.ticks,
+      what,
+      expected,
+      found: 'none',
+    });
   }
 
   /** One of Xen's pages, written right after the kvmclock page and traced like it. */
@@ -229,7 +237,10 @@ export class Requests {
     const { driver } = this.#around;
     if (driver.tscAt(ticks, of.vm) < of.mayWorkUntil) return;
     // Guests are told that they were stopped when the host goes to sleep (v5.14+).
-    if ((flags & PVCLOCK_GUEST_STOPPED) !== 0 && (known.state.pageFlags & PVCLOCK_GUEST_STOPPED) === 0) {
+    if (
+      (flags & PVCLOCK_GUEST_STOPPED) !== 0 &&
+      (known.state.pageFlags & PVCLOCK_GUEST_STOPPED) === 0
+    ) {
       this.#around.host.sleep();
     }
     if (!isMaster || !asksAreKnown(this.#around, known)) return;
@@ -367,6 +378,13 @@ export class Requests {
     }
     const what = 'the masterclock was not recomputed though it was asked for';
     const expected = describe(predicted);
-    books.diverge({ vm: of.vm, vcpu, ticks, what, expected: predicted === undefined ? 'kvm_update_master_clock' : expected, found: 'none' });
+    books.diverge({
+      vm: of.vm,
+      vcpu,
+      ticks,
+      what,
+      expected: predicted === undefined ? 'kvm_update_master_clock' : expected,
+      found: 'none',
+    });
   }
 }

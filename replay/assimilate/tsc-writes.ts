@@ -130,8 +130,7 @@ export class TscWrites {
     if (track === undefined) return;
     const vm = of.state;
     known.synchronised = true;
-    known.joined =
-      track.use && vm.syncMatched && vm.masterclock === 'on' && !known.wasAsked;
+    known.joined = track.use && vm.syncMatched && vm.masterclock === 'on' && !known.wasAsked;
     const asModelled =
       vm.nrVcpusMatchedTsc === track.matched &&
       vm.onlineVcpus === track.online &&
@@ -145,12 +144,19 @@ export class TscWrites {
     vm.nrVcpusMatchedTsc = track.matched;
     vm.onlineVcpus = track.online;
     vm.createdVcpus = Math.max(vm.createdVcpus, track.online);
-    if ((vm.masterclock === 'on') !== track.use) vm.masterclock = track.use ? 'on' : 'off.unmatched';
+    if ((vm.masterclock === 'on') !== track.use)
+      vm.masterclock = track.use ? 'on' : 'off.unmatched';
     driver.correct('how many vCPUs share a TSC generation, as recorded');
   }
 
   /** What the guest wrote to one of its MSRs, with the offset that it led to. */
-  byGuest(known: KnownVcpu, index: number, data: bigint, write: SeenWrite | undefined, when: When): void {
+  byGuest(
+    known: KnownVcpu,
+    index: number,
+    data: bigint,
+    write: SeenWrite | undefined,
+    when: When,
+  ): void {
     const { driver } = this.#around;
     const { of, vcpu } = known;
     if (write !== undefined) this.checkPrevious(known, write);

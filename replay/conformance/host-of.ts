@@ -70,7 +70,8 @@ export function hostOf(
   return makeHost({
     tscKhz,
     maxTscKhz: meta.kvmTscKhz,
-    cpuTscKhz: (copied ? khzOfScale(page.event.tscToSystemMul, page.event.tscShift) : undefined) ?? tscKhz,
+    cpuTscKhz:
+      (copied ? khzOfScale(page.event.tscToSystemMul, page.event.tscShift) : undefined) ?? tscKhz,
     vendor: 'svm',
     hasTscControl: meta.hasTscControl,
     vclockMode: vclockModeOf(meta.clocksource),

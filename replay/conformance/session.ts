@@ -11,9 +11,6 @@ import {
   type WorldOptions,
 } from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
-import type { Action, SeenClock } from './action.ts';
-import { Adopter } from './adopt.ts';
-import { RecordedClocks, timekeepersOf } from './clocks-of.ts';
 import {
   type ClockEvent,
   compareTracepoints,
@@ -21,6 +18,9 @@ import {
   isTracepoint,
   type Predicted,
 } from '../assimilate/tracepoints.ts';
+import type { Action, SeenClock } from './action.ts';
+import { Adopter } from './adopt.ts';
+import { RecordedClocks, timekeepersOf } from './clocks-of.ts';
 import { type PlacedStep, placeSteps } from './fds.ts';
 import { rawFraction } from './fraction.ts';
 import { Future } from './future.ts';

@@ -8,13 +8,13 @@ import {
   openLog,
   type TornTail,
 } from '../../events/log/index.ts';
+import { logOfCapture } from '../../replay/assimilate/log-of-capture.ts';
 import {
   ActionError,
   logOfRecording,
   RecordingError,
   readRecording,
 } from '../../replay/conformance/index.ts';
-import { logOfCapture } from '../../replay/assimilate/log-of-capture.ts';
 import { FormatError, open, openAny, printable, REPLAY_EVENTS } from '../../replay/index.ts';
 import { count } from '../../replay/quantity.ts';
 import { tornText } from '../../replay/report/log-text.ts';

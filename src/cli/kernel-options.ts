@@ -17,7 +17,10 @@ export interface KernelOptions extends LogOptions {
  */
 export function modelAsked({ model, profile: id, set }: KernelOptions): ModelOptions | false {
   if (!model) {
-    const given = [...(id === undefined ? [] : ['--profile']), ...(set.length > 0 ? ['--set'] : [])];
+    const given = [
+      ...(id === undefined ? [] : ['--profile']),
+      ...(set.length > 0 ? ['--set'] : []),
+    ];
     if (given.length > 0) throw new UsageError(`${given.join(', ')}: --no-model runs no kernel`);
     return false;
   }

@@ -41,7 +41,12 @@ export function addReplayCommand(
     )
     .option('--diff', 'of a log: what its last input, or that of --at, changed', false)
     .option('--profile <id>', 'compare with this kernel; replay a log under it instead of its own')
-    .option('--set <switch=value>', 'set a switch of that kernel otherwise; repeatable', collect, [])
+    .option(
+      '--set <switch=value>',
+      'set a switch of that kernel otherwise; repeatable',
+      collect,
+      [],
+    )
     .option('--no-model', 'do not compare a recording with the model of its kernel')
     .addHelpText('after', HELP)
     .action(async (files: string[], options: Options) => {
