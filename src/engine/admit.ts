@@ -5,15 +5,16 @@
  * not have come to this at all (no such vCPU, entering twice), it is an error of whoever made the
  * input.
  */
-import { type Input, type InputOf, MSRS } from '../../events/index.ts';
+import { INPUTS, type Input, type InputOf, type InputType, MSRS } from '../../events/index.ts';
 import {
   type Ctx,
   type HostState,
-  isRequested,
   MAX_HOST_CPUS,
   MSR_READERS,
   pageHz,
+  requestMask,
   type VcpuState,
+  type VmState,
 } from '../clock/index.ts';
 import type { InputErrorCode } from './input-error.ts';
 import { MSR_ROUTES } from './msr-routes.ts';
@@ -30,8 +31,23 @@ const GP = { gp: true } as const;
 /** Throws the error of an input. */
 export type Fail = (code: InputErrorCode, expected: string, found: string) => never;
 
+/** What an input meets. */
+interface Scene extends Ctx {
+  /** The vCPU whose turn it is, if there is one. */
+  readonly subject: Readonly<VcpuState> | undefined;
+  /** The VM's vCPUs. */
+  readonly vmOf: { readonly vcpus: ReadonlyMap<number, { readonly state: VcpuState }> } | undefined;
+}
+
+/** Throws when an input cannot happen as things are. */
+type Check<T extends InputType = InputType> = (input: InputOf<T>, ctx: Scene, fail: Fail) => void;
+
+/** By the types of inputs that it concerns. */
+type ByType<F extends { [T in InputType]: unknown }> = { readonly [T in InputType]?: F[T] };
+type Checks = ByType<{ [T in InputType]: Check<T> }>;
+
 /** In which of its states a vCPU must be for an input. */
-const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
+const RUN_STATE: Partial<Record<InputType, VcpuState['run']>> = {
   vcpu_load: 'unloaded',
   vcpu_put: 'loaded',
   vcpu_postcreate: 'unloaded',
@@ -55,148 +71,173 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
   clock_pairing: 'loaded',
 };
 
-/** Checks the order of things on a vCPU. */
-export function checkVcpuOrder(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
-  checkTimer(input, vcpu, fail);
-  const wanted = RUN_STATE[input.type];
-  if (wanted !== undefined && vcpu.run !== wanted) {
-    fail('wrong-order', `vCPU ${vcpu.vcpuId} ${wanted}`, vcpu.run);
-  }
-  const early = input.type === 'vcpu_postcreate';
-  if (early && vcpu.life !== 'created') fail('wrong-order', 'a vCPU just created', vcpu.life);
-  if (!early && vcpu.life !== 'online' && wanted !== undefined) {
-    fail('wrong-order', 'a vCPU whose creation is complete', vcpu.life);
-  }
+/** The vCPU is in this state of its creation, and its thread in that one. */
+function vcpuIs(life: VcpuState['life'], run: VcpuState['run']): Check {
+  const complete = life === 'created' ? 'a vCPU just created' : 'a vCPU whose creation is complete';
+  return (_input, { vcpu }, fail) => {
+    if (vcpu.run !== run) fail('wrong-order', `vCPU ${vcpu.vcpuId} ${run}`, vcpu.run);
+    if (vcpu.life !== life) fail('wrong-order', complete, vcpu.life);
+  };
 }
 
-/** A timer that fires was set. */
-function checkTimer(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
-  if (input.type === 'tsc_deadline' && vcpu.tscDeadline === 0n) {
-    fail('wrong-order', 'a deadline', 'none');
-  }
-}
+const hostIs =
+  (power: HostState['power']): Check =>
+  (_input, { host }, fail) => {
+    if (host.power !== power) fail('wrong-order', `a host ${power}`, host.power);
+  };
 
-/** Checks the host CPU an input names. */
-export function checkCpu(input: Input, fail: Fail): void {
-  if ('cpu' in input && input.cpu >= MAX_HOST_CPUS) {
-    fail('bad-value', `a host CPU below ${MAX_HOST_CPUS}`, String(input.cpu));
-  }
-}
+/** The VM's work that fires was going to. */
+const workIs =
+  (work: 'updateWork' | 'syncWork', state: VmState['updateWork'] | VmState['syncWork']): Check =>
+  (_input, { vm }, fail) => {
+    if (vm[work] !== state) fail('wrong-order', `the work ${state}`, vm[work]);
+  };
 
-/** In which power state a host must be for an input. */
-const POWER: Partial<Record<Input['type'], HostState['power']>> = {
-  suspend: 'running',
-  timekeeping_suspend: 'suspending',
-  resume: 'suspended',
-  suspend_end: 'suspending',
+/** The host CPU that an input names. */
+const checkCpu: Check = (input, _ctx, fail) => {
+  const { cpu = 0 } = input as InputOf<'KVM_GET_CLOCK' | 'vcpu_load'>;
+  if (cpu >= MAX_HOST_CPUS) fail('bad-value', `a host CPU below ${MAX_HOST_CPUS}`, String(cpu));
 };
 
-/** Checks the state of the host. */
-export function checkHostOrder(input: Input, ctx: Ctx, fail: Fail): void {
-  const { power } = ctx.host;
-  const wanted = POWER[input.type];
-  if (wanted !== undefined && power !== wanted) fail('wrong-order', `a host ${wanted}`, power);
-  if (input.type === 'pvclock_gtod_work' && !ctx.host.gtodWorkQueued) {
-    fail('wrong-order', 'the work queued', 'no work');
-  }
-  if (input.type === 'timekeeping_update' && (input.monoShift > 63 || input.rawShift > 63)) {
-    fail('bad-value', 'clock shifts below 64', `${input.monoShift} and ${input.rawShift}`);
-  }
-}
+/** The MSR that an input names is one of the clock's. */
+const msrIsIn =
+  (
+    known: ReadonlyMap<number, unknown>,
+  ): Check<'rdmsr' | 'wrmsr' | 'KVM_GET_MSRS' | 'KVM_SET_MSRS'> =>
+  ({ index }, _ctx, fail) => {
+    if (known.has(index)) return;
+    fail('unknown-msr', 'an MSR of the clock', `0x${index.toString(16)}`);
+  };
 
-/** Checks the state of the VM's delayed work, and that no thread runs what is destroyed. */
-export function checkVmOrder(
-  input: Input,
-  ctx: Ctx,
-  vcpus: readonly { readonly state: Readonly<VcpuState> }[],
-  fail: Fail,
-): void {
-  if (input.type === 'kvmclock_update_work' && ctx.vm.updateWork !== 'queued') {
-    fail('wrong-order', 'the work queued', ctx.vm.updateWork);
-  }
-  if (input.type === 'kvmclock_sync_work' && ctx.vm.syncWork !== 'armed') {
-    fail('wrong-order', 'the work armed', ctx.vm.syncWork);
-  }
-  if (input.type !== 'destroy_vm') return;
-  for (const { state } of vcpus) {
-    const { vcpuId, run } = state;
-    if (run !== 'unloaded') fail('wrong-order', `vCPU ${vcpuId} unloaded`, run);
-  }
-}
+/** Requests that compute a page. */
+const UPDATES = requestMask('CLOCK_UPDATE', 'MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE');
 
 /** An entry for which the kernel would look for a clock scale for ever. */
-export function checkEntry(input: Input, ctx: Ctx, fail: Fail): void {
-  if (input.type !== 'kvm_entry' && input.type !== 'vcpu_requests') return;
-  const updates =
-    isRequested(ctx.vcpu, 'CLOCK_UPDATE') ||
-    isRequested(ctx.vcpu, 'MASTERCLOCK_UPDATE') ||
-    isRequested(ctx.vcpu, 'GLOBAL_CLOCK_UPDATE');
+const entryEnds: Check = (_input, ctx, fail) => {
+  const { host, vcpu } = ctx;
+  if ((vcpu.requests & UPDATES) === 0) return;
   // A ratio so small that the frequency truncates to 0, on a CPU whose own is known.
-  const scaledToNothing =
-    ctx.host.hasTscControl && ctx.host.tscKhz !== 0 && pageHz(ctx.vcpu, ctx) === 0n;
-  if (
-    updates &&
-    scaledToNothing &&
-    ctx.vcpu.cpu >= 0 &&
-    ctx.host.cpuTscKhz.get(ctx.vcpu.cpu) !== 0
-  ) {
+  const scaledToNothing = host.hasTscControl && host.tscKhz !== 0 && pageHz(vcpu, ctx) === 0n;
+  if (scaledToNothing && vcpu.cpu >= 0 && host.cpuTscKhz.get(vcpu.cpu) !== 0) {
     fail('kernel-hangs', 'a guest TSC of at least 1 kHz', 'kvm_get_time_scale() with 0 Hz');
   }
-}
+};
 
-const tooFast = (khz: number, ctx: Ctx): boolean =>
-  ctx.host.hasTscControl && khz >= ctx.host.maxGuestTscKhz;
+/** What else must hold. */
+const CHECKS: Checks = {
+  suspend: hostIs('running'),
+  timekeeping_suspend: hostIs('suspending'),
+  resume: hostIs('suspended'),
+  suspend_end: hostIs('suspending'),
+  pvclock_gtod_work: (_input, { host }, fail) => {
+    if (!host.gtodWorkQueued) fail('wrong-order', 'the work queued', 'no work');
+  },
+  timekeeping_update: ({ monoShift, rawShift }, _ctx, fail) => {
+    if (monoShift <= 63 && rawShift <= 63) return;
+    fail('bad-value', 'clock shifts below 64', `${monoShift} and ${rawShift}`);
+  },
+  kvmclock_update_work: workIs('updateWork', 'queued'),
+  kvmclock_sync_work: workIs('syncWork', 'armed'),
+  /** No thread runs what is destroyed. */
+  destroy_vm: (_input, { vmOf }, fail) => {
+    for (const { state } of vmOf?.vcpus.values() ?? []) {
+      const { vcpuId, run } = state;
+      if (run !== 'unloaded') fail('wrong-order', `vCPU ${vcpuId} unloaded`, run);
+    }
+  },
+  /** A timer that fires was set. */
+  tsc_deadline: (_input, { vcpu }, fail) => {
+    if (vcpu.tscDeadline === 0n) fail('wrong-order', 'a deadline', 'none');
+  },
+  vcpu_requests: entryEnds,
+  kvm_entry: entryEnds,
+};
+
+/** MSRs that are known, by what is done with them. */
+const MSR_CHECKS: Checks = {
+  rdmsr: msrIsIn(MSR_READERS),
+  KVM_GET_MSRS: msrIsIn(MSR_READERS),
+  wrmsr: msrIsIn(MSR_ROUTES),
+  KVM_SET_MSRS: msrIsIn(MSR_ROUTES),
+};
+
+const tooFast = (khz: number, { host }: Ctx): boolean =>
+  host.hasTscControl && khz >= host.maxGuestTscKhz;
 
 /** Reserved bits of MSR_KVM_STEAL_TIME. */
 const STEAL_RESERVED = 0x3en;
 
-function msrRefusal(input: InputOf<'wrmsr' | 'KVM_SET_MSRS'>): Refusal | undefined {
+function refuseMsr(input: InputOf<'wrmsr' | 'KVM_SET_MSRS'>): Refusal | undefined {
   const byGuest = input.type === 'wrmsr';
   if (input.index === MSRS.MSR_KVM_STEAL_TIME && (input.data & STEAL_RESERVED) !== 0n) return GP;
   if (input.index === MSRS.HV_X64_MSR_TIME_REF_COUNT && byGuest) return GP;
   return undefined;
 }
 
-/** Checks that an MSR is one of the clock's. */
-export function checkMsr(input: Input, fail: Fail): void {
-  const known =
-    input.type === 'wrmsr' || input.type === 'KVM_SET_MSRS'
-      ? MSR_ROUTES.has(input.index)
-      : input.type === 'rdmsr' || input.type === 'KVM_GET_MSRS'
-        ? MSR_READERS.has(input.index)
-        : true;
-  if (!known && 'index' in input) {
-    fail('unknown-msr', 'an MSR of the clock', `0x${input.index.toString(16)}`);
-  }
+/** What the kernel answers; `undefined` when it does what is asked. */
+type Answer<T extends InputType = InputType> = (
+  input: InputOf<T>,
+  ctx: Scene,
+) => Refusal | undefined;
+
+const hasTscOffsetAttr: Answer = (_input, { switches }) =>
+  switches.tscOffsetAttr ? undefined : EINVAL;
+
+/** What the kernel refuses by itself. */
+const ANSWERS: ByType<{ [T in InputType]: Answer<T> }> = {
+  KVM_CREATE_VCPU: (_input, { subject }) => (subject === undefined ? undefined : EEXIST),
+  KVM_SET_CLOCK: ({ flags }, { switches }) =>
+    (flags & ~switches.setClockFlags) === 0 ? undefined : EINVAL,
+  KVM_SET_TSC_KHZ: ({ khz }, ctx) => (tooFast(khz, ctx) ? EINVAL : undefined),
+  KVM_SET_VM_TSC_KHZ: ({ khz }, ctx) => {
+    const { vmTscKhz } = ctx.switches;
+    if (vmTscKhz === 'none') return ENOTTY;
+    const tooLate = vmTscKhz === 'before-vcpus' && ctx.vm.createdVcpus > 0;
+    return tooFast(khz, ctx) || tooLate ? EINVAL : undefined;
+  },
+  KVM_GET_VM_TSC_KHZ: (_input, { switches }) => (switches.vmTscKhz === 'none' ? ENOTTY : undefined),
+  KVM_HAS_TSC_OFFSET: hasTscOffsetAttr,
+  KVM_GET_TSC_OFFSET: hasTscOffsetAttr,
+  KVM_SET_TSC_OFFSET: hasTscOffsetAttr,
+  KVM_KVMCLOCK_CTRL: (_input, { vcpu }) => (vcpu.kvmclock === 'off' ? EINVAL : undefined),
+  wrmsr: refuseMsr,
+  KVM_SET_MSRS: refuseMsr,
+};
+
+/** What must hold for inputs of one type, as the code of all types is called. */
+export interface Admission {
+  readonly checks: readonly Check[];
+  readonly answer: Answer | undefined;
 }
 
-/** What the kernel refuses by itself; `undefined` when it does what is asked. */
-export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | undefined {
-  switch (input.type) {
-    case 'KVM_CREATE_VCPU':
-      return exists ? EEXIST : undefined;
-    case 'KVM_SET_CLOCK':
-      return (input.flags & ~ctx.switches.setClockFlags) !== 0 ? EINVAL : undefined;
-    case 'KVM_SET_TSC_KHZ':
-      return tooFast(input.khz, ctx) ? EINVAL : undefined;
-    case 'KVM_SET_VM_TSC_KHZ':
-      if (ctx.switches.vmTscKhz === 'none') return ENOTTY;
-      if (tooFast(input.khz, ctx)) return EINVAL;
-      return ctx.switches.vmTscKhz === 'before-vcpus' && ctx.vm.createdVcpus > 0
-        ? EINVAL
-        : undefined;
-    case 'KVM_GET_VM_TSC_KHZ':
-      return ctx.switches.vmTscKhz === 'none' ? ENOTTY : undefined;
-    case 'KVM_HAS_TSC_OFFSET':
-    case 'KVM_GET_TSC_OFFSET':
-    case 'KVM_SET_TSC_OFFSET':
-      return ctx.switches.tscOffsetAttr ? undefined : EINVAL;
-    case 'KVM_KVMCLOCK_CTRL':
-      return ctx.vcpu.kvmclock === 'off' ? EINVAL : undefined;
-    case 'wrmsr':
-    case 'KVM_SET_MSRS':
-      return msrRefusal(input);
-    default:
-      return undefined;
-  }
+/** What is looked at before an input of this type. */
+export function admissionOf(type: InputType): Admission {
+  const run = RUN_STATE[type];
+  const life = type === 'vcpu_postcreate' ? 'created' : 'online';
+  const checks = [
+    'cpu' in INPUTS[type].fields ? checkCpu : undefined,
+    MSR_CHECKS[type],
+    run === undefined ? undefined : vcpuIs(life, run),
+    CHECKS[type],
+  ];
+  return {
+    checks: checks.filter((check): check is Check => check !== undefined),
+    answer: ANSWERS[type] as Answer | undefined,
+  };
+}
+
+/**
+ * Whether an input can happen.
+ *
+ * @returns what the kernel answers instead of doing it; `undefined` when it does it.
+ * @throws what `fail` throws.
+ */
+export function admit(
+  input: Input,
+  { checks, answer }: Admission,
+  ctx: Scene,
+  fail: Fail,
+): Refusal | undefined {
+  for (let i = 0; i < checks.length; i++) checks[i]!(input, ctx, fail);
+  return answer?.(input, ctx);
 }
