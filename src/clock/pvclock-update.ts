@@ -1,15 +1,12 @@
 /**
  * The pvclock: what a vCPU is told of time, computed at CLOCK_UPDATE and written to its page.
  *
- * Source: `kvm_guest_time_update()`, `kvm_setup_guest_pvclock()` (before v5.17
- * `kvm_setup_pvclock_page()`), arch/x86/kvm/x86.c.
+ * Source: `kvm_guest_time_update()`, arch/x86/kvm/x86.c.
  */
 import {
   addU64,
   computeGuestTsc,
-  encodePvclockPage,
   PVCLOCK_GUEST_STOPPED,
-  PVCLOCK_PAGE_BYTES,
   PVCLOCK_TSC_STABLE_BIT,
   scaleTsc,
   subU64,
@@ -17,9 +14,11 @@ import {
 } from '../num/index.ts';
 import type { Ctx, VcpuGuard, VcpuRecipe } from './context.ts';
 import { hostTscKhz } from './host-tsc.ts';
+import { contentOf, type PagePlace, writeUnderVersion } from './pvclock-page.ts';
 import { raise } from './requests.ts';
 import { readL1Tsc, writeTscOffset } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
+import { updateXenLeaf } from './xen-cpuid.ts';
 
 type Vcpu = Readonly<VcpuState>;
 
@@ -80,50 +79,8 @@ function updateScale(self: VcpuState, hz: bigint, ctx: Ctx): void {
   self.pvclockTscMul = mul;
   self.hwTscHz = hz;
   self.hwTscKhz = hostKhz;
+  updateXenLeaf(self, ctx);
 }
-
-const pageNow = (self: Vcpu) => ({
-  version: self.pageVersion,
-  tscTimestamp: self.pageTscTimestamp,
-  systemTime: self.pageSystemTime,
-  tscToSystemMul: self.pageMul,
-  tscShift: self.pageShift,
-  flags: self.pageFlags,
-});
-
-/** Writes the bytes of the page that changed: its version, or all of it. */
-function writePage(self: Vcpu, byteLength: number, ctx: Ctx): void {
-  const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
-  encodePvclockPage(pageNow(self), page);
-  const bytes = page.slice(0, byteLength);
-  ctx.out.emit({
-    type: 'guest_write',
-    vcpu: self.vcpuId,
-    gpa: self.pageGpa,
-    bytes,
-    what: 'pvclock',
-  });
-}
-
-const VERSION_BYTES = 4;
-
-function trace(self: Vcpu, version: number, ctx: Ctx): void {
-  ctx.out.emit({
-    type: 'kvm_pvclock_update',
-    vcpu: self.vcpuId,
-    vcpuId: self.vcpuId,
-    version,
-    tscTimestamp: self.pageTscTimestamp,
-    systemTime: self.pageSystemTime,
-    tscToSystemMul: self.pageMul,
-    tscShift: self.pageShift,
-    flags: self.pageFlags,
-  });
-}
-
-/** An odd version that differs from the one the guest last saw: "being written". */
-export const oddVersion = (version: number, ctx: Ctx): number =>
-  ctx.switches.pvPageWrite === 'or-one' ? (version + 1) | 1 : version + 1 + (version & 1);
 
 export const pvclockGuards = {
   /** The CPU it is on is just going offline: the update is tried again. */
@@ -147,13 +104,8 @@ export const pvclockRecipes = {
     self.pvFlags = ctx.vm.masterclock === 'on' ? PVCLOCK_TSC_STABLE_BIT : 0;
     self.lastGuestTsc = timestamp;
   },
-  /**
-   * Writes the page under its version: odd, data, even, so that a guest that reads in between tries
-   * again. A guest's own GUEST_STOPPED bit survives until the guest clears it.
-   */
+  /** Writes the page. A guest's own GUEST_STOPPED bit survives until the guest clears it. */
   writePage: (self, ctx) => {
-    self.pageVersion = oddVersion(self.pageVersion, ctx);
-    writePage(self, VERSION_BYTES, ctx);
     const stopped = self.stopped === 'requested' || (self.pageFlags & PVCLOCK_GUEST_STOPPED) !== 0;
     self.pageTscTimestamp = self.pvTscTimestamp;
     self.pageSystemTime = self.pvSystemTime;
@@ -162,12 +114,13 @@ export const pvclockRecipes = {
     self.pageFlags = stopped ? self.pvFlags | PVCLOCK_GUEST_STOPPED : self.pvFlags;
     // Until v6.14 the bit stays in what the other pages of this update are made of.
     if (stopped && ctx.switches.pvStoppedInCache) self.pvFlags |= PVCLOCK_GUEST_STOPPED;
-    const even = (self.pageVersion + 1) >>> 0;
-    if (ctx.switches.pvTraceVersionParity === 'odd') trace(self, self.pageVersion, ctx);
-    writePage(self, PVCLOCK_PAGE_BYTES, ctx);
-    self.pageVersion = even;
-    writePage(self, VERSION_BYTES, ctx);
-    if (ctx.switches.pvTraceVersionParity === 'even') trace(self, even, ctx);
+    const place: PagePlace = { vcpuId: self.vcpuId, gpa: self.pageGpa, what: 'pvclock' };
+    self.pageVersion = writeUnderVersion(
+      place,
+      self.pageVersion,
+      contentOf(self, self.pageFlags),
+      ctx,
+    );
   },
   clearStoppedFlag: (self) => {
     self.pageFlags &= ~PVCLOCK_GUEST_STOPPED;

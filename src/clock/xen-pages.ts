@@ -5,15 +5,9 @@
  * Source: `kvm_guest_time_update()`, arch/x86/kvm/x86.c; `kvm_xen_vcpu_set_attr()`,
  * `kvm_xen_hvm_set_attr()`, arch/x86/kvm/xen.c.
  */
-import {
-  encodePvclockPage,
-  PVCLOCK_GUEST_STOPPED,
-  PVCLOCK_PAGE_BYTES,
-  PVCLOCK_TSC_STABLE_BIT,
-  U64_MAX,
-} from '../num/index.ts';
+import { PVCLOCK_GUEST_STOPPED, PVCLOCK_TSC_STABLE_BIT, U64_MAX } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe, type VmRecipe } from './context.ts';
-import { oddVersion } from './pvclock-update.ts';
+import { contentOf, type PagePlace, writeUnderVersion } from './pvclock-page.ts';
 import { raise } from './requests.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
@@ -24,44 +18,6 @@ const VCPU_INFO = 0;
 const VCPU_TIME_INFO = 1;
 /** KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE. */
 const PVCLOCK_TSC_UNSTABLE = 1 << 7;
-
-const VERSION_BYTES = 4;
-
-function write(self: Readonly<VcpuState>, which: number, byteLength: number, ctx: Ctx): void {
-  const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
-  encodePvclockPage(
-    {
-      version: self.xenPageVersion.get(which),
-      tscTimestamp: self.xenPageTscTimestamp.get(which),
-      systemTime: self.xenPageSystemTime.get(which),
-      tscToSystemMul: self.xenPageMul.get(which),
-      tscShift: self.xenPageShift.get(which),
-      flags: self.xenPageFlags.get(which),
-    },
-    page,
-  );
-  ctx.out.emit({
-    type: 'guest_write',
-    vcpu: self.vcpuId,
-    gpa: self.xenPageGpa.get(which),
-    bytes: page.slice(0, byteLength),
-    what: 'xen_pvclock',
-  });
-}
-
-function trace(self: Readonly<VcpuState>, which: number, ctx: Ctx): void {
-  ctx.out.emit({
-    type: 'kvm_pvclock_update',
-    vcpu: self.vcpuId,
-    vcpuId: self.vcpuId,
-    version: self.xenPageVersion.get(which),
-    tscTimestamp: self.xenPageTscTimestamp.get(which),
-    systemTime: self.xenPageSystemTime.get(which),
-    tscToSystemMul: self.xenPageMul.get(which),
-    tscShift: self.xenPageShift.get(which),
-    flags: self.xenPageFlags.get(which),
-  });
-}
 
 /** The flags of a page: those computed, without STABLE where the VMM says so, and the guest's own. */
 function flagsOf(self: Readonly<VcpuState>, which: number, ctx: Ctx): number {
@@ -74,18 +30,16 @@ function flagsOf(self: Readonly<VcpuState>, which: number, ctx: Ctx): number {
 const writePage =
   (which: number): VcpuRecipe =>
   (self, ctx) => {
-    self.xenPageVersion.set(which, oddVersion(self.xenPageVersion.get(which), ctx));
-    write(self, which, VERSION_BYTES, ctx);
-    self.xenPageFlags.set(which, flagsOf(self, which, ctx));
-    self.xenPageTscTimestamp.set(which, self.pvTscTimestamp);
-    self.xenPageSystemTime.set(which, self.pvSystemTime);
-    self.xenPageMul.set(which, self.pvclockTscMul);
-    self.xenPageShift.set(which, self.pvclockTscShift);
-    if (ctx.switches.pvTraceVersionParity === 'odd') trace(self, which, ctx);
-    write(self, which, PVCLOCK_PAGE_BYTES, ctx);
-    self.xenPageVersion.set(which, (self.xenPageVersion.get(which) + 1) >>> 0);
-    write(self, which, VERSION_BYTES, ctx);
-    if (ctx.switches.pvTraceVersionParity === 'even') trace(self, which, ctx);
+    const content = contentOf(self, flagsOf(self, which, ctx));
+    self.xenPageFlags.set(which, content.flags);
+    self.xenPageTscTimestamp.set(which, content.tscTimestamp);
+    self.xenPageSystemTime.set(which, content.systemTime);
+    self.xenPageMul.set(which, content.tscToSystemMul);
+    self.xenPageShift.set(which, content.tscShift);
+    const { vcpuId } = self;
+    const place: PagePlace = { vcpuId, gpa: self.xenPageGpa.get(which), what: 'xen_pvclock' };
+    const before = self.xenPageVersion.get(which);
+    self.xenPageVersion.set(which, writeUnderVersion(place, before, content, ctx));
   };
 
 const gpaOf = (ctx: Ctx): bigint =>
@@ -112,6 +66,14 @@ const place =
 export const placesSharedInfo = (ctx: Ctx): boolean =>
   inputOf(ctx, 'KVM_XEN_SET_SHARED_INFO').gpa !== U64_MAX;
 
+/** Whether a change of the flags changes what pages say, which are then written anew. */
+export const changesXenTscUnstable = (ctx: Ctx): boolean => {
+  const { flags } = inputOf(ctx, 'KVM_XEN_HVM_CONFIG');
+  return (
+    ctx.switches.xenTscUnstableFlag && ((flags ^ ctx.vm.xenFlags) & PVCLOCK_TSC_UNSTABLE) !== 0
+  );
+};
+
 export const xenGuards = {
   placesXenPage: (_self, ctx) => gpaOf(ctx) !== U64_MAX,
 } satisfies Record<string, VcpuGuard>;
@@ -125,6 +87,11 @@ export const xenRecipes = {
 
 export const xenVmRecipes = {
   storeXenFlags: (self, ctx) => {
-    self.xenFlags = inputOf(ctx, 'KVM_XEN_HVM_CONFIG').flags;
+    const { flags, msr } = inputOf(ctx, 'KVM_XEN_HVM_CONFIG');
+    self.xenFlags = flags;
+    self.xenMsr = msr ?? 0;
+  },
+  storeXenLongMode: (self, ctx) => {
+    self.xenLongMode = inputOf(ctx, 'KVM_XEN_SET_LONG_MODE').longMode;
   },
 } satisfies Record<string, VmRecipe>;

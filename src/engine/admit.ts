@@ -1,50 +1,33 @@
 /**
  * Refuses what cannot have happened, before anything is stepped.
  *
- * Where the kernel itself answers with an errno (or #GP), that is the input's result; where it could
- * not have come to this at all (no such vCPU, entering twice), it is an error of whoever made the
- * input.
+ * Where the kernel itself answers with an errno (or #GP), that is the input's result (`answers.ts`);
+ * where it could not have come to this at all (no such vCPU, entering twice), it is an error of
+ * whoever made the input.
  */
-import { INPUTS, type Input, type InputOf, type InputType, MSRS } from '../../events/index.ts';
+import { INPUTS, type Input, type InputOf, type InputType } from '../../events/index.ts';
 import {
-  type Ctx,
   type HostState,
+  isVmx,
   MAX_HOST_CPUS,
   MSR_READERS,
   pageHz,
   requestMask,
+  STIMERS,
   type VcpuState,
   type VmState,
 } from '../clock/index.ts';
+import { ANSWERS, type Answer, type Refusal, type Scene } from './answers.ts';
 import type { InputErrorCode } from './input-error.ts';
 import { MSR_ROUTES } from './msr-routes.ts';
-
-/** What the kernel answers instead of doing it. */
-export type Refusal = { readonly errno: number } | { readonly gp: true };
-
-const EEXIST = { errno: 17 } as const;
-const EINVAL = { errno: 22 } as const;
-/** What a VM answers to an ioctl that it does not know; a vCPU says EINVAL. */
-const ENOTTY = { errno: 25 } as const;
-const GP = { gp: true } as const;
 
 /** Throws the error of an input. */
 export type Fail = (code: InputErrorCode, expected: string, found: string) => never;
 
-/** What an input meets. */
-interface Scene extends Ctx {
-  /** The vCPU whose turn it is, if there is one. */
-  readonly subject: Readonly<VcpuState> | undefined;
-  /** The VM's vCPUs. */
-  readonly vmOf: { readonly vcpus: ReadonlyMap<number, { readonly state: VcpuState }> } | undefined;
-}
-
 /** Throws when an input cannot happen as things are. */
 type Check<T extends InputType = InputType> = (input: InputOf<T>, ctx: Scene, fail: Fail) => void;
 
-/** By the types of inputs that it concerns. */
-type ByType<F extends { [T in InputType]: unknown }> = { readonly [T in InputType]?: F[T] };
-type Checks = ByType<{ [T in InputType]: Check<T> }>;
+type Checks = { readonly [T in InputType]?: Check<T> };
 
 /** In which of its states a vCPU must be for an input. */
 const RUN_STATE: Partial<Record<InputType, VcpuState['run']>> = {
@@ -69,6 +52,17 @@ const RUN_STATE: Partial<Record<InputType, VcpuState['run']>> = {
   KVM_XEN_SET_VCPU_INFO: 'loaded',
   KVM_XEN_SET_VCPU_TIME_INFO: 'loaded',
   clock_pairing: 'loaded',
+  KVM_XEN_SET_RUNSTATE_ADDR: 'loaded',
+  KVM_XEN_SET_RUNSTATE_CURRENT: 'loaded',
+  KVM_XEN_SET_RUNSTATE_DATA: 'loaded',
+  KVM_XEN_SET_RUNSTATE_ADJUST: 'loaded',
+  KVM_XEN_SET_TIMER: 'loaded',
+  KVM_XEN_VCPU_GET_ATTR: 'loaded',
+  KVM_SET_CPUID2: 'loaded',
+  xen_hypercall: 'loaded',
+  cpuid: 'loaded',
+  kvm_nested_vmenter: 'loaded',
+  kvm_nested_vmexit: 'loaded',
 };
 
 /** The vCPU is in this state of its creation, and its thread in that one. */
@@ -123,7 +117,28 @@ const entryEnds: Check = (_input, ctx, fail) => {
   }
 };
 
-/** What else must hold. */
+const checkStimer: Check<'kvm_hv_stimer_callback' | 'hv_message_slot'> = (
+  { timer },
+  _ctx,
+  fail,
+) => {
+  if (timer >= STIMERS) fail('bad-value', `a timer below ${STIMERS}`, String(timer));
+};
+
+/** L1 enters L2, with its vendor's fields alone. */
+const entersL2: Check<'kvm_nested_vmenter'> = (input, ctx, fail) => {
+  const { level } = ctx.vcpu;
+  if (level !== 'l1') fail('wrong-order', 'L1', level);
+  const vmx = isVmx(ctx);
+  if (vmx && input.eventInj !== undefined) fail('bad-value', 'no eventInj on VMX', 'one');
+  if (vmx) return;
+  const { tscMultiplier, noTscOffsetting, badGuestState } = input;
+  if (tscMultiplier !== undefined) fail('bad-value', 'no tscMultiplier on SVM', 'one');
+  if (noTscOffsetting === true) fail('bad-value', 'no noTscOffsetting on SVM', 'true');
+  if (badGuestState === true) fail('bad-value', 'no badGuestState on SVM', 'true');
+};
+
+/** What else must hold; a timer that fires was set. */
 const CHECKS: Checks = {
   suspend: hostIs('running'),
   timekeeping_suspend: hostIs('suspending'),
@@ -145,9 +160,24 @@ const CHECKS: Checks = {
       if (run !== 'unloaded') fail('wrong-order', `vCPU ${vcpuId} unloaded`, run);
     }
   },
-  /** A timer that fires was set. */
   tsc_deadline: (_input, { vcpu }, fail) => {
-    if (vcpu.tscDeadline === 0n) fail('wrong-order', 'a deadline', 'none');
+    if (vcpu.deadlineTimer === 'off') fail('wrong-order', 'a deadline', 'none');
+  },
+  xen_timer: (_input, { vcpu }, fail) => {
+    if (vcpu.xenTimer === 'off') fail('wrong-order', 'Xen’s timer armed', vcpu.xenTimer);
+  },
+  kvm_hv_stimer_callback: (input, ctx, fail) => {
+    checkStimer(input, ctx, fail);
+    if ((ctx.vcpu.stimerArmed & (1 << input.timer)) !== 0) return;
+    fail('wrong-order', `synthetic timer ${input.timer} armed`, 'not armed');
+  },
+  hv_message_slot: checkStimer,
+  kvm_nested_vmenter: entersL2,
+  kvm_nested_vmexit: (_input, { vcpu }, fail) => {
+    if (vcpu.level !== 'l2') fail('wrong-order', 'L2', vcpu.level);
+  },
+  KVM_SET_CPUID2: ({ shift }, _ctx, fail) => {
+    if (Math.abs(shift) > 31) fail('bad-value', 'a shift of −31 … 31', String(shift));
   },
   vcpu_requests: entryEnds,
   kvm_entry: entryEnds,
@@ -159,49 +189,6 @@ const MSR_CHECKS: Checks = {
   KVM_GET_MSRS: msrIsIn(MSR_READERS),
   wrmsr: msrIsIn(MSR_ROUTES),
   KVM_SET_MSRS: msrIsIn(MSR_ROUTES),
-};
-
-const tooFast = (khz: number, { host }: Ctx): boolean =>
-  host.hasTscControl && khz >= host.maxGuestTscKhz;
-
-/** Reserved bits of MSR_KVM_STEAL_TIME. */
-const STEAL_RESERVED = 0x3en;
-
-function refuseMsr(input: InputOf<'wrmsr' | 'KVM_SET_MSRS'>): Refusal | undefined {
-  const byGuest = input.type === 'wrmsr';
-  if (input.index === MSRS.MSR_KVM_STEAL_TIME && (input.data & STEAL_RESERVED) !== 0n) return GP;
-  if (input.index === MSRS.HV_X64_MSR_TIME_REF_COUNT && byGuest) return GP;
-  return undefined;
-}
-
-/** What the kernel answers; `undefined` when it does what is asked. */
-type Answer<T extends InputType = InputType> = (
-  input: InputOf<T>,
-  ctx: Scene,
-) => Refusal | undefined;
-
-const hasTscOffsetAttr: Answer = (_input, { switches }) =>
-  switches.tscOffsetAttr ? undefined : EINVAL;
-
-/** What the kernel refuses by itself. */
-const ANSWERS: ByType<{ [T in InputType]: Answer<T> }> = {
-  KVM_CREATE_VCPU: (_input, { subject }) => (subject === undefined ? undefined : EEXIST),
-  KVM_SET_CLOCK: ({ flags }, { switches }) =>
-    (flags & ~switches.setClockFlags) === 0 ? undefined : EINVAL,
-  KVM_SET_TSC_KHZ: ({ khz }, ctx) => (tooFast(khz, ctx) ? EINVAL : undefined),
-  KVM_SET_VM_TSC_KHZ: ({ khz }, ctx) => {
-    const { vmTscKhz } = ctx.switches;
-    if (vmTscKhz === 'none') return ENOTTY;
-    const tooLate = vmTscKhz === 'before-vcpus' && ctx.vm.createdVcpus > 0;
-    return tooFast(khz, ctx) || tooLate ? EINVAL : undefined;
-  },
-  KVM_GET_VM_TSC_KHZ: (_input, { switches }) => (switches.vmTscKhz === 'none' ? ENOTTY : undefined),
-  KVM_HAS_TSC_OFFSET: hasTscOffsetAttr,
-  KVM_GET_TSC_OFFSET: hasTscOffsetAttr,
-  KVM_SET_TSC_OFFSET: hasTscOffsetAttr,
-  KVM_KVMCLOCK_CTRL: (_input, { vcpu }) => (vcpu.kvmclock === 'off' ? EINVAL : undefined),
-  wrmsr: refuseMsr,
-  KVM_SET_MSRS: refuseMsr,
 };
 
 /** What must hold for inputs of one type, as the code of all types is called. */

@@ -10,7 +10,7 @@ import {
   VmState,
 } from '../clock/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import type { Refusal } from './admit.ts';
+import type { Refusal } from './answers.ts';
 import { InputHead } from './input-shape.ts';
 import { type ReadingSource, ReadingsOf } from './readings.ts';
 import type { HostCell, VcpuCell, VmCell } from './stepper.ts';
