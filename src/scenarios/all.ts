@@ -2,10 +2,13 @@
 import { nearest } from '../profiles/nearest.ts';
 import { ScenarioError } from './error.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
+import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
+import { rawResidue } from './monotonic-raw/raw-residue.ts';
+import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
 import type { Scenario } from './scenario.ts';
 
 /** All of them, in the order of the source mails. */
-export const SCENARIOS: readonly Scenario[] = [ntpHotplug];
+export const SCENARIOS: readonly Scenario[] = [ntpHotplug, ntpTriggers, setClockOrder, rawResidue];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */
 export function scenarioOf(name: string): Scenario {
