@@ -10,7 +10,7 @@ const BRING_UP_NS = 10_000_000_000n;
 export const ntpHotplug = scenario({
   name: 'ntp-hotplug',
   title: 'a hot-added vCPU moves the guest’s clock by what NTP has steered the host’s',
-  source: '000_476ccaac6fbeb41e, Marcelo Tosatti, 2019',
+  source: '“KVM: x86: switch KVMCLOCK base to monotonic raw clock”, Marcelo Tosatti, 2019',
   profile: 'v4.19',
   compare: ['v4.19', 'v5.10', 'v6.1', 'v6.8'],
   switches: ['masterBase', 'mclkRequestOnTrack'],

@@ -47,7 +47,7 @@ const TRIGGERS = {
 export const ntpTriggers = scenario({
   name: 'ntp-triggers',
   title: 'each masterclock update moves the guest’s clock by what NTP has steered the host’s',
-  source: '000_476ccaac6fbeb41e, Marcelo Tosatti, 2019',
+  source: '“KVM: x86: switch KVMCLOCK base to monotonic raw clock”, Marcelo Tosatti, 2019',
   profile: 'v4.19',
   compare: ['v4.19', 'v5.5', 'v5.10', 'v7.3'],
   switches: ['masterBase', 'otherBase'],

@@ -11,8 +11,7 @@ const VCPUS = [0, 1] as const;
 export const rawResidue = scenario({
   name: 'raw-residue',
   title: 'a new reference moves the guest’s clock although nobody steers the host’s',
-  source:
-    '000_476ccaac6fbeb41e, Marcelo Tosatti, 2019; 003_6c555ffc4a38c853, David Woodhouse, 2024',
+  source: '“KVM: x86: switch KVMCLOCK base to monotonic raw clock”, Marcelo Tosatti, 2019',
   profile: 'v6.1',
   compare: ['v5.5', 'v6.1', 'v7.3', 'series-v6'],
   switches: ['masterBase', 'pvScaleUnit'],

@@ -17,7 +17,7 @@ const SECOND_READING: Readonly<Record<Switches['setClockOrder'], ReadingName | u
 export const setClockOrder = scenario({
   name: 'set-clock-order',
   title: 'KVM_SET_CLOCK to what the guest reads moves its clock, unless the reference is new',
-  source: '000_476ccaac6fbeb41e, Marcelo Tosatti, 2019 (on 0bc48bea36d1, 2017)',
+  source: '“KVM: x86: switch KVMCLOCK base to monotonic raw clock”, Marcelo Tosatti, 2019',
   profile: 'v4.9',
   compare: ['v4.4', 'v4.9', 'v4.19', 'v5.10', 'v5.15'],
   switches: ['setClockOrder', 'masterBase'],
