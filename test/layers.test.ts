@@ -13,7 +13,7 @@ const LAYERS = [
   ['src/clock'],
   ['machines'],
   ['src/engine'],
-  ['replay', 'src/check', 'src/embed'],
+  ['replay', 'src/check', 'src/embed', 'src/scenarios'],
   ['src/cli', 'src/index.ts'],
 ];
 
