@@ -24,6 +24,7 @@ export const READINGS = {
   'getClock.ns': 'base clock at which it is read without masterclock, ns',
   'realtime.ns': 'CLOCK_REALTIME read by KVM_SET_CLOCK, KVM_GET_CLOCK or a wall clock write, ns',
   'setClock.ns': 'base clock read by KVM_SET_CLOCK without masterclock, ns',
+  'timer.tsc': 'host TSC at which CLOCK_MONOTONIC is read to arm a timer',
   run_delay: 'time the vCPU’s thread has waited for a CPU, ns',
 } as const;
 

@@ -13,7 +13,8 @@ const LAYERS = [
   ['src/clock'],
   ['machines'],
   ['src/engine'],
-  ['replay', 'src/check', 'src/embed', 'src/scenarios'],
+  ['replay', 'src/check', 'src/embed'],
+  ['src/scenarios'],
   ['src/cli', 'src/index.ts'],
 ];
 

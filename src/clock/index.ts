@@ -29,6 +29,8 @@ export {
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
 } from './load.ts';
+export { ignoresTscRatio, refusesTscRatio } from './nested.ts';
+export { isVmx } from './nested-tsc.ts';
 export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
@@ -44,7 +46,7 @@ export {
   realtimeAt,
 } from './timekeeper.ts';
 export { guestRdtsc, readL1Tsc } from './tsc.ts';
-export { VcpuState } from './vcpu-state.ts';
+export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
   KVM_CLOCK_REALTIME,
@@ -62,4 +64,14 @@ export {
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
-export { placesSharedInfo } from './xen-pages.ts';
+export { xenAttrErrno } from './xen-attr.ts';
+export { cpuidAsksForClock } from './xen-cpuid.ts';
+export { changesXenTscUnstable, placesSharedInfo } from './xen-pages.ts';
+export {
+  adjustNamesState,
+  countsRunstate,
+  putChangesRunstate,
+  refusesRunstate,
+  runstateMoves,
+} from './xen-runstate.ts';
+export { startsXenTimer, stopsXenTimer } from './xen-timer.ts';

@@ -18,6 +18,7 @@ import { contentOf, type PagePlace, writeUnderVersion } from './pvclock-page.ts'
 import { raise } from './requests.ts';
 import { readL1Tsc, writeTscOffset } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
+import { updateXenLeaf } from './xen-cpuid.ts';
 
 type Vcpu = Readonly<VcpuState>;
 
@@ -78,6 +79,7 @@ function updateScale(self: VcpuState, hz: bigint, ctx: Ctx): void {
   self.pvclockTscMul = mul;
   self.hwTscHz = hz;
   self.hwTscKhz = hostKhz;
+  updateXenLeaf(self, ctx);
 }
 
 export const pvclockGuards = {

@@ -1,6 +1,6 @@
 /** The routes of writes to MSRs, by who writes: `kvm_set_msr_common()`, `kvm_hv_set_msr()`. */
 import { MSRS } from '../../events/index.ts';
-import { asksForHvPage, bootVcpuChangesMsr, type Ctx } from '../clock/index.ts';
+import { asksForHvPage, bootVcpuChangesMsr, type Ctx, ignoresTscRatio } from '../clock/index.ts';
 import { not, type Route, vcpu, vm, when } from './phase.ts';
 import { SYNCHRONIZE_TSC } from './routes.ts';
 
@@ -32,6 +32,12 @@ interface MsrRoutes {
 
 const both = (route: Route): MsrRoutes => ({ wrmsr: route, KVM_SET_MSRS: route });
 
+/** One of the four synthetic timers: its CONFIG and its COUNT. */
+const stimer = (n: number): [number, MsrRoutes][] => [
+  [MSRS.HV_X64_MSR_STIMER0_CONFIG + 2 * n, both([vcpu('STIMER_CONFIG_MSR'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_STIMER0_COUNT + 2 * n, both([vcpu('STIMER_COUNT_MSR'), ...WRITTEN])],
+];
+
 /** Every MSR that can be written. */
 export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRoutes>([
   [
@@ -62,4 +68,8 @@ export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRou
   [MSRS.HV_X64_MSR_TIME_REF_COUNT, both(WRITTEN)],
   [MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL, both([vm('HV_EMULATION_CONTROL'), ...WRITTEN])],
   [MSRS.HV_X64_MSR_REENLIGHTENMENT_CONTROL, both([vm('HV_REENLIGHTENMENT_CONTROL'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_TSC_EMULATION_STATUS, both([vm('HV_EMULATION_STATUS'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_TSC_INVARIANT_CONTROL, both([vm('HV_INVTSC_CONTROL'), ...WRITTEN])],
+  ...[0, 1, 2, 3].flatMap(stimer),
+  [MSRS.MSR_AMD64_TSC_RATIO, both([when(not(ignoresTscRatio), vcpu('TSC_RATIO_MSR')), ...WRITTEN])],
 ]);

@@ -43,6 +43,8 @@ interface Here {
 const baseAtReading = (here: Here, tsc: ReadingName, base: BaseClock): bigint =>
   baseAt(here.host, here.read(tsc), base);
 
+const largest = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
 const atInstant = ({ input }: Here): bigint => input.tsc;
 
 const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
@@ -66,7 +68,9 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
   'getClock.ns': (here) => baseAtReading(here, 'getClock.tsc', here.switches.otherBase),
   'realtime.ns': (here) => realtimeAt(here.host, here.read('getClock.tsc')),
   'setClock.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
-  run_delay: ({ vcpu }) => vcpu?.lastSteal ?? 0n,
+  'timer.tsc': (here) => here.read('getClock.tsc'),
+  // A thread that did not wait since the last time it was asked.
+  run_delay: ({ vcpu }) => largest(vcpu?.lastSteal ?? 0n, vcpu?.xenLastSteal ?? 0n),
 };
 
 /** What the reads of an input depend on, as it is when one is asked for. */

@@ -6,14 +6,22 @@
  */
 import type { InputType } from '../../events/index.ts';
 import {
+  adjustNamesState,
   armsSyncWork,
   type Ctx,
+  changesXenTscUnstable,
+  countsRunstate,
+  cpuidAsksForClock,
   isRequested,
   loadMatters,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
   placesSharedInfo,
+  putChangesRunstate,
   type Request,
+  runstateMoves,
+  startsXenTimer,
+  stopsXenTimer,
 } from '../clock/index.ts';
 import {
   type Condition,
@@ -78,7 +86,13 @@ const GUEST_TIME_UPDATE: Route = [
 /** `kvm_request_pending()`. */
 const anyRequested = (ctx: Ctx): boolean => ctx.vcpu.requests !== 0;
 
-/** The requests that `vcpu_enter_guest()` serves. Xen's and Hyper-V's timers would follow here. */
+/** `record_steal_time()`: a Xen guest has runstates instead. */
+const RECORD_STEAL_TIME: Route = [
+  when(countsRunstate, when(runstateMoves, vcpu('RUNSTATE_CHANGE'))),
+  when(not(countsRunstate), vcpu('RECORD_STEAL_TIME')),
+];
+
+/** The requests that `vcpu_enter_guest()` serves; timers that go by the clock after the clock. */
 const SERVE_REQUESTS: Route = [
   when(requested('MIGRATE_TIMER'), vcpu('SERVE_MIGRATE_TIMER')),
   when(requested('MASTERCLOCK_UPDATE'), vcpu('SERVE_MASTERCLOCK_UPDATE'), ...UPDATE_MASTERCLOCK),
@@ -86,7 +100,8 @@ const SERVE_REQUESTS: Route = [
   when(requested('CLOCK_UPDATE'), ...GUEST_TIME_UPDATE),
   when(
     pageIsUpToDate,
-    when(requested('STEAL_UPDATE'), vcpu('SERVE_STEAL_UPDATE'), vcpu('RECORD_STEAL_TIME')),
+    when(requested('STEAL_UPDATE'), vcpu('SERVE_STEAL_UPDATE'), ...RECORD_STEAL_TIME),
+    when(requested('HV_STIMER'), vcpu('SERVE_HV_STIMER'), vcpu('PROCESS_STIMERS')),
   ),
 ];
 
@@ -101,6 +116,7 @@ const LOAD: Route = [
     loadMatters,
     when(loadSeesBackwardsTsc, host('TSC_UNSTABLE')),
     when(tscIsUnstable, vcpu('LOAD_UNSTABLE')),
+    vcpu('RESTART_DEADLINE'),
     // The vCPU asks before its VM counts, so that both see the same count.
     when(loadTakesGlobalUpdate, vcpu('ASK_FOR_UPDATE'), vm('COUNT_GLOBAL_UPDATE')),
     when(not(loadTakesGlobalUpdate), vcpu('ASK_FOR_UPDATE')),
@@ -213,7 +229,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   ],
   vcpu_reset: [vcpu('RESET')],
   vcpu_load: LOAD,
-  vcpu_put: [vcpu('PUT')],
+  vcpu_put: [when(putChangesRunstate, when(runstateMoves, vcpu('RUNSTATE_CHANGE'))), vcpu('PUT')],
   vcpu_requests: REQUESTS,
   kvm_entry: [
     ...REQUESTS,
@@ -230,13 +246,47 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_GET_TSC_OFFSET: [vcpu('REPORT_TSC_OFFSET')],
   KVM_SET_TSC_OFFSET: [...SYNCHRONIZE_TSC, vcpu('REPORT_DONE')],
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
-  KVM_XEN_HVM_CONFIG: [vm('XEN_CONFIG')],
+  KVM_XEN_HVM_CONFIG: [
+    when(changesXenTscUnstable, eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))),
+    vm('XEN_CONFIG'),
+  ],
+  KVM_XEN_SET_LONG_MODE: [vm('XEN_LONG_MODE')],
   KVM_XEN_SET_SHARED_INFO: [
+    when(placesSharedInfo, vm('XEN_WALL_CLOCK')),
     when(mclkUpdateOnXenSharedInfo, eachVcpu(vcpu('REQUEST_XEN_UPDATE'))),
     vm('REPORT_DONE'),
   ],
   KVM_XEN_SET_VCPU_INFO: [vcpu('XEN_VCPU_INFO'), vcpu('REPORT_DONE')],
   KVM_XEN_SET_VCPU_TIME_INFO: [vcpu('XEN_VCPU_TIME_INFO'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_ADDR: [vcpu('RUNSTATE_ADDR'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_CURRENT: [when(runstateMoves, vcpu('RUNSTATE_CHANGE')), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_DATA: [vcpu('RUNSTATE_DATA'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_ADJUST: [
+    vcpu('RUNSTATE_ADJUST'),
+    when(adjustNamesState, when(runstateMoves, vcpu('RUNSTATE_CHANGE'))),
+    vcpu('REPORT_DONE'),
+  ],
+  KVM_XEN_SET_TIMER: [
+    vcpu('XEN_SET_TIMER'),
+    when(startsXenTimer, vcpu('XEN_START_TIMER')),
+    vcpu('REPORT_DONE'),
+  ],
+  KVM_XEN_VCPU_GET_ATTR: [vcpu('XEN_READ_ATTR'), vcpu('REPORT_DONE')],
+  xen_hypercall: [
+    when(startsXenTimer, vcpu('XEN_START_TIMER')),
+    when(stopsXenTimer, vcpu('XEN_STOP_TIMER')),
+    vcpu('XEN_HYPERCALL_DONE'),
+  ],
+  xen_timer: [vcpu('XEN_TIMER')],
+  KVM_SET_CPUID2: [vcpu('XEN_SET_LEAF'), vcpu('REPORT_DONE')],
+  cpuid: [
+    when(cpuidAsksForClock, when(requested('CLOCK_UPDATE'), ...GUEST_TIME_UPDATE)),
+    vcpu('XEN_READ_LEAF'),
+  ],
+  kvm_nested_vmenter: [vcpu('ENTER_L2')],
+  kvm_nested_vmexit: [vcpu('LEAVE_L2')],
+  kvm_hv_stimer_callback: [vcpu('STIMER_FIRED')],
+  hv_message_slot: [vcpu('MESSAGE_SLOT')],
   tsc_deadline: [vcpu('FIRE_TSC_DEADLINE')],
   guest_clears_stopped: [vcpu('CLEAR_STOPPED_FLAG')],
   clock_pairing: [vcpu('PAIR_CLOCKS')],

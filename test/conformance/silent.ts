@@ -26,8 +26,12 @@ export const SILENT: readonly SwitchName[] = [
   'pvPageWrite',
   'hvPageBeforeXen',
   'xenTimer',
+  'xenTimerPast',
+  'xenRunstate',
   'xenTscUnstableFlag',
   'xenRunstateClamp',
   'xenCpuidLeaf',
   'eventInjCheck',
+  'hvStimerByHost',
+  'stealPreempted',
 ];
