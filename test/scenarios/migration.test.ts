@@ -8,6 +8,7 @@ import {
   type MigrationNumbers,
 } from '../../src/scenarios/migration/options.ts';
 import { judgeMigration, type MigrationVerdict } from '../../src/scenarios/migration/rows.ts';
+import { Simulation } from '../../src/scenarios/simulation.ts';
 
 const MS = 1_000_000n;
 const SECOND = 1_000_000_000n;
@@ -22,7 +23,8 @@ function migrate(
 ): MigrationVerdict {
   const kernel = withSwitches(profile(id), set);
   const base = { ...MIGRATION_DEFAULTS, uptimeNs: 10n * SECOND };
-  return judgeMigration({ ...base, ...numbers, policy, from: kernel, to: kernel });
+  const options = { ...base, ...numbers, policy, from: kernel, to: kernel };
+  return judgeMigration(options, (...host) => new Simulation(...host));
 }
 
 type IoctlType = 'KVM_GET_CLOCK' | 'KVM_SET_CLOCK' | 'KVM_GET_MSRS' | 'KVM_SET_MSRS';
@@ -210,7 +212,10 @@ describe('NTP at the hosts', () => {
 
   test.each([0, 20_000, -500_000])('%i ppb: CLOCK_REALTIME counts true time', (ppb) => {
     // Had the guest stayed, its clock would have counted by the TSC, which is so much slower.
-    const verdict = migrate('plain-realtime', { sourceNtpPpb: ppb, destinationNtpPpb: -ppb });
+    const verdict = migrate('plain-realtime', {
+      sourceNtpPpt: BigInt(ppb) * 1000n,
+      destinationNtpPpt: BigInt(-ppb) * 1000n,
+    });
     const [p2 = 0n] = timesOf(verdict, 'out', 'KVM_GET_CLOCK');
     const [p4 = 0n] = timesOf(verdict, 'into', 'KVM_SET_CLOCK');
     const away = between(verdict, p2, p4);
@@ -222,7 +227,7 @@ describe('NTP at the hosts', () => {
     '%i ppb: v4.4’s KVM_GET_CLOCK counts what guests do not',
     (ppb) => {
       const uptimeNs = 3600n * SECOND;
-      const numbers = { uptimeNs, sourceNtpPpb: ppb };
+      const numbers = { uptimeNs, sourceNtpPpt: BigInt(ppb) * 1000n };
       const extra = (policy: VmmPolicyId, id: ProfileId) => {
         const verdict = migrate(policy, numbers, id);
         return verdict.rows[0]!.driftNs - staggerOf(verdict);

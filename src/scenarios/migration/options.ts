@@ -8,7 +8,7 @@ export const LEAP_SECONDS = ['none', 'inserted', 'deleted'] as const;
 /** By which clock a VMM compares times of two hosts. */
 export const TIMESCALES = ['realtime', 'tai'] as const;
 
-/** Times are ns, frequencies kHz, NTP's corrections parts in 10^9. */
+/** Times are ns, frequencies kHz, NTP's corrections parts in 10^12. */
 export interface MigrationOptions {
   readonly policy: VmmPolicyId;
   /** The kernel at the source, and that at the destination. */
@@ -23,8 +23,8 @@ export interface MigrationOptions {
   /** Whether the destination's hardware scales TSCs. */
   readonly scaling: boolean;
   /** By how much NTP speeds each host's clocks up: its TSC is that much slower than taken for. */
-  readonly sourceNtpPpb: number;
-  readonly destinationNtpPpb: number;
+  readonly sourceNtpPpt: bigint;
+  readonly destinationNtpPpt: bigint;
   /** From the guest's boot to the stop. */
   readonly uptimeNs: bigint;
   /** From the stop to the first ioctl at the destination. */
@@ -58,8 +58,8 @@ export const MIGRATION_DEFAULTS: MigrationNumbers = {
   destinationKhz: 2_500_000,
   guestKhz: 0,
   scaling: true,
-  sourceNtpPpb: 0,
-  destinationNtpPpb: 0,
+  sourceNtpPpt: 0n,
+  destinationNtpPpt: 0n,
   uptimeNs: 86_400n * SECOND,
   downtimeNs: SECOND,
   sourceIoctlsNs: [20_000n],

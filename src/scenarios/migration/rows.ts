@@ -2,7 +2,7 @@
 import { VMM_POLICIES, type VmmPolicyId } from '../../engine/index.ts';
 import { errorsOf, spread, type VcpuErrors } from './errors.ts';
 import type { MigrationOptions } from './options.ts';
-import { type Journey, type RefusedIoctl, runMigration } from './run.ts';
+import { type Journey, type MakeHost, type RefusedIoctl, runMigration } from './run.ts';
 
 /** A clock against what it should read. */
 export type Direction = 'exact' | 'ahead' | 'behind';
@@ -118,16 +118,10 @@ export function rowsOf(journey: Journey): readonly MigrationRow[] {
 }
 
 /** Runs a migration and judges it. */
-export function judgeMigration(options: MigrationOptions): MigrationVerdict {
-  const journey = runMigration(options);
+export function judgeMigration(options: MigrationOptions, make: MakeHost): MigrationVerdict {
+  const journey = runMigration(options, make);
   return { journey, rows: rowsOf(journey) };
 }
-
-/** One migration under every policy. */
-export const judgePolicies = (
-  policies: readonly VmmPolicyId[],
-  options: Omit<MigrationOptions, 'policy'>,
-): readonly MigrationVerdict[] => policies.map((policy) => judgeMigration({ ...options, policy }));
 
 /** What a policy means time to do, as the table has it. */
 export const intentOf = (policy: VmmPolicyId): string => {

@@ -2,14 +2,17 @@
 import type { Observation } from '../../../events/index.ts';
 import {
   type Dispatched,
+  type HostOptions,
   type Performed,
   type Plan,
   Vmm,
   type VmmMoment,
 } from '../../engine/index.ts';
+import type { Profile } from '../../profiles/index.ts';
+import type { Simulation } from '../simulation.ts';
 import { type Frozen, Threads, VM } from './guest.ts';
 import type { MigrationOptions } from './options.ts';
-import { Site } from './site.ts';
+import { hostOf, Site, type SiteOptions } from './site.ts';
 
 /** An ioctl that the kernel refused. */
 export interface RefusedIoctl {
@@ -50,7 +53,7 @@ export interface Journey {
 /** Between two things that the guest's threads do. */
 const GUEST_GAP_NS = 1000n;
 
-/** TSC of the source host at the guest's boot, and of the destination host at the stop. */
+/** TSCs of the hosts when the guest boots. */
 const SOURCE_TSC = 1_000_000_000_000n;
 const DESTINATION_TSC = 77_000_000_000_000n;
 
@@ -59,32 +62,25 @@ const LEAP_TAI = { none: 0, inserted: 1, deleted: -1 } as const;
 /** CLOCK_TAI − CLOCK_REALTIME since 2017, s. */
 const TAI_OFFSET = 37;
 
-const cpusFor = (vcpus: number): number => Math.max(4, vcpus);
+/** Makes a simulated host; what runs a migration does not keep it. */
+export type MakeHost = (
+  side: 'source' | 'destination',
+  profile: Profile,
+  host: HostOptions,
+) => Simulation;
 
-function makeSource(options: MigrationOptions): Site {
-  return new Site({
-    profile: options.from,
-    khz: options.sourceKhz,
-    ntpPpb: options.sourceNtpPpb,
-    cpus: cpusFor(options.vcpus),
-    scaling: true,
-    at: 0n,
-    tsc: SOURCE_TSC,
-    realtimeErrorNs: 0n,
-  });
-}
-
-function makeDestination(options: MigrationOptions): Site {
-  return new Site({
-    profile: options.to,
-    khz: options.destinationKhz,
-    ntpPpb: options.destinationNtpPpb,
-    cpus: cpusFor(options.vcpus),
-    scaling: options.scaling,
-    at: options.uptimeNs,
-    tsc: DESTINATION_TSC,
-    realtimeErrorNs: options.realtimeErrorNs,
-  });
+function makeSite(options: MigrationOptions, side: 'source' | 'destination', make: MakeHost): Site {
+  const isSource = side === 'source';
+  const its: SiteOptions = {
+    khz: isSource ? options.sourceKhz : options.destinationKhz,
+    ntpPpt: isSource ? options.sourceNtpPpt : options.destinationNtpPpt,
+    cpus: Math.max(4, options.vcpus),
+    scaling: isSource || options.scaling,
+    tsc: isSource ? SOURCE_TSC : DESTINATION_TSC,
+    realtimeErrorNs: isSource ? 0n : options.realtimeErrorNs,
+  };
+  const profile = isSource ? options.from : options.to;
+  return new Site(make(side, profile, hostOf(its)), its);
 }
 
 /** A VMM whose inputs the site keeps too. */
@@ -98,9 +94,7 @@ class Keeper {
   }
 
   perform(event: Parameters<Vmm['perform']>[0], plan: Plan): Performed {
-    const performed = this.vmm.perform(event, plan);
-    this.#site.inputs.push(...performed.inputs.map(({ input }) => input));
-    return performed;
+    return this.#site.simulation.perform(this.vmm, VM, event, plan);
   }
 
   /** Right after what was done last. */
@@ -167,10 +161,10 @@ const exitOf = (site: Site, { inputs }: Performed, id: number): bigint => {
 const isSnapshot = ({ masterclock }: Dispatched): boolean => masterclock.decision === 'recomputed';
 
 /** One migration, from the guest's boot to when all is quiet at the destination. */
-export function runMigration(options: MigrationOptions): Journey {
+export function runMigration(options: MigrationOptions, make: MakeHost): Journey {
   const { uptimeNs, downtimeNs, leapSecond, timescale } = options;
-  const source = makeSource(options);
-  const destination = makeDestination(options);
+  const source = makeSite(options, 'source', make);
+  const destination = makeSite(options, 'destination', make);
   const { keeper, threads } = boot(source, options);
   const before = threads.ids.map((id) => threads.freeze(id));
   const told = (offset: number) => (timescale === 'tai' ? { taiOffset: offset } : {});
@@ -184,6 +178,7 @@ export function runMigration(options: MigrationOptions): Journey {
     }),
   );
   const there = new Keeper(destination, options);
+  destination.tick(uptimeNs);
   there.soon({ type: 'launch', ...(options.guestKhz === 0 ? {} : { tscKhz: options.guestKhz }) });
   destination.leap(uptimeNs + downtimeNs / 2n, LEAP_NS[leapSecond]);
   if (out.saved !== undefined) there.vmm.receive(out.saved);
