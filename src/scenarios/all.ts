@@ -1,11 +1,12 @@
 /** Every scenario by its name; one line each. */
 import { nearest } from '../profiles/nearest.ts';
 import { ScenarioError } from './error.ts';
+import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import type { Scenario } from './scenario.ts';
 
 /** All of them, in the order of the source mails. */
-export const SCENARIOS: readonly Scenario[] = [ntpHotplug];
+export const SCENARIOS: readonly Scenario[] = [ntpHotplug, migration];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */
 export function scenarioOf(name: string): Scenario {
