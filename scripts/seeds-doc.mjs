@@ -19,7 +19,7 @@ const code = (text) => `\`${text}\``;
 
 /** `src/x.ts#name` as a link to the file. */
 function place(text) {
-  const [path, name] = text.split('#');
+  const [path, name = path.split('/').pop()] = text.split('#');
   return `[${name}](../${path})`;
 }
 

@@ -48,9 +48,9 @@ export class Stage {
     this.profile = profile;
   }
 
-  /** A host; several have names. */
-  host(options: HostOptions, name = 'host'): Simulation {
-    const simulation = new Simulation(name, this.profile, options);
+  /** A host; several have names, and may have other kernels. */
+  host(options: HostOptions, name = 'host', profile = this.profile): Simulation {
+    const simulation = new Simulation(name, profile, options);
     this.simulations.push(simulation);
     return simulation;
   }
