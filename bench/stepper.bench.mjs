@@ -21,11 +21,7 @@ if (isMainThread) {
   const name = process.argv[2] ?? 'threads-6.12';
   const history = await historyOf(name);
   const ways = ['tables', 'actors', 'recipes'];
-  const { tables, actors, recipes } = await mediansInTurn(
-    new URL(import.meta.url),
-    ways,
-    history,
-  );
+  const { tables, actors, recipes } = await mediansInTurn(new URL(import.meta.url), ways, history);
   const mix = new Map();
   for (const { type } of history.inputs) mix.set(type, (mix.get(type) ?? 0) + 1);
   const most = [...mix].sort((a, b) => b[1] - a[1]).slice(0, 6);
