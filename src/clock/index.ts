@@ -36,6 +36,7 @@ export {
   isRequested,
   REQUEST_BIT,
   type Request,
+  requestMask,
 } from './requests.ts';
 export { MSR_READERS } from './results.ts';
 export {
@@ -57,6 +58,7 @@ export { VmState } from './vm-state.ts';
 export { armsSyncWork } from './vm-work.ts';
 export {
   type KeptMsr,
+  realtimeHere,
   type VmmCtx,
   vmmGuards,
   vmmMsrs,

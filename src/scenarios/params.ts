@@ -91,6 +91,21 @@ export const duration = (preset: string, doc: string, range: Range): Param<bigin
     range,
   });
 
+/** Lengths of time with commas between them; their values are in ns. */
+export function durations(preset: string, doc: string, range: Range): Param<readonly bigint[]> {
+  const { parse, range: from } = duration(preset, doc, range);
+  return {
+    unit: 'durations such as 20us,1ms',
+    default: preset,
+    range: from,
+    doc,
+    parse: (text) => {
+      const values = text.split(',').map(parse);
+      return values.every((value) => value !== undefined) ? values : undefined;
+    },
+  };
+}
+
 /** Decimals of a part per million that count: 10^-6, a part in 10^12. */
 const PPM_DECIMALS = 6;
 

@@ -48,9 +48,9 @@ export class Stage {
     this.profile = profile;
   }
 
-  /** A host; several have names. */
-  host(options: HostOptions, name = 'host'): Simulation {
-    const simulation = new Simulation(name, this.profile, options);
+  /** A host; several have names, and may have other kernels. */
+  host(options: HostOptions, name = 'host', profile = this.profile): Simulation {
+    const simulation = new Simulation(name, profile, options);
     this.simulations.push(simulation);
     return simulation;
   }
@@ -67,7 +67,7 @@ export interface Scenario<P extends Params = Params> {
   readonly name: string;
   /** What it shows, in one line. */
   readonly title: string;
-  /** The mail it comes from: file of the source mails, author and year. */
+  /** The mail it comes from: its subject, author and year. */
   readonly source: string;
   /** The kernel it runs under if none is asked for. */
   readonly profile: ProfileId;
