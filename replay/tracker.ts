@@ -13,7 +13,7 @@ import {
   WIDE_COLUMNS,
 } from '../events/index.ts';
 import type { Assimilator } from './assimilate/assimilator.ts';
-import type { When } from './assimilate/driver.ts';
+import { trackOf, updateOf, whenOf } from './assimilate/rows.ts';
 import { addCause, type Cause, type CauseKind, recomputeCause } from './causes.ts';
 import { Entryless } from './entryless.ts';
 import type { HostClock } from './host-clock.ts';
@@ -21,7 +21,7 @@ import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
-import { ENTRY, GAP, IOCTL, MASTERCLOCK, MSR, OFFSET, PAGE, SUSPEND, TRACK } from './slots.ts';
+import { ENTRY, GAP, IOCTL, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
 
 type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
 
@@ -43,11 +43,6 @@ const MSR_ENABLE = 1n;
 const MOST_SHIFT = 63;
 
 const KVM_RUN: Ioctl | undefined = IOCTLS.find(({ name }) => name === 'KVM_RUN');
-
-const whenOf = (batch: EventBatch, row: number): When => ({
-  ticks: batch.timestamps[row]!,
-  cpu: batch.cpus[row]!,
-});
 
 const ENTRY_CODE = EVENT_CODES.kvm_entry;
 const EXIT_CODE = EVENT_CODES.kvm_exit;
@@ -90,7 +85,7 @@ export class Tracker {
     on('kvm_pvclock_update', (b, row, thread) => this.#page(b, row, thread));
     on('kvm_write_tsc_offset', (b, row, thread) => this.#offset(b, row, thread));
     on('kvm_update_master_clock', (b, row, thread) => this.#recompute(b, row, thread));
-    if (model !== undefined) on('kvm_track_tsc', (b, row, thread) => this.#track(b, row, thread));
+    on('kvm_track_tsc', (b, row, thread) => model?.track(thread, trackOf(b, row)));
     on('kvm_msr', (b, row, thread) => this.#msr(b, row, thread));
     on('sys_enter_ioctl', (b, row, thread) => this.#ioctl(b, row, thread));
     on('sys_exit_ioctl', (b, row, thread) => this.#ioctlExit(b, row, thread));
@@ -205,17 +200,6 @@ export class Tracker {
     this.#model?.offset(thread, { vcpu, previous, next, when, track: undefined });
   }
 
-  #track(batch: EventBatch, row: number, thread: Thread): void {
-    const narrow = row * NARROW_COLUMNS;
-    this.#model?.track(thread, batch.narrows[narrow + TRACK.vcpu]! >>> 0, {
-      matched: batch.narrows[narrow + TRACK.matched]! >>> 0,
-      online: batch.narrows[narrow + TRACK.online]! >>> 0,
-      use: batch.narrows[narrow + TRACK.use] === 1,
-      hostClock: batch.narrows[narrow + TRACK.hostClock]! >>> 0,
-      ticks: batch.timestamps[row]!,
-    });
-  }
-
   /** What `vcpu` shows does not continue what it showed: its thread carries several of its id. */
   #mixed(vcpu: Vcpu, ticks: bigint): void {
     if (vcpu.vm.source === 'ioctls' || vcpu.ambiguous) return;
@@ -224,16 +208,13 @@ export class Tracker {
   }
 
   #recompute(batch: EventBatch, row: number, thread: Thread): void {
-    const narrow = row * NARROW_COLUMNS;
     const vm = this.#identity.vm(thread);
     const timestamp = batch.timestamps[row]!;
-    const use = batch.narrows[narrow + MASTERCLOCK.use] === 1;
-    const hostClock = batch.narrows[narrow + MASTERCLOCK.hostClock]! >>> 0;
-    const matched = batch.narrows[narrow + MASTERCLOCK.matched] === 1;
+    const { use, hostClock, matched } = updateOf(batch, row);
     this.#model?.update(thread, vm, { use, hostClock, matched }, whenOf(batch, row));
     if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return;
     if (vm === undefined) {
-      for (const any of this.#identity.vms) forgetEpoch(any);
+      for (const any of this.#identity.vms) any.forgetEpoch();
       return;
     }
     const cause = this.#recomputeCause(vm, thread);
@@ -333,12 +314,6 @@ export class Tracker {
       batch.texts[row]!,
     );
   }
-}
-
-/** A masterclock update of an unknown VM: what was written before is no longer comparable. */
-function forgetEpoch(vm: Vm): void {
-  vm.epoch++;
-  for (const vcpu of vm.vcpus.values()) vcpu.pageEpoch = vm.epoch;
 }
 
 /**

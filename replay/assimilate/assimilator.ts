@@ -21,7 +21,8 @@ import { HostModel } from './host-model.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
 import { Pages } from './pages.ts';
 import { type ChosenProfile, type ProfileChoice, profileText } from './profile.ts';
-import { Requests, type SeenUpdate } from './requests.ts';
+import { Requests } from './requests.ts';
+import type { SeenUpdate } from './rows.ts';
 import { type SeenTrack, type SeenWrite, TscWrites } from './tsc-writes.ts';
 
 /** The guest's MSRs that the model is told of. Others move no clock that a tracepoint shows. */
@@ -142,10 +143,10 @@ export class Assimilator {
   }
 
   /** A synchronisation was tracked: that of the thread's last offset write. */
-  track(thread: Thread, vcpuId: number, seen: SeenTrack): void {
+  track(thread: Thread, seen: SeenTrack): void {
     this.#around.sees.tracks = true;
     const write = this.#pending.get(thread)?.at(-1);
-    if (write?.vcpu.id !== vcpuId) this.#around.books.unknown += 1;
+    if (write?.vcpu.id !== seen.vcpuId) this.#around.books.unknown += 1;
     else write.track = seen;
     if (write !== undefined) this.#around.host.seeClocksource(seen.hostClock, write.when);
   }

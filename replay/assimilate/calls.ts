@@ -6,7 +6,8 @@ import type { Vcpu, Vm } from '../identity/vm.ts';
 import { type Around, isWatched } from './around.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
-import type { Requests, SeenUpdate } from './requests.ts';
+import type { Requests } from './requests.ts';
+import type { SeenUpdate } from './rows.ts';
 import type { SeenWrite, TscWrites } from './tsc-writes.ts';
 
 export class Calls {

@@ -6,17 +6,12 @@ import { isRequested, REQUEST_BIT, type Request } from '../../src/clock/index.ts
 import { PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
 import { type Around, asksAreKnown, isFollowed, isWatched } from './around.ts';
+import { DelayedWork } from './delayed-work.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
 import { Comparison, type Pages } from './pages.ts';
+import type { SeenUpdate } from './rows.ts';
 import { describe, type Predicted } from './tracepoints.ts';
-
-/** A recorded `kvm_update_master_clock`. */
-export interface SeenUpdate {
-  readonly use: boolean;
-  readonly hostClock: number;
-  readonly matched: boolean;
-}
 
 /** Requests that write the pages of all vCPUs, and those that write a vCPU's own. */
 const ASKS: readonly Request[] = ['MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', 'CLOCK_UPDATE'];
@@ -24,21 +19,15 @@ const ASKS: readonly Request[] = ['MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', '
 const asksForPage = ({ state }: KnownVcpu): boolean =>
   ASKS.some((name) => isRequested(state, name));
 
-const UPDATE_WORK = 'kvmclock_update_work';
-const SYNC_WORK = 'kvmclock_sync_work';
-/** How long after it was armed each kind of work fires at the earliest, ms. */
-const EARLIEST_MS = { [UPDATE_WORK]: 99n, [SYNC_WORK]: 299_000n } as const;
-
-/** By then delayed work has fired, ms. */
-const WORK_IS_DONE_MS = 500n;
-
 export class Requests {
   readonly #around: Around;
   readonly #pages: Pages;
+  readonly #work: DelayedWork;
 
   constructor(around: Around, pages: Pages) {
     this.#around = around;
     this.#pages = pages;
+    this.#work = new DelayedWork(around);
   }
 
   /** The masterclock of a VM was recomputed, by a vCPU on its way into the guest. */
@@ -218,7 +207,7 @@ export class Requests {
       this.#skipUpdate(known, when);
     }
     if (asksForPage(known)) return;
-    if (!this.#fireWork(known.of, when)) this.#unaskedPage(known, page, when);
+    if (!this.#work.fireWork(known.of, when)) this.#unaskedPage(known, page, when);
     if (!asksForPage(known)) this.#ask(known, 'CLOCK_UPDATE');
   }
 
@@ -233,7 +222,7 @@ export class Requests {
     const { of, vcpu } = known;
     // Without masterclock every load on another CPU asks for pages, and loads are not recorded.
     const isMaster = of.decision && of.state.masterclock === 'on';
-    if (known.mayAsk) this.#mayAskOthers(of, when);
+    if (known.mayAsk) this.#work.mayAskOthers(of, when);
     const { driver } = this.#around;
     if (driver.tscAt(ticks, of.vm) < of.mayWorkUntil) return;
     // Guests are told that they were stopped when the host goes to sleep (v5.14+).
@@ -244,59 +233,10 @@ export class Requests {
       this.#around.host.sleep();
     }
     if (!isMaster || !asksAreKnown(this.#around, known)) return;
-    if (this.#showsImmediate(of)) return;
+    if (this.#work.showsImmediate(of)) return;
     const what = 'a page was written though nothing asked for it';
     const expected = 'no kvm_pvclock_update';
     this.#around.books.diverge({ vm: vcpu.vm, vcpu, ticks, what, expected, found: 'one' });
-  }
-
-  /** Pages that come before the delayed work is due show that there is none. */
-  #showsImmediate({ state }: KnownVm): boolean {
-    const { chosen, driver } = this.#around;
-    if (driver.switches.globalUpdateMechanism !== 'delayed' || state.updateWork !== 'queued') {
-      return false;
-    }
-    const set = chosen.contradict(
-      'globalUpdateMechanism',
-      { globalUpdateMechanism: 'immediate' },
-      'pages of all vCPUs brought up to date at once',
-    );
-    if (set !== undefined) driver.setSwitches(set);
-    return set !== undefined;
-  }
-
-  /** What a vCPU was asked may have been to bring all pages up to date, now or by delayed work. */
-  #mayAskOthers(of: KnownVm, when: When): void {
-    const { driver, host } = this.#around;
-    for (const { model } of of.vm.vcpus.values()) if (model !== undefined) model.mayAsk = true;
-    of.mayWorkUntil = driver.tscAt(when.ticks, of.vm) + WORK_IS_DONE_MS * BigInt(host.state.tscKhz);
-  }
-
-  /** Delayed work that is due may have fired. @returns whether it brings pages up to date. */
-  #fireWork(of: KnownVm, when: When): boolean {
-    const { driver } = this.#around;
-    const { state } = of;
-    const input = { vm: of.id } as const;
-    if (state.syncWork === 'armed' && this.#isDue(of, SYNC_WORK, when)) {
-      driver.happen({ type: SYNC_WORK, ...input }, when, of);
-      driver.happen({ type: UPDATE_WORK, ...input }, when, of);
-      driver.wake(of);
-      return true;
-    }
-    if (state.updateWork === 'queued' && this.#isDue(of, UPDATE_WORK, when)) {
-      driver.happen({ type: UPDATE_WORK, ...input }, when, of);
-      driver.wake(of);
-      return true;
-    }
-    return false;
-  }
-
-  #isDue(of: KnownVm, name: keyof typeof EARLIEST_MS, when: When): boolean {
-    const armed = of.armed.get(name);
-    if (armed === undefined) return false;
-    const { driver, host } = this.#around;
-    const passed = driver.tscAt(when.ticks, of.vm) - armed;
-    return passed >= EARLIEST_MS[name] * BigInt(host.state.tscKhz);
   }
 
   /** A vCPU enters the guest: all that it was asked to do is done. */
@@ -377,14 +317,7 @@ export class Requests {
       return;
     }
     const what = 'the masterclock was not recomputed though it was asked for';
-    const expected = describe(predicted);
-    books.diverge({
-      vm: of.vm,
-      vcpu,
-      ticks,
-      what,
-      expected: predicted === undefined ? 'kvm_update_master_clock' : expected,
-      found: 'none',
-    });
+    const expected = predicted === undefined ? 'kvm_update_master_clock' : describe(predicted);
+    books.diverge({ vm: of.vm, vcpu, ticks, what, expected, found: 'none' });
   }
 }

@@ -17,6 +17,7 @@ import type { Predicted } from './tracepoints.ts';
 
 /** A recorded `kvm_track_tsc`. */
 export interface SeenTrack {
+  readonly vcpuId: number;
   readonly matched: number;
   readonly online: number;
   readonly use: boolean;

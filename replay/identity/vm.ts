@@ -150,6 +150,12 @@ export class Vm {
     this.lastRecompute ??= other.lastRecompute;
   }
 
+  /** A masterclock update of an unknown VM: what was written before is no longer comparable. */
+  forgetEpoch(): void {
+    this.epoch++;
+    for (const vcpu of this.vcpus.values()) vcpu.pageEpoch = this.epoch;
+  }
+
   /** Begins another epoch in which what is current stays current. */
   #enterEpoch(epoch: number): void {
     for (const vcpu of this.vcpus.values()) {
