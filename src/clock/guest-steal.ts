@@ -19,13 +19,10 @@ type Guest = Readonly<GuestState>;
 const advanceOf = (self: Guest, { cpu, stealClockNs }: GuestCtx): bigint =>
   subU64(stealClockNs, self.prevStealNs.get(cpu));
 
-const accountedOf = (self: Guest, ctx: GuestCtx): bigint => {
-  const advance = advanceOf(self, ctx);
-  return advance < ctx.tickNs ? advance : ctx.tickNs;
-};
-
+/** Reports what was stolen, at most the tick. */
 function account(self: GuestState, ctx: GuestCtx): bigint {
-  const stolen = accountedOf(self, ctx);
+  const advance = advanceOf(self, ctx);
+  const stolen = advance > ctx.tickNs ? ctx.tickNs : advance;
   self.stolenNs.set(ctx.cpu, addU64(self.stolenNs.get(ctx.cpu), stolen));
   return stolen;
 }
