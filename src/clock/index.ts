@@ -57,6 +57,7 @@ export { VmState } from './vm-state.ts';
 export { armsSyncWork } from './vm-work.ts';
 export {
   type KeptMsr,
+  realtimeHere,
   type VmmCtx,
   vmmGuards,
   vmmMsrs,
