@@ -19,10 +19,12 @@ type Guest = Readonly<GuestState>;
 const advanceOf = (self: Guest, { cpu, stealClockNs }: GuestCtx): bigint =>
   subU64(stealClockNs, self.prevStealNs.get(cpu));
 
+const isMoreThanTick = (self: Guest, ctx: GuestCtx): boolean => advanceOf(self, ctx) > ctx.tickNs;
+
 /** Reports what was stolen, at most the tick. */
 function account(self: GuestState, ctx: GuestCtx): bigint {
   const advance = advanceOf(self, ctx);
-  const stolen = advance > ctx.tickNs ? ctx.tickNs : advance;
+  const stolen = isMoreThanTick(self, ctx) ? ctx.tickNs : advance;
   self.stolenNs.set(ctx.cpu, addU64(self.stolenNs.get(ctx.cpu), stolen));
   return stolen;
 }
