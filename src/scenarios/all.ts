@@ -3,10 +3,20 @@ import { nearest } from '../profiles/nearest.ts';
 import { ScenarioError } from './error.ts';
 import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
+import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
+import { rawResidue } from './monotonic-raw/raw-residue.ts';
+import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
 import type { Scenario } from './scenario.ts';
 
 /** All of them, in the order of the source mails. */
-export const SCENARIOS: readonly Scenario[] = [ntpHotplug, migration];
+// biome-ignore format: one a line, so that two can be added at once
+export const SCENARIOS: readonly Scenario[] = [
+  ntpHotplug,
+  ntpTriggers,
+  setClockOrder,
+  rawResidue,
+  migration,
+];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */
 export function scenarioOf(name: string): Scenario {

@@ -3,6 +3,7 @@ import {
   type Finding,
   findingLines,
   findingToJson,
+  type MechanismId,
   mechanismLines,
   plain,
   Shown,
@@ -10,6 +11,7 @@ import {
 } from '../../replay/index.ts';
 import { count, decimal } from '../../replay/quantity.ts';
 import { foundText, verdictOn } from '../../replay/report/text.ts';
+import type { FindingCounts } from '../../replay/settled.ts';
 import { optionOf } from './params.ts';
 import type { Played, PlayedHost } from './play.ts';
 import type { Cell, StoryLine, Table } from './scenario.ts';
@@ -64,6 +66,15 @@ export function* tableLines({ columns, rows }: Table): Generator<string> {
   }
 }
 
+/** How many findings of all hosts each mechanism explains. */
+function mechanismsOf(hosts: readonly PlayedHost[]): Pick<FindingCounts, 'byMechanism'> {
+  const byMechanism: Partial<Record<MechanismId, number>> = {};
+  for (const { mechanism } of hosts.flatMap(({ findings }) => findings)) {
+    if (mechanism !== undefined) byMechanism[mechanism] = (byMechanism[mechanism] ?? 0) + 1;
+  }
+  return { byMechanism };
+}
+
 function* hostLines(played: PlayedHost, named: boolean, style: Style): Generator<string> {
   const { findings, summary, simulation } = played;
   if (named) yield style('strong', `${simulation.name}: ${foundText(summary.findings)}`);
@@ -82,8 +93,9 @@ export function* playedLines(played: Played, style: Style = plain): Generator<st
   yield* storyLines(story, hosts.length);
   yield '';
   for (const host of hosts) yield* hostLines(host, hosts.length > 1, style);
-  for (const { summary } of hosts) yield* mechanismLines(summary.findings);
-  if (hosts.some(({ summary }) => Object.keys(summary.findings.byMechanism).length > 0)) yield '';
+  const mechanisms = [...mechanismLines(mechanismsOf(hosts))];
+  yield* mechanisms;
+  if (mechanisms.length > 0) yield '';
   yield* tableLines(table);
   yield '';
   for (const { simulation, summary } of hosts) {

@@ -67,7 +67,7 @@ export interface Scenario<P extends Params = Params> {
   readonly name: string;
   /** What it shows, in one line. */
   readonly title: string;
-  /** The mail it comes from: file of the source mails, author and year. */
+  /** The mail it comes from: its subject, author and year. */
   readonly source: string;
   /** The kernel it runs under if none is asked for. */
   readonly profile: ProfileId;

@@ -98,7 +98,8 @@ const tableOf = (verdicts: readonly MigrationVerdict[]): Table => ({
 export const migration = scenario({
   name: 'migration',
   title: 'one migration under every policy: how far TSC and kvmclock are off on each vCPU',
-  source: '002_2dc7654c1926d455, Maxim Levitsky, 2020; 001_dd60f333257f9cf5, David Woodhouse, 2024',
+  source:
+    '“RFC: Precise TSC migration”, Maxim Levitsky, 2020; “Cleaning up the KVM clock mess”, David Woodhouse, 2024',
   profile: 'v7.3',
   compare: ['v4.4', 'v4.9', 'v5.10', 'v6.1', 'v6.8', 'v7.3'],
   switches: ['tscOffsetAttr', 'getClock', 'getClockRealtime', 'setClockFlags', 'syncWindow'],

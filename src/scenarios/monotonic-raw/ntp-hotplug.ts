@@ -2,6 +2,7 @@
 import { booted, ntpPpm, tscKhz, uptime } from '../common.ts';
 import { duration } from '../params.ts';
 import { scenario } from '../scenario.ts';
+import { jumpsOf, partsPerTrillion } from './jumps.ts';
 
 /** How long Linux waits for a CPU that it brings up, ns (`do_boot_cpu()`, 10 s in jiffies). */
 const BRING_UP_NS = 10_000_000_000n;
@@ -9,7 +10,7 @@ const BRING_UP_NS = 10_000_000_000n;
 export const ntpHotplug = scenario({
   name: 'ntp-hotplug',
   title: 'a hot-added vCPU moves the guest’s clock by what NTP has steered the host’s',
-  source: '000_476ccaac6fbeb41e, Marcelo Tosatti, 2019',
+  source: '“KVM: x86: switch KVMCLOCK base to monotonic raw clock”, Marcelo Tosatti, 2019',
   profile: 'v4.19',
   compare: ['v4.19', 'v5.10', 'v6.1', 'v6.8'],
   switches: ['masterBase', 'mclkRequestOnTrack'],
@@ -49,13 +50,12 @@ export const ntpHotplug = scenario({
         : `vCPU 2 has answered, ${seen}: the CPU is up`,
     );
     return ([replayed]) => {
-      const jumps = replayed!.findings.filter((f) => f.rule === 'jump' && f.timestamp > 0n);
       return {
         columns: ['vCPU', 'jump (ns)', 'uptime × NTP (ns)', 'waited (ns)', 'bring-up'],
         rows: [0, 1].map((id) => [
           id,
-          jumps.find(({ vcpu }) => vcpu === id)?.deltaNs ?? 0n,
-          (params.uptime * params.ntpPpm) / 1_000_000_000_000n,
+          jumpsOf(replayed!.findings, id),
+          partsPerTrillion(params.uptime, params.ntpPpm),
           id === 0 ? waited : '',
           id === 0 ? (failed ? 'fails' : 'succeeds') : '',
         ]),
