@@ -38,7 +38,8 @@ function worstOf(hosts: readonly PlayedHost[]): { host: PlayedHost; worst: Findi
 }
 
 /** The verdict in one line. */
-export function verdictText({ hosts }: Played): string {
+export function verdictText({ hosts, table }: Played): string {
+  if (table.verdict !== undefined) return table.verdict;
   const found = worstOf(hosts) ?? { host: hosts[0], worst: undefined };
   if (found.host === undefined) return 'nothing happened';
   const on = hosts.length > 1 ? `${found.host.simulation.name}: ` : '';
