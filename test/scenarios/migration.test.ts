@@ -296,6 +296,9 @@ describe('the kernel’s switches decide', () => {
       const [p2 = 0n] = timesOf(without, 'out', 'KVM_GET_CLOCK');
       const [p4 = 0n] = timesOf(without, 'into', 'KVM_SET_CLOCK');
       near(without.rows[0]!.kvmclockNs, -between(without, p2, p4));
+      const gaveUp = without.rows[0]!.notices.filter((notice) => notice.includes('gives up'));
+      const ofOne = ['KVM_GET_CLOCK tells no time at the source: the VMM gives up'];
+      expect(gaveUp).toEqual(policy === 'firecracker-realtime' ? ofOne : []);
     },
   );
 

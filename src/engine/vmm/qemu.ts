@@ -115,5 +115,6 @@ export const QEMU: VmmPolicy = {
   tsc: 'freeze',
   kvmclock: 'freeze',
   source: 'QEMU hw/i386/kvm/clock.c, target/i386/kvm/kvm.c; 09360a048bd7',
+  tolerates: ['KVM_SET_TSC_KHZ'],
   routes: qemuRoutes(PLAIN_VCPU),
 };
