@@ -98,6 +98,7 @@ export const FIRECRACKER_REALTIME: VmmPolicy = {
   tsc: 'freeze',
   kvmclock: 'advance',
   source: `${SOURCE}; a1fd537f9274 (v1.16.0)`,
+  needsRealtime: true,
   routes: routesWith(SET_CLOCK_REALTIME),
 };
 

@@ -2,7 +2,7 @@
 import { VMM_POLICIES, type VmmPolicyId } from '../../engine/index.ts';
 import { errorsOf, spread, type VcpuErrors } from './errors.ts';
 import type { MigrationOptions } from './options.ts';
-import { type Journey, type MakeHost, type RefusedIoctl, runMigration } from './run.ts';
+import { type Journey, type MakeHost, type Refusal, runMigration } from './run.ts';
 
 /** A clock against what it should read. */
 export type Direction = 'exact' | 'ahead' | 'behind';
@@ -66,8 +66,10 @@ const ERRNO: Readonly<Record<number, string>> = {
   61: 'ENODATA',
 };
 
-export const refusalText = ({ at, name, ret }: RefusedIoctl): string =>
-  `${name} fails at the ${at} (${ERRNO[-ret] ?? `errno ${-ret}`})`;
+const refusalText = ({ at, ioctl }: Refusal): string =>
+  ioctl === undefined
+    ? `KVM_GET_CLOCK tells no time at the ${at}`
+    : `${ioctl.name} fails at the ${at} (${ERRNO[-ioctl.ret] ?? `errno ${-ioctl.ret}`})`;
 
 /** What holds for the whole VM. */
 function vmNotices(all: readonly VcpuErrors[]): string[] {
