@@ -35,6 +35,7 @@ export { isVmx } from './nested-tsc.ts';
 export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
+  REQUEST_BIT,
   type Request,
   requestMask,
 } from './requests.ts';
