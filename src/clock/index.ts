@@ -48,7 +48,7 @@ export {
   monotonicRawAt,
   realtimeAt,
 } from './timekeeper.ts';
-export { guestRdtsc, readL1Tsc } from './tsc.ts';
+export { guestRdtsc, l1Rdtsc, readL1Tsc } from './tsc.ts';
 export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
