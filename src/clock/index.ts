@@ -35,6 +35,7 @@ export { isVmx } from './nested-tsc.ts';
 export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
+  REQUEST_BIT,
   type Request,
   requestMask,
 } from './requests.ts';
@@ -47,7 +48,7 @@ export {
   monotonicRawAt,
   realtimeAt,
 } from './timekeeper.ts';
-export { guestRdtsc, readL1Tsc } from './tsc.ts';
+export { guestRdtsc, l1Rdtsc, readL1Tsc } from './tsc.ts';
 export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,

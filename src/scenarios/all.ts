@@ -1,5 +1,6 @@
 /** Every scenario by its name; one line each. */
 import { nearest } from '../profiles/nearest.ts';
+import { schedClock } from './counts-from-zero/sched-clock.ts';
 import { deadlineOffset } from './deadline/offset.ts';
 import { deadlineOverflow } from './deadline/overflow.ts';
 import { deadlineRestore } from './deadline/restore.ts';
@@ -34,6 +35,7 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,
+  schedClock,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */
