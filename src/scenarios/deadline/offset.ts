@@ -14,7 +14,7 @@ export const deadlineOffset = scenario({
   source:
     '`kvm_lapic_restart_hv_timer()` and `start_sw_tscdeadline()`, arch/x86/kvm/lapic.c, v4.4 to v7.3',
   profile: 'v7.3',
-  compare: ['v4.4', 'v5.10', 'v6.1', 'v7.3'],
+  compare: ['v4.9', 'v5.10', 'v6.1', 'v7.3'],
   switches: [],
   about: [
     'The distance to a deadline is turned into host time once, when the guest writes it. A TSC offset that changes afterwards (here the guest adds to its TSC_ADJUST) moves the guest’s TSC and not the timer: it fires by as much too late, or too early, in the guest’s time.',
