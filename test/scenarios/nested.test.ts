@@ -137,9 +137,19 @@ describe('nested-tsc', () => {
   });
 
   test.each([
-    ['none', 'VMX: VMfailValid; SVM: entered', false, false],
-    ['vmx', 'VMX: entered; SVM: entered', true, false],
-    ['vmx-svm', 'VMX: entered; SVM: entered', true, true],
+    ['none', 'VMX: VMfailValid; SVM: entered, L2’s TSC at 1500000000 Hz', false, false],
+    [
+      'vmx',
+      'VMX: entered, L2’s TSC at 6000000000 Hz; SVM: entered, L2’s TSC at 1500000000 Hz',
+      true,
+      false,
+    ],
+    [
+      'vmx-svm',
+      'VMX: entered, L2’s TSC at 6000000000 Hz; SVM: entered, L2’s TSC at 6000000000 Hz',
+      true,
+      true,
+    ],
   ] as const)('nestedScaling=%s: %s', async (nestedScaling, outcomes, vmxScales, svmScales) => {
     const { vmx, svm, verdict } = await rowsOf({}, { set: { nestedScaling } });
     expect(verdict).toBe(outcomes);

@@ -89,9 +89,11 @@ export const nestedTsc = scenario({
       sim.host.pass(params.uptime);
       const before = rowOf('before', sim, vm);
       const { outcome } = run(sim, vm, params);
-      outcomes.push(`${vendor.toUpperCase()}: ${outcome}`);
       stage.tell(sim, `L1 runs L2: ${outcome}`);
       const inside = rowOf(outcome, sim, vm);
+      const told = `${vendor.toUpperCase()}: ${outcome}`;
+      const counts = `L2’s TSC at ${inside[4]} Hz`;
+      outcomes.push(outcome === 'entered' ? `${told}, ${counts}` : told);
       if (outcome === 'entered') leaveL2(vm);
       return [before, inside, rowOf('after', sim, vm)].map((row) => [vendor, ...row]);
     });
