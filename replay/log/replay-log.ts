@@ -8,6 +8,7 @@
  */
 import type { Input, ReadingName } from '../../events/index.ts';
 import { type LogEntry, LogError, type OpenedLog, type TornTail } from '../../events/log/index.ts';
+import type { MasterclockDecision } from '../../src/clock/index.ts';
 import {
   type Dispatched,
   InputError,
@@ -100,7 +101,7 @@ class LogRun {
   readonly kernel: ReturnType<typeof kernelOf>;
   readonly digest = new LogDigest();
   readonly observations = new Map<string, number>();
-  readonly masterclock = new Map<string, number>();
+  readonly decided: Record<MasterclockDecision, number> = { kept: 0, requested: 0, recomputed: 0 };
   readonly derived = new Map<ReadingName, number>();
   readonly differing: number[] = [];
   world: World;
@@ -151,7 +152,7 @@ class LogRun {
   #dispatch(input: Input): void {
     let dispatched: Dispatched;
     try {
-      dispatched = this.world.dispatch(input);
+      dispatched = this.world.dispatchValid(input);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       if (!this.isUnknown && !this.kernel.isOther) {
@@ -165,7 +166,7 @@ class LogRun {
     this.found.take(this.world, input, dispatched);
     this.digest.add(input, dispatched);
     if (dispatched.refused) this.refused += 1;
-    count(this.masterclock, dispatched.masterclock.decision);
+    this.decided[dispatched.masterclock.decision] += 1;
     for (const { type } of dispatched.observations) count(this.observations, type);
     this.#options.seen?.(input, dispatched, this.world);
   }
@@ -284,7 +285,8 @@ function summaryOf(
   const { kernel, agreed, differing } = run;
   const { id, switches } = kernel.profile;
   const { inputs, impossible, refused, composites, gaps, isUnknown, world } = run;
-  const { observations, masterclock, derived, findings } = run;
+  const { observations, derived, findings } = run;
+  const masterclock = new Map(Object.entries(run.decided).filter(([, times]) => times > 0));
   return {
     log: log.name,
     form: log.form,

@@ -170,6 +170,15 @@ export function checkShape(value: Input, shape: Shape, head: InputHead, index: n
   if (more !== 0) checkMore(members, shape, head, { index, type });
 }
 
+/** Takes from a valid input what all inputs have. */
+export function readHead(input: Input, { hasVm, hasVcpu }: Shape, head: InputHead): void {
+  const members = input as Input & { readonly vm: number; readonly vcpu: number };
+  head.tsc = members.tsc;
+  if (hasVm) head.vm = members.vm;
+  if (hasVcpu) head.vcpu = members.vcpu;
+  head.readings = members.readings;
+}
+
 /** The type that a value says to have, as far as it is a value with members. */
 export function typeOf(value: unknown, index: number): unknown {
   if (typeof value === 'object' && value !== null) return (value as { type?: unknown }).type;

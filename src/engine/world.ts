@@ -10,7 +10,7 @@ import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import { admit, type Fail } from './admit.ts';
 import { InputError } from './input-error.ts';
-import { checkShape } from './input-shape.ts';
+import { checkShape, readHead } from './input-shape.ts';
 import { type Plan, planFor, stepsFor } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
@@ -42,6 +42,7 @@ export class World {
   readonly #stepper: Stepper;
   readonly #host: HostCell;
   readonly #vms = new Map<number, VmOf>();
+  #named: VmOf | undefined;
   readonly #run: Run;
   #count = 0;
   /** Instant of the last input. */
@@ -104,10 +105,26 @@ export class World {
    * @throws InputError when it cannot have happened; nothing was changed.
    */
   dispatch(input: Input, source?: ReadingSource): Dispatched {
+    const plan = planFor(input, this.#count);
+    checkShape(input, plan.shape, this.#run.head, this.#count);
+    return this.#take(input, plan, source);
+  }
+
+  /**
+   * Lets something happen whose shape was checked before: whoever reads a log has done that.
+   *
+   * @throws InputError when it cannot have happened; nothing was changed.
+   */
+  dispatchValid(input: Input): Dispatched {
+    const plan = planFor(input, this.#count);
+    readHead(input, plan.shape, this.#run.head);
+    return this.#take(input, plan, undefined);
+  }
+
+  /** Takes an input whose head the run has. */
+  #take(input: Input, plan: Plan, source: ReadingSource | undefined): Dispatched {
     const index = this.#count;
     const run = this.#run;
-    const plan = planFor(input, index);
-    checkShape(input, plan.shape, run.head, index);
     run.begin(input, source);
     this.#checkInstant(plan);
     this.#find(plan);
@@ -135,7 +152,7 @@ export class World {
     if (target === 'host') return;
     const run = this.#run;
     const { vm: id, vcpu } = run.head;
-    const vm = this.#vms.get(id);
+    const vm = this.#vmOf(id);
     if (type === 'KVM_CREATE_VM') {
       if (vm !== undefined) this.#fail('vm-exists', 'a VM id not used before', String(id));
       return;
@@ -149,6 +166,12 @@ export class World {
     if (run.vcpuCell === undefined && type !== 'KVM_CREATE_VCPU') {
       this.#fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${vcpu} of VM ${id}`);
     }
+  }
+
+  /** Inputs mostly name the VM that the input before named. */
+  #vmOf(id: number): VmOf | undefined {
+    if (this.#named?.id !== id) this.#named = this.#vms.get(id);
+    return this.#named;
   }
 
   /** Makes room for what an input creates. */
