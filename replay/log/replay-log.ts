@@ -162,12 +162,13 @@ class LogRun {
       this.impossible += 1;
       return;
     }
+    const { observations, masterclock, refused } = dispatched;
     this.firstTsc ??= input.tsc;
     this.found.take(this.world, input, dispatched);
     this.digest.add(input, dispatched);
-    if (dispatched.refused) this.refused += 1;
-    this.decided[dispatched.masterclock.decision] += 1;
-    for (const { type } of dispatched.observations) count(this.observations, type);
+    if (refused) this.refused += 1;
+    this.decided[masterclock.decision] += 1;
+    for (let i = 0; i < observations.length; i++) count(this.observations, observations[i]!.type);
     this.#options.seen?.(input, dispatched, this.world);
   }
 
