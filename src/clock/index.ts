@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { isPageOutdated, isPageRefused } from './clock-guest.ts';
 export {
   hostGuards,
   hostRecipes,
@@ -21,9 +22,9 @@ export {
 } from './guest-clock.ts';
 export { GuestState } from './guest-state.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
-export { hostTscKhz } from './host-tsc.ts';
+export { hasTscControl, hostTscKhz } from './host-tsc.ts';
 export { asksForHvPage } from './hyperv-page.ts';
-export { bootVcpuChangesMsr } from './kvmclock-msr.ts';
+export { bootVcpuChangesMsr, bootVcpuWrites, restartsClock } from './kvmclock-msr.ts';
 export {
   loadMatters,
   loadSeesBackwardsTsc,
@@ -43,7 +44,14 @@ export {
   monotonicRawAt,
   realtimeAt,
 } from './timekeeper.ts';
-export { guestRdtsc, readL1Tsc } from './tsc.ts';
+export {
+  guestRdtsc,
+  hasTscHostAccess,
+  isTscProtected,
+  reachesFrequency,
+  readL1Tsc,
+  setsFrequency,
+} from './tsc.ts';
 export { VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
@@ -51,7 +59,7 @@ export {
   KVM_CLOCK_TSC_STABLE,
 } from './vm-clock.ts';
 export { VmState } from './vm-state.ts';
-export { armsSyncWork } from './vm-work.ts';
+export { armsSyncWork, updateArmsSyncWork } from './vm-work.ts';
 export {
   KEPT_MSRS,
   type VmmCtx,

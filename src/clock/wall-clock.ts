@@ -6,7 +6,7 @@
 import { asU64, subU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VmRecipe } from './context.ts';
 import { hostTscKhz } from './host-tsc.ts';
-import { clockAtHostTsc, getKvmclock } from './vm-clock.ts';
+import { clockAtHostTsc, clockOfHost, clockThroughGuest, getKvmclock } from './vm-clock.ts';
 import type { VmState } from './vm-state.ts';
 
 const NSEC_PER_SEC = 1_000_000_000n;
@@ -15,6 +15,10 @@ const NSEC_PER_SEC = 1_000_000_000n;
 function wallClockEpochNs(vm: Readonly<VmState>, ctx: Ctx): bigint {
   if (ctx.switches.wallClock === 'boottime') {
     return subU64(ctx.host.offsReal - ctx.host.offsBoot, vm.kvmclockOffset);
+  }
+  if (ctx.switches.wallClock === 'guest-scale') {
+    const now = clockThroughGuest(vm, ctx) ?? clockOfHost(vm, ctx);
+    return subU64(ctx.read('realtime.ns'), now);
   }
   const khz = hostTscKhz(ctx.host, Math.max(0, ctx.vcpu.cpu), ctx.switches);
   if (ctx.switches.wallClock === 'single-tsc' && vm.masterclock === 'on' && khz !== 0) {

@@ -9,6 +9,8 @@ import { type Input, type InputOf, MSRS } from '../../events/index.ts';
 import {
   type Ctx,
   type HostState,
+  hasTscControl,
+  isPageRefused,
   isRequested,
   MAX_HOST_CPUS,
   MSR_READERS,
@@ -22,6 +24,7 @@ import { MSR_ROUTES } from './msr-routes.ts';
 export type Refusal = { readonly errno: number } | { readonly gp: true };
 
 const EEXIST = { errno: 17 } as const;
+const ENXIO = { errno: 6 } as const;
 const EINVAL = { errno: 22 } as const;
 /** What a VM answers to an ioctl that it does not know; a vCPU says EINVAL. */
 const ENOTTY = { errno: 25 } as const;
@@ -49,6 +52,13 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
   KVM_HAS_TSC_OFFSET: 'loaded',
   KVM_GET_TSC_OFFSET: 'loaded',
   KVM_SET_TSC_OFFSET: 'loaded',
+  KVM_HAS_TSC_SCALE: 'loaded',
+  KVM_GET_TSC_SCALE: 'loaded',
+  KVM_SET_TSC_SCALE: 'loaded',
+  KVM_GET_CLOCK_GUEST: 'loaded',
+  KVM_SET_CLOCK_GUEST: 'loaded',
+  KVM_GET_TSC_STATE: 'loaded',
+  KVM_SET_TSC_STATE: 'loaded',
   KVM_KVMCLOCK_CTRL: 'loaded',
   KVM_XEN_SET_VCPU_INFO: 'loaded',
   KVM_XEN_SET_VCPU_TIME_INFO: 'loaded',
@@ -58,6 +68,7 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
 /** Checks the order of things on a vCPU. */
 export function checkVcpuOrder(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
   checkTimer(input, vcpu, fail);
+  checkShift(input, fail);
   const wanted = RUN_STATE[input.type];
   if (wanted !== undefined && vcpu.run !== wanted) {
     fail('wrong-order', `vCPU ${vcpu.vcpuId} ${wanted}`, vcpu.run);
@@ -74,6 +85,13 @@ function checkTimer(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
   if (input.type === 'tsc_deadline' && vcpu.tscDeadline === 0n) {
     fail('wrong-order', 'a deadline', 'none');
   }
+}
+
+/** The shift of a pvclock page is a byte. */
+function checkShift(input: Input, fail: Fail): void {
+  if (input.type !== 'KVM_SET_CLOCK_GUEST') return;
+  const { tscShift } = input;
+  if (tscShift < -128 || tscShift > 127) fail('bad-value', 'a shift as an s8', String(tscShift));
 }
 
 /** Checks the host CPU an input names. */
@@ -133,7 +151,7 @@ export function checkEntry(input: Input, ctx: Ctx, fail: Fail): void {
     isRequested(ctx.vcpu, 'GLOBAL_CLOCK_UPDATE');
   // A ratio so small that the frequency truncates to 0, on a CPU whose own is known.
   const scaledToNothing =
-    ctx.host.hasTscControl && ctx.host.tscKhz !== 0 && pageHz(ctx.vcpu, ctx) === 0n;
+    hasTscControl(ctx.host, ctx.switches) && ctx.host.tscKhz !== 0 && pageHz(ctx.vcpu, ctx) === 0n;
   if (
     updates &&
     scaledToNothing &&
@@ -145,7 +163,7 @@ export function checkEntry(input: Input, ctx: Ctx, fail: Fail): void {
 }
 
 const tooFast = (khz: number, ctx: Ctx): boolean =>
-  ctx.host.hasTscControl && khz >= ctx.host.maxGuestTscKhz;
+  hasTscControl(ctx.host, ctx.switches) && khz >= ctx.host.maxGuestTscKhz;
 
 /** Reserved bits of MSR_KVM_STEAL_TIME. */
 const STEAL_RESERVED = 0x3en;
@@ -170,6 +188,14 @@ export function checkMsr(input: Input, fail: Fail): void {
   }
 }
 
+/** An attribute of the group that came with KVM_VCPU_TSC_OFFSET is ENXIO where it is not known. */
+function scaleRefusal(ctx: Ctx): Refusal | undefined {
+  const { tscScaleAttr, tscOffsetAttr } = ctx.switches;
+  if (tscScaleAttr === 'none') return tscOffsetAttr ? ENXIO : EINVAL;
+  const isThere = tscScaleAttr === 'always' || hasTscControl(ctx.host, ctx.switches);
+  return isThere ? undefined : ENXIO;
+}
+
 /** What the kernel refuses by itself; `undefined` when it does what is asked. */
 export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | undefined {
   switch (input.type) {
@@ -191,6 +217,18 @@ export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | un
     case 'KVM_GET_TSC_OFFSET':
     case 'KVM_SET_TSC_OFFSET':
       return ctx.switches.tscOffsetAttr ? undefined : EINVAL;
+    case 'KVM_HAS_TSC_SCALE':
+    case 'KVM_GET_TSC_SCALE':
+      return scaleRefusal(ctx);
+    case 'KVM_SET_TSC_SCALE':
+      return scaleRefusal(ctx) ?? EINVAL;
+    case 'KVM_GET_CLOCK_GUEST':
+      return ctx.switches.clockGuestIoctls === 'none' ? EINVAL : undefined;
+    case 'KVM_SET_CLOCK_GUEST':
+      return isPageRefused(ctx) ? EINVAL : undefined;
+    case 'KVM_GET_TSC_STATE':
+    case 'KVM_SET_TSC_STATE':
+      return ctx.switches.tscStateIoctls === 'none' ? EINVAL : undefined;
     case 'KVM_KVMCLOCK_CTRL':
       return ctx.vcpu.kvmclock === 'off' ? EINVAL : undefined;
     case 'wrmsr':

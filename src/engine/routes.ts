@@ -8,12 +8,17 @@ import type { InputType } from '../../events/index.ts';
 import {
   armsSyncWork,
   type Ctx,
+  isPageOutdated,
   isRequested,
+  isTscProtected,
   loadMatters,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
   placesSharedInfo,
   type Request,
+  reachesFrequency,
+  setsFrequency,
+  updateArmsSyncWork,
 } from '../clock/index.ts';
 import {
   type Condition,
@@ -39,12 +44,23 @@ const pageIsUpToDate = (ctx: Ctx): boolean => !isRequested(ctx.vcpu, 'CLOCK_UPDA
 /** `pvclock_update_vm_gtod_copy()`. */
 const UPDATE_COPY: Route = [vm('UPDATE_COPY'), when(masterclockIsOn, host('MASTERCLOCK_TAKEN'))];
 
-/** `kvm_update_masterclock()`, before v5.16 `kvm_gen_update_masterclock()`. */
-const UPDATE_MASTERCLOCK: Route = [
+const answersAllRequests = (ctx: Ctx): boolean => ctx.switches.mclkUpdateDedup;
+
+/** `kvm_start_pvclock_update()` and the copy under its lock. */
+const START_UPDATE: Route = [
   vm('HV_PAGE_REQUEST'),
+  when(answersAllRequests, eachVcpu(vcpu('SERVE_MASTERCLOCK_UPDATE'))),
   ...UPDATE_COPY,
-  eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
 ];
+
+/** `kvm_end_pvclock_update()`. */
+const END_UPDATE: Route = [
+  eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
+  when(updateArmsSyncWork, vm('ARM_SYNC_WORK')),
+];
+
+/** `kvm_update_masterclock()`, before v5.16 `kvm_gen_update_masterclock()`. */
+const UPDATE_MASTERCLOCK: Route = [...START_UPDATE, ...END_UPDATE];
 
 const updatesOthersLater = (ctx: Ctx): boolean => ctx.switches.globalUpdateMechanism === 'delayed';
 
@@ -108,17 +124,43 @@ const LOAD: Route = [
   vcpu('LOAD'),
 ];
 
-const tscIsOurs = (ctx: Ctx): boolean => !ctx.vcpu.guestTscProtected;
+const scansFrequencies = (ctx: Ctx): boolean => ctx.switches.mclkCriterion === 'frequency';
+const rematches = (ctx: Ctx): boolean => ctx.switches.syncOnSetTscKhz === 'rematch';
 
-/** `kvm_synchronize_tsc()` and `kvm_track_tsc_matching()`. */
+/** `kvm_track_tsc_matching()`. */
+const TRACK_TSC: Route = [
+  when(scansFrequencies, vm('BEGIN_FREQUENCY_SCAN'), eachVcpu(vm('COMPARE_FREQUENCY'))),
+  vcpu('TRACK_TSC'),
+  vm('TRACE_TRACK_TSC'),
+];
+
+/** RFC v3 tracks when a frequency is set, and writes of TSCs change nothing that it looks at. */
+const tracksWrites = (ctx: Ctx): boolean => !(scansFrequencies(ctx) && rematches(ctx));
+const tscIsOurs = (ctx: Ctx): boolean => !isTscProtected(ctx.vcpu, ctx.switches);
+/** Until v6.14 userspace's value is noted by the caller, whatever becomes of it. */
+const notesUserFirst = (ctx: Ctx): boolean =>
+  ctx.switches.userSetTsc === 'after-decision' && ctx.input.type === 'KVM_SET_MSRS';
+
+/** `kvm_synchronize_tsc()`. */
 const SYNCHRONIZE_TSC: Route = [
   when(
     tscIsOurs,
     vm('SYNCHRONIZE_TSC'),
     vcpu('ADOPT_SYNCHRONIZATION'),
-    vcpu('TRACK_TSC'),
-    vm('TRACE_TRACK_TSC'),
+    when(tracksWrites, ...TRACK_TSC),
   ),
+  when(not(tscIsOurs), when(notesUserFirst, vm('NOTE_USER_TSC'))),
+];
+
+const rematchesNow = (ctx: Ctx): boolean => rematches(ctx) && setsFrequency(ctx);
+const keepsTscGoing = (ctx: Ctx): boolean =>
+  ctx.switches.syncOnSetTscKhz === 'continuous' && setsFrequency(ctx) && reachesFrequency(ctx);
+
+/** `kvm_set_tsc_khz()`. */
+const SET_TSC_KHZ: Route = [
+  vcpu('SET_TSC_KHZ'),
+  when(rematchesNow, ...TRACK_TSC),
+  when(keepsTscGoing, ...SYNCHRONIZE_TSC),
 ];
 
 const tscIsBehind = (ctx: Ctx): boolean => ctx.host.tsc === 'stable' && ctx.host.tscDeficit > 0n;
@@ -133,7 +175,7 @@ const ENABLE_CPU: Route = [
   when(
     tscIsBehind,
     host('BACKWARDS_TSC'),
-    eachVm(vm('FORGET_LAST_WRITE'), eachVcpu(vcpu('BACKWARDS_TSC'))),
+    eachVm(vm('BACKWARDS_TSC'), eachVcpu(vcpu('BACKWARDS_TSC'))),
   ),
 ];
 
@@ -159,8 +201,18 @@ const SET_CLOCK: Route = [
   vm('REPORT_DONE'),
 ];
 
+/** `kvm_vcpu_ioctl_set_clock_guest()`. */
+const SET_CLOCK_GUEST: Route = [
+  ...START_UPDATE,
+  vm('SET_CLOCK_GUEST'),
+  ...END_UPDATE,
+  vcpu('REPORT_CLOCK_GUEST_SET'),
+];
+
 /** KVM listens to cpufreq only where the TSC's frequency is the CPU's (`kvm_timer_init()`). */
 const tscFollowsCpu = (ctx: Ctx): boolean => !ctx.host.constantTsc;
+
+const syncWorkGoesOn = (ctx: Ctx): boolean => ctx.vm.syncWork === 'armed';
 
 const suspendStopsGuests = (ctx: Ctx): boolean => ctx.switches.suspendStopsGuests;
 /** Taking the page away asks for nothing. */
@@ -194,16 +246,11 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_SET_CLOCK: SET_CLOCK,
   KVM_SET_VM_TSC_KHZ: [vm('SET_DEFAULT_TSC_KHZ')],
   KVM_GET_VM_TSC_KHZ: [vm('REPORT_DEFAULT_TSC_KHZ')],
+  KVM_CAP_DISABLE_QUIRKS: [vm('DISABLE_QUIRKS')],
   kvmclock_update_work: [vm('UPDATE_WORK'), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))],
   // The work queues the other one at once, which is what brings the pages up to date.
-  kvmclock_sync_work: [vm('SYNC_WORK'), vm('QUEUE_UPDATE_WORK')],
-  KVM_CREATE_VCPU: [
-    vcpu('CREATE_VCPU'),
-    ...LOAD,
-    vcpu('SET_TSC_KHZ'),
-    vcpu('PUT'),
-    vm('COUNT_VCPU'),
-  ],
+  kvmclock_sync_work: [vm('SYNC_WORK'), when(syncWorkGoesOn, vm('QUEUE_UPDATE_WORK'))],
+  KVM_CREATE_VCPU: [vcpu('CREATE_VCPU'), ...LOAD, ...SET_TSC_KHZ, vcpu('PUT'), vm('COUNT_VCPU')],
   vcpu_postcreate: [
     ...LOAD,
     ...SYNCHRONIZE_TSC,
@@ -224,11 +271,19 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   rdtsc: [vcpu('READ_TSC')],
   rdmsr: [vcpu('READ_MSR')],
   KVM_GET_MSRS: [vcpu('READ_MSR')],
-  KVM_SET_TSC_KHZ: [vcpu('SET_TSC_KHZ')],
+  KVM_SET_TSC_KHZ: [...SET_TSC_KHZ, vcpu('REPORT_TSC_KHZ_SET')],
   KVM_GET_TSC_KHZ: [vcpu('REPORT_TSC_KHZ')],
   KVM_HAS_TSC_OFFSET: [vcpu('REPORT_DONE')],
   KVM_GET_TSC_OFFSET: [vcpu('REPORT_TSC_OFFSET')],
   KVM_SET_TSC_OFFSET: [...SYNCHRONIZE_TSC, vcpu('REPORT_DONE')],
+  KVM_HAS_TSC_SCALE: [vcpu('REPORT_DONE')],
+  KVM_GET_TSC_SCALE: [vcpu('REPORT_TSC_SCALE')],
+  // Nobody may set it: it is refused before.
+  KVM_SET_TSC_SCALE: [vcpu('REPORT_DONE')],
+  KVM_GET_CLOCK_GUEST: [when(isPageOutdated, ...GUEST_TIME_UPDATE), vcpu('REPORT_CLOCK_GUEST')],
+  KVM_SET_CLOCK_GUEST: SET_CLOCK_GUEST,
+  KVM_GET_TSC_STATE: [vcpu('REPORT_TSC_STATE')],
+  KVM_SET_TSC_STATE: [vcpu('SET_TSC_STATE'), vcpu('REPORT_DONE')],
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
   KVM_XEN_HVM_CONFIG: [vm('XEN_CONFIG')],
   KVM_XEN_SET_SHARED_INFO: [
