@@ -26,6 +26,7 @@ export const READINGS = {
   'enable.tsc': 'host TSC when a CPU is enabled',
   'getClock.tsc': 'host TSC at which a VM’s clock is read',
   'getClock.ns': 'base clock at which it is read without masterclock, ns',
+  'wallClock.ns': 'CLOCK_REALTIME read by a wall clock write apart from the VM’s clock, ns',
   'realtime.ns':
     'CLOCK_REALTIME read by KVM_SET_CLOCK, KVM_GET_CLOCK, a wall clock write or …_TSC_STATE, ns',
   'setClock.ns': 'base clock read by KVM_SET_CLOCK without masterclock, ns',

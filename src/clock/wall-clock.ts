@@ -17,15 +17,16 @@ function wallClockEpochNs(vm: Readonly<VmState>, ctx: Ctx): bigint {
     return subU64(ctx.host.offsReal - ctx.host.offsBoot, vm.kvmclockOffset);
   }
   if (ctx.switches.wallClock === 'guest-scale') {
-    const now = clockThroughGuest(vm, ctx) ?? clockOfHost(vm, ctx);
-    return subU64(ctx.read('realtime.ns'), now);
+    const now = clockThroughGuest(vm, ctx);
+    if (now !== undefined) return subU64(ctx.read('realtime.ns'), now);
+    return subU64(ctx.read('wallClock.ns'), clockOfHost(vm, ctx));
   }
   const khz = hostTscKhz(ctx.host, Math.max(0, ctx.vcpu.cpu), ctx.switches);
   if (ctx.switches.wallClock === 'single-tsc' && vm.masterclock === 'on' && khz !== 0) {
     const now = clockAtHostTsc(vm, ctx.read('getClock.tsc'), khz);
     return subU64(ctx.read('realtime.ns'), now);
   }
-  return subU64(ctx.read('realtime.ns'), getKvmclock(vm, ctx).clock);
+  return subU64(ctx.read('wallClock.ns'), getKvmclock(vm, ctx).clock);
 }
 
 /** `struct pvclock_wall_clock`: version, seconds, nanoseconds. */

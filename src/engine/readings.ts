@@ -87,6 +87,7 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
   'getClock.tsc': atInstant,
   'getClock.ns': (here) => baseAtReading(here, 'getClock.tsc', here.switches.otherBase),
   'realtime.ns': (here) => realtimeAt(here.host, here.read('getClock.tsc')),
+  'wallClock.ns': ({ host, input }) => realtimeAt(host, input.tsc),
   'setClock.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
   'restart.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
   run_delay: ({ vcpu }) => vcpu?.lastSteal ?? 0n,

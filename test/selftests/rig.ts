@@ -46,8 +46,10 @@ export class Rig {
   /** Host TSC of what is done next. */
   tsc: bigint;
 
-  constructor(id: ProfileId, host: HostOptions = { tscKhz: 2_500_000 }) {
-    this.world = new World({ switches: PROFILES[id].switches, host: makeHost(host) });
+  /** @param kernel - a profile’s id, or switches. */
+  constructor(kernel: ProfileId | Switches, host: HostOptions = { tscKhz: 2_500_000 }) {
+    const switches = typeof kernel === 'string' ? PROFILES[kernel].switches : kernel;
+    this.world = new World({ switches, host: makeHost(host) });
     this.tsc = (host.tsc ?? 0n) + 1_000_000_000n;
   }
 

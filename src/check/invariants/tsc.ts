@@ -162,10 +162,11 @@ const V22 = memoryless({
   id: 'V22',
   name: 'first TSC written by user space',
   statement:
-    'The first TSC that user space writes, unless 0, is what the guest’s TSC goes on from.',
+    'The first TSC that user space writes, unless 0, is what the guest’s TSC goes on from. (Series v6 takes the frequency of a new vCPU for such a write.)',
   source: 'bf328e22e472 (v6.7); selftest tsc_user_set_test',
   bound: '0 … 100 ms of cycles',
-  holdsUnder: ({ syncWindow }) => syncWindow === 'cycles-after-user-set',
+  holdsUnder: ({ syncWindow, syncOnSetTscKhz }) =>
+    syncWindow === 'cycles-after-user-set' && syncOnSetTscKhz !== 'continuous',
   *check(step) {
     const write = msrWrite(step);
     if (write === undefined || write.byGuest || write.input.index !== MSRS.IA32_TSC) return;
