@@ -4,13 +4,14 @@
  * KVM's clock runs whether the guest does or not, and neither a VM's clock nor its vCPUs' TSCs move
  * to another host by themselves. So a VMM that stops a guest reads the clock, and sets it when the
  * guest goes on; a VMM that saves one reads its TSCs too and writes them where it is restored. What
- * exactly is done, and in which order, is the VMM's *policy* (`src/engine/vmm-policies.ts`); these
+ * exactly is done, and in which order, is the VMM's *policy* (`src/engine/vmm/`); these
  * machines say in which states a VMM and its vCPUs can be.
  *
  * `run`: a VM is *launched* without running, *running*, *paused*, *saved*, or *restored* on another
  * host, where it has not run yet. `stoppedBy` matters because a clock that the user stopped stays
  * stopped, while one stopped for saving is read again at the last moment. `clockDevice`: the clock
- * kept is *valid* from when it is read until it is set.
+ * kept is *valid* from when it is read until it is set. `tscKept`: a TSC read where the guest is stopped
+ * is not read again until it runs.
  *
  * A vCPU that is unplugged is *parked*: KVM cannot remove a vCPU and would refuse to create its id
  * again, so the next hotplug of that id uses the one there is.
@@ -34,6 +35,7 @@ export const VMM_SIGNALS = {
   LAUNCH: 'the VM is created',
   PAUSE: 'the guest is stopped',
   KEEP_CLOCK: 'the clock was read',
+  FILL_REALTIME: 'the time at which it was read is read too, if KVM did not tell it',
   READ_PAGE: 'an unreliable clock is corrected by what the guest would have read',
   CLOCK_SET: 'the clock was set',
   SAVE: 'the VM’s state is saved',
@@ -48,7 +50,9 @@ export type VmmSignal = keyof typeof VMM_SIGNALS;
 export const VMM_VCPU_SIGNALS = {
   PLUG: 'it is plugged in',
   PARK: 'it is unplugged',
-  KEEP_MSR: 'one of its MSRs was read',
+  KEEP: 'one of its MSRs was read, its frequency or its TSC offset',
+  KEEP_TSC: 'its TSC was read where the guest does not run',
+  RUN: 'the guest runs',
   RESTORE: 'a saved state is taken over',
 } as const;
 
@@ -95,7 +99,10 @@ export const vmmMachine = setup({
     },
     clockDevice: {
       initial: 'invalid',
-      on: { READ_PAGE: { guard: 'clockIsUnreliable', actions: 'clockFromPage' } },
+      on: {
+        READ_PAGE: { guard: 'clockIsUnreliable', actions: 'clockFromPage' },
+        FILL_REALTIME: { actions: 'fillRealtime' },
+      },
       states: {
         invalid: {
           on: { KEEP_CLOCK: { target: 'valid', actions: 'keepClock' }, RESTORE: 'valid' },
@@ -126,7 +133,8 @@ export const vmmVcpuMachine = setup({
         absent: { on: { PLUG: { target: 'plugged', actions: 'placeThread' } } },
         plugged: {
           on: {
-            KEEP_MSR: { actions: 'keepMsr' },
+            KEEP: { actions: 'keepResult' },
+            KEEP_TSC: { actions: 'keepResult' },
             RESTORE: { actions: 'takeSavedVcpu' },
             PARK: 'parked',
           },
@@ -136,6 +144,13 @@ export const vmmVcpuMachine = setup({
             PLUG: { target: 'plugged', actions: ['placeThread', 'forgetMsrs'] },
           },
         },
+      },
+    },
+    tscKept: {
+      initial: 'no',
+      states: {
+        no: { on: { KEEP_TSC: 'yes' } },
+        yes: { on: { RUN: 'no', PARK: 'no' } },
       },
     },
   },

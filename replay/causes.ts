@@ -6,11 +6,19 @@
  * runs, and every sibling's page follows at that sibling's next entry. So causes are kept with the
  * vCPU they happened to, and a recomputation takes over the causes of the vCPU that served it.
  */
-import type { IoctlName, MSRS } from '../events/index.ts';
+import type { InputType, IoctlName, MSRS } from '../events/index.ts';
+import type { Trigger } from './findings/finding.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 
 /** Something that can move a guest's clock. */
-export type CauseKind = IoctlName | `guest wrote ${keyof typeof MSRS}` | 'vCPU created';
+export type CauseKind =
+  | IoctlName
+  | InputType
+  | `guest wrote ${keyof typeof MSRS}`
+  | 'vCPU created'
+  | 'the host resumed'
+  | 'a host CPU came online'
+  | 'the clocksource left the TSC';
 
 export interface Cause {
   readonly kind: CauseKind;
@@ -18,6 +26,10 @@ export interface Cause {
   readonly timestamp: bigint;
   /** The vCPU it happened to. */
   readonly vcpu?: number;
+  /** The MSR that a host wrote, where a log tells. */
+  readonly msr?: string;
+  /** The input of a log. */
+  readonly trigger?: Trigger;
 }
 
 /** One masterclock recomputation (`kvm_update_master_clock`). */
@@ -28,6 +40,8 @@ export interface Recompute {
   readonly offsetMatched: boolean;
   /** Why, as far as that was seen. */
   readonly cause: Cause | undefined;
+  /** What turned it off, where a model tells. */
+  readonly offBy?: string;
 }
 
 /** A vCPU that is acted on again and again without running keeps only the latest causes. */

@@ -7,11 +7,14 @@
  * read at one host TSC.
  */
 import {
+  addU64,
+  asS64,
   asU64,
   PVCLOCK_GUEST_STOPPED,
   PVCLOCK_TSC_STABLE_BIT,
   type PvclockPage,
   scaleDelta,
+  scaleTsc,
 } from '../src/num/index.ts';
 
 export type Page = PvclockPage;
@@ -19,11 +22,19 @@ export type Page = PvclockPage;
 /** What is known of a vCPU's page: its content, `off` when the guest has none, or nothing. */
 export type PageState = Page | 'off' | 'unknown';
 
+/** How the hardware scales a guest's TSC: a multiplier with so many fractional bits. */
+export interface TscScale {
+  readonly ratio: bigint;
+  readonly fracBits: number;
+}
+
 /** A page and an offset that are in force together. */
 export interface ClockView {
   readonly page: PageState;
   /** TSC offset, cycles modulo 2^64; `undefined` until a write of it is seen. */
   readonly tscOffset: bigint | undefined;
+  /** `undefined`: not scaled, or by a ratio that is not known. */
+  readonly tscScale?: TscScale | undefined;
 }
 
 export const sameScale = (a: Page, b: Page): boolean =>
@@ -51,18 +62,38 @@ export function kvmclockAt(page: Page, guestTsc: bigint): bigint {
   return page.systemTime + scaleDelta(delta, page.tscToSystemMul, page.tscShift);
 }
 
-/** Difference of two offsets as a signed number of cycles; 0 while one of them is unknown. */
-export function offsetChange(from: ClockView, to: ClockView): bigint {
+export const sameTscScale = ({ tscScale: a }: ClockView, { tscScale: b }: ClockView): boolean =>
+  a === b || (a?.ratio === b?.ratio && a?.fracBits === b?.fracBits);
+
+/** A host TSC as the guest's TSC counts it, before its offset. */
+export const scaledTsc = (scale: TscScale | undefined, hostTsc: bigint): bigint =>
+  scale === undefined ? hostTsc : scaleTsc(hostTsc, scale.ratio, scale.fracBits);
+
+/** The guest's TSC at a host TSC; `undefined` while its offset is unknown. */
+export const guestTscAt = (view: ClockView, hostTsc: bigint): bigint | undefined =>
+  view.tscOffset === undefined
+    ? undefined
+    : addU64(view.tscOffset, scaledTsc(view.tscScale, hostTsc));
+
+/**
+ * By how much offset and scale moved the guest's TSC at a host TSC, signed cycles; 0 while one of the
+ * offsets is unknown.
+ */
+export function tscChange(from: ClockView, to: ClockView, hostTsc: bigint | undefined): bigint {
   if (from.tscOffset === undefined || to.tscOffset === undefined) return 0n;
-  return BigInt.asIntN(64, to.tscOffset - from.tscOffset);
+  const byOffset = to.tscOffset - from.tscOffset;
+  if (hostTsc === undefined || sameTscScale(from, to)) return asS64(byOffset);
+  return asS64(byOffset + scaledTsc(to.tscScale, hostTsc) - scaledTsc(from.tscScale, hostTsc));
 }
 
 /** The clock of one vCPU through a recording. */
 export class GuestClock {
   page: PageState = 'unknown';
   tscOffset: bigint | undefined;
+  tscScale: TscScale | undefined;
   seenPage: PageState = 'unknown';
   seenOffset: bigint | undefined;
+  seenScale: TscScale | undefined;
   /** Something was written since the vCPU last ran. */
   dirty = false;
   /** The vCPU's creation is in the recording, so nothing can have been written before. */
@@ -77,11 +108,11 @@ export class GuestClock {
   #continues = false;
 
   get current(): ClockView {
-    return { page: this.page, tscOffset: this.tscOffset };
+    return { page: this.page, tscOffset: this.tscOffset, tscScale: this.tscScale };
   }
 
   get seen(): ClockView {
-    return { page: this.seenPage, tscOffset: this.seenOffset };
+    return { page: this.seenPage, tscOffset: this.seenOffset, tscScale: this.seenScale };
   }
 
   writePage(page: Page): void {
@@ -122,6 +153,18 @@ export class GuestClock {
     this.dirty = true;
   }
 
+  /** The guest's TSC runs at another rate from now on. */
+  setScale(scale: TscScale | undefined): void {
+    this.tscScale = scale;
+    this.dirty = true;
+  }
+
+  /** The guest itself cleared GUEST_STOPPED: nothing that it reads moved. */
+  clearStopped(): void {
+    this.page = withoutStopped(this.page);
+    this.seenPage = withoutStopped(this.seenPage);
+  }
+
   /** Events were lost: what was written meanwhile is not known. */
   loseTrack(): void {
     this.inDoubt = true;
@@ -143,10 +186,14 @@ export class GuestClock {
   enter(): void {
     this.seenPage = this.page;
     this.seenOffset = this.tscOffset;
+    this.seenScale = this.tscScale;
     this.#fresh = false;
     this.dirty = false;
   }
 }
+
+const withoutStopped = (page: PageState): PageState =>
+  typeof page === 'object' ? { ...page, flags: page.flags & ~PVCLOCK_GUEST_STOPPED } : page;
 
 /** KVM adds 2 to a page's version at each update, 3 once if a guest left it odd. */
 function isNextVersion(before: number, after: number): boolean {

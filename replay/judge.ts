@@ -5,15 +5,15 @@
 
 import { PVCLOCK_TSC_STABLE_BIT } from '../src/num/index.ts';
 import type { Agreement } from './findings/agreement.ts';
-import { type Circumstances, explain } from './findings/explain.ts';
+import { type Circumstances, explain, type Knowledge } from './findings/explain.ts';
 import { type Finding, makeFinding, type Scene } from './findings/finding.ts';
 import { type ClockChange, clockChange, trusted } from './findings/jump.ts';
 import type { MasterclockWatch } from './findings/masterclock.ts';
-import { sceneAt, sceneOf } from './findings/scene.ts';
+import { type InstantClock, sceneAt, sceneOf } from './findings/scene.ts';
 import { stepSeverity, type Thresholds } from './findings/severity.ts';
 import { printable } from './formats/error.ts';
 import { sameScale } from './guest-clock.ts';
-import { type HostClock, scaledHz } from './host-clock.ts';
+import { scaledHz } from './host-clock.ts';
 import type { Vcpu } from './identity/vm.ts';
 import { count, formatRate } from './quantity.ts';
 
@@ -33,22 +33,28 @@ export class Judge {
   compared = 0;
   /** Instant at which the host last went to sleep, ticks. */
   lastSuspend: bigint | undefined;
-  readonly #clock: HostClock;
+  readonly #clock: InstantClock;
   readonly #options: JudgeOptions;
   readonly #report: Report;
   readonly #masterclock: MasterclockWatch;
   readonly #agreement: Agreement;
+  readonly #knowledge: Knowledge;
 
   constructor(
-    clock: HostClock,
+    clock: InstantClock,
     options: JudgeOptions,
-    rules: { readonly masterclock: MasterclockWatch; readonly agreement: Agreement },
+    rules: {
+      readonly masterclock: MasterclockWatch;
+      readonly agreement: Agreement;
+      readonly knowledge: Knowledge;
+    },
     report: Report,
   ) {
     this.#clock = clock;
     this.#options = options;
     this.#masterclock = rules.masterclock;
     this.#agreement = rules.agreement;
+    this.#knowledge = rules.knowledge;
     this.#report = report;
   }
 
@@ -109,7 +115,7 @@ export class Judge {
       vcpu,
       staleCycles,
       slept: this.#slept(change, vcpu),
-      scaled: vcpu.scaled,
+      knowledge: this.#knowledge,
     };
     vcpu.staleCycles = change.pageChanged ? 0n : staleCycles + change.offsetCycles;
     const { deltaNs } = change;

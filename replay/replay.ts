@@ -4,15 +4,16 @@
 import { EventBatch } from '../events/index.ts';
 import { Digest } from './digest.ts';
 import { Agreement } from './findings/agreement.ts';
-import type { Finding, Rule } from './findings/finding.ts';
+import { SEEN_IN_RECORDING } from './findings/explain.ts';
+import type { Finding } from './findings/finding.ts';
 import { MasterclockWatch } from './findings/masterclock.ts';
-import type { MechanismId } from './findings/mechanism.ts';
-import { DEFAULT_THRESHOLDS, type Severity, type Thresholds } from './findings/severity.ts';
+import { DEFAULT_THRESHOLDS, type Thresholds } from './findings/severity.ts';
 import type { Recording } from './formats/recording.ts';
 import { HostClock } from './host-clock.ts';
 import { Identity } from './identity/identity.ts';
 import type { VmSummary } from './identity/vm.ts';
 import { Judge } from './judge.ts';
+import { type FindingCounts, Settled } from './settled.ts';
 import { Tracker } from './tracker.ts';
 
 export interface ReplayOptions {
@@ -24,7 +25,8 @@ export interface ReplayOptions {
 }
 
 /** What a replay saw, beside its findings. */
-export interface ReplaySummary {
+export interface ReplaySummary extends FindingCounts {
+  readonly what: 'recording';
   readonly recording: string;
   readonly format: Recording['format'];
   readonly kernelRelease: string | undefined;
@@ -55,18 +57,8 @@ export interface ReplaySummary {
   readonly onlyVm: string | undefined;
   /** Pages that were written in the recording. */
   readonly pages: number;
-  readonly byRule: Readonly<Partial<Record<Rule, number>>>;
-  readonly bySeverity: Readonly<Partial<Record<Severity, number>>>;
-  readonly byMechanism: Readonly<Partial<Record<MechanismId, number>>>;
   readonly digest: string;
 }
-
-/**
- * Findings are held back until it is settled which VM each belongs to: to the end of the recording,
- * or until this many wait; those are then told by what is known so far. That bounds the memory that
- * a long recording takes.
- */
-const MOST_HELD = 4096;
 
 /**
  * Replays `recording` to its end, yields its findings in order of time and returns the summary. The
@@ -96,7 +88,7 @@ export async function* replayInGroups(
   const run = new Replay(recording, options);
   for (; rows > 0; rows = await recording.read(batch)) {
     run.take(batch, rows);
-    if (run.held > MOST_HELD) yield run.release();
+    if (run.isFull) yield run.release();
   }
   run.finish();
   yield run.release();
@@ -120,10 +112,6 @@ export async function replayAll(
 /** The kinds of events a replay needs: pass them to `open` so that others are only counted. */
 export const REPLAY_EVENTS = Tracker.needs;
 
-function tally<K extends string>(counts: Partial<Record<K, number>>, key: K): void {
-  counts[key] = (counts[key] ?? 0) + 1;
-}
-
 class Replay {
   readonly #recording: Recording;
   readonly #vm: string | undefined;
@@ -134,14 +122,12 @@ class Replay {
   readonly #judge: Judge;
   readonly #tracker: Tracker;
   readonly #digest: Digest;
-  readonly #byRule: Partial<Record<Rule, number>> = {};
-  readonly #bySeverity: Partial<Record<Severity, number>> = {};
-  readonly #byMechanism: Partial<Record<MechanismId, number>> = {};
-  #held: Finding[] = [];
+  /** Held back until it is settled which VM each belongs to. */
+  readonly #settled = new Settled();
 
   constructor(recording: Recording, options: ReplayOptions) {
     const { minNs = 1n, thresholds = DEFAULT_THRESHOLDS } = options;
-    const report = (finding: Finding): void => void this.#held.push(finding);
+    const report = (finding: Finding): void => this.#settled.hold(finding);
     this.#recording = recording;
     this.#vm = options.vm;
     this.#minNs = minNs;
@@ -156,15 +142,15 @@ class Replay {
     this.#judge = new Judge(
       this.#clock,
       { thresholds, minNs },
-      { masterclock: this.#masterclock, agreement },
+      { masterclock: this.#masterclock, agreement, knowledge: SEEN_IN_RECORDING },
       report,
     );
     this.#tracker = new Tracker(this.#identity, this.#judge, this.#clock);
     this.#digest = new Digest({ minNs: String(minNs), vm: options.vm ?? '' });
   }
 
-  get held(): number {
-    return this.#held.length;
+  get isFull(): boolean {
+    return this.#settled.isFull;
   }
 
   take(batch: EventBatch, rows: number): void {
@@ -182,20 +168,13 @@ class Replay {
 
   /** Findings held so far, in order of time, of the VMs as far as they are known now. */
   release(): readonly Finding[] {
-    const held = this.#held;
-    const settled: Finding[] = [];
-    this.#held = [];
     this.#masterclock.release();
-    held.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
-    for (const finding of held) {
+    const settled = this.#settled.release((finding) => {
       const vm = finding.vm?.resolved;
-      if (this.#vm !== undefined && vm !== undefined && vm.id !== this.#vm) continue;
-      tally(this.#byRule, finding.rule);
-      tally(this.#bySeverity, finding.severity);
-      if (finding.mechanism !== undefined) tally(this.#byMechanism, finding.mechanism);
-      settled.push(vm === finding.vm ? finding : { ...finding, vm });
-      this.#digest.addFinding(settled.at(-1)!);
-    }
+      if (this.#vm !== undefined && vm !== undefined && vm.id !== this.#vm) return undefined;
+      return vm === finding.vm ? finding : { ...finding, vm };
+    });
+    for (const finding of settled) this.#digest.addFinding(finding);
     return settled;
   }
 
@@ -206,6 +185,7 @@ class Replay {
     const toNs = to === undefined ? undefined : this.#clock.ns(to);
     const live = [...this.#identity.vms];
     return {
+      what: 'recording',
       recording: name,
       format,
       kernelRelease,
@@ -230,9 +210,7 @@ class Replay {
       minNs: this.#minNs,
       onlyVm: this.#vm,
       pages: this.#tracker.pages,
-      byRule: this.#byRule,
-      bySeverity: this.#bySeverity,
-      byMechanism: this.#byMechanism,
+      ...this.#settled.counts,
       digest: this.#digest.finish(),
     };
   }

@@ -141,6 +141,17 @@ export function renderMsrRoutes({ MSRS, MSR_ROUTES }) {
     .join('\n\n');
 }
 
+/** VMMs' policies: what becomes of time, and where the order of ioctls is from. */
+export const renderPolicies = (policies) =>
+  [
+    '| policy | | TSC | kvmclock | source |',
+    '|---|---|---|---|---|',
+    ...Object.entries(policies).map(
+      ([id, { title, tsc, kvmclock, source }]) =>
+        `| \`${id}\` | ${title} | ${tsc} | ${kvmclock} | ${source} |`,
+    ),
+  ].join('\n');
+
 /** What must hold, with its bound. */
 export const renderInvariants = (invariants) =>
   [
@@ -166,6 +177,7 @@ export function renderParts({ machines, events, engine, check }) {
   }
   parts.set('routes', renderRoutes({ ...events, ...engine }));
   parts.set('msr routes', renderMsrRoutes({ ...events, ...engine }));
+  parts.set('vmm policies', renderPolicies(engine.VMM_POLICIES));
   parts.set('invariants', renderInvariants(check.INVARIANTS));
   return parts;
 }

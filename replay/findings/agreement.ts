@@ -7,12 +7,11 @@
  * its page when it does. Without STABLE, pages are written at different instants and the guest
  * clamps; then only vCPUs in the guest at the same time are compared, from 1 µs on.
  */
-import { isStable, kvmclockAt, type Page } from '../guest-clock.ts';
-import type { HostClock } from '../host-clock.ts';
+import { guestTscAt, isStable, kvmclockAt, type Page } from '../guest-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatNs } from '../quantity.ts';
 import { type Finding, makeFinding } from './finding.ts';
-import { sceneOf } from './scene.ts';
+import { type InstantClock, sceneOf } from './scene.ts';
 import { stepSeverity, type Thresholds } from './severity.ts';
 
 /** Two readings of one clock differ by this where references differ: each is rounded down. */
@@ -21,7 +20,7 @@ const ROUNDING_NS = 1n;
 const size = (n: bigint): bigint => (n < 0n ? -n : n);
 
 export class Agreement {
-  readonly #clock: HostClock;
+  readonly #clock: InstantClock;
   readonly #limits: Thresholds;
   readonly #report: (finding: Finding) => void;
   /** The vCPU that entered last with a page of its own, by VM. */
@@ -30,7 +29,7 @@ export class Agreement {
   readonly #reported = new WeakMap<Vcpu, bigint>();
   readonly #staleEpochs = new WeakMap<Vcpu, number>();
 
-  constructor(clock: HostClock, limits: Thresholds, report: (finding: Finding) => void) {
+  constructor(clock: InstantClock, limits: Thresholds, report: (finding: Finding) => void) {
     this.#clock = clock;
     this.#limits = limits;
     this.#report = report;
@@ -52,8 +51,7 @@ export class Agreement {
   #compare(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page, ticks: bigint): void {
     const tsc = this.#clock.tsc(ticks, vcpu.vm);
     if (tsc === undefined || vcpu.scaled || other.scaled) return;
-    const at = (v: Vcpu, page: Page): bigint =>
-      kvmclockAt(page, BigInt.asUintN(64, tsc + v.clock.tscOffset!));
+    const at = (v: Vcpu, page: Page): bigint => kvmclockAt(page, guestTscAt(v.clock, tsc)!);
     const apart = at(vcpu, mine) - at(other, theirs);
     const before = this.#reported.get(vcpu) ?? 0n;
     const stable = isStable(mine);

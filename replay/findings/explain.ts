@@ -3,15 +3,33 @@
  * words and a reason in sentences. Only the recording is asked, no model of the kernel.
  */
 
-import { scaleDelta } from '../../src/num/index.ts';
 import { type Cause, offsetCause, pageCause } from '../causes.ts';
-import { isNegative, isStable, type Page } from '../guest-clock.ts';
+import { isNegative, isStable } from '../guest-clock.ts';
 import type { Vcpu } from '../identity/vm.ts';
 import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
+import { explainKnown } from './explain-known.ts';
 import type { Explanation } from './finding.ts';
 import type { ClockChange } from './jump.ts';
+import { cyclesToNs, formatCycles, magnitude } from './rate.ts';
 import { rawClock, rawResidue } from './raw-residue.ts';
+import type { ReferenceSteps } from './reference.ts';
 import { CPU_BRING_UP_NS } from './severity.ts';
+
+/** What is known of a change beside what the vCPU's pages and offsets say. */
+export interface Knowledge {
+  /** Why its page has a new reference, and why its offset changed, since it last ran. */
+  pageCause(vcpu: Vcpu): Cause | undefined;
+  offsetCause(vcpu: Vcpu): Cause | undefined;
+  /** What the host's clocks did between the two pages' references, where a model knows. */
+  steps(vcpu: Vcpu, change: ClockChange, staleCycles: bigint): ReferenceSteps | undefined;
+}
+
+/** A recording: causes are found by what came before, the host's clocks are not seen. */
+export const SEEN_IN_RECORDING: Knowledge = {
+  pageCause: (vcpu) => pageCause(vcpu, vcpu.vm),
+  offsetCause,
+  steps: () => undefined,
+};
 
 /** What the explanation may look at beside the change itself. */
 export interface Circumstances {
@@ -20,8 +38,7 @@ export interface Circumstances {
   readonly staleCycles: bigint;
   /** The host slept since the old reference was taken. */
   readonly slept: boolean;
-  /** The guest's TSC is scaled: no formula for the host's TSC fits its page. */
-  readonly scaled: boolean;
+  readonly knowledge: Knowledge;
 }
 
 /** A residue below this share of a jump is rounding and reading time, not another mechanism. */
@@ -32,21 +49,33 @@ const LEAST_RATE_PART = 5n;
 /** Each of the two readings is rounded down. */
 const ROUNDING_NS = 2n;
 
-const size = (n: bigint): bigint => (n < 0n ? -n : n);
-
 export function explain(change: ClockChange, around: Circumstances): Explanation {
-  const why = explainChange(change, around);
+  const cause = causeOf(change, around);
+  const why = explainChange(change, around, cause);
+  const trigger = cause?.trigger;
   const real = !change.wraps && why.mechanism !== 'negative-time';
-  if (change.deltaNs < CPU_BRING_UP_NS || !real) return why;
+  const failsBringUp = change.deltaNs >= CPU_BRING_UP_NS && real;
+  if (!failsBringUp && trigger === undefined) return why;
   const consequence = ' A CPU that the guest is bringing up fails: Linux waits 10 s for it.';
-  return { ...why, reason: why.reason + consequence };
+  return { ...why, reason: failsBringUp ? why.reason + consequence : why.reason, trigger };
 }
 
-function explainChange(change: ClockChange, around: Circumstances): Explanation {
-  if (!change.pageChanged) return explainOffset(change, around.vcpu);
-  const cause = pageCause(around.vcpu, around.vcpu.vm) ?? offsetCause(around.vcpu);
-  const told = describeCause(cause, around.vcpu);
+function causeOf({ pageChanged }: ClockChange, { vcpu, knowledge }: Circumstances) {
+  const ofPage = pageChanged ? knowledge.pageCause(vcpu) : undefined;
+  return ofPage ?? knowledge.offsetCause(vcpu);
+}
+
+function explainChange(
+  change: ClockChange,
+  around: Circumstances,
+  cause: Cause | undefined,
+): Explanation {
+  const { vcpu, knowledge } = around;
+  if (!change.pageChanged) return explainOffset(change, vcpu, cause);
+  const told = describeCause(cause, vcpu);
   if (isNegative(change.to) || isNegative(change.from)) return explainNegative(change, told);
+  const steps = knowledge.steps(vcpu, change, around.staleCycles);
+  if (steps !== undefined) return explainKnown(change, steps, told);
   if (cause?.kind === 'KVM_SET_CLOCK') {
     return {
       mechanism: 'set-clock',
@@ -69,7 +98,7 @@ function describeCause(cause: Cause | undefined, vcpu: Vcpu): string {
     case 'vCPU created':
       return cause.vcpu === vcpu.id ? 'its creation' : `vCPU ${cause.vcpu} was created`;
     case 'KVM_SET_MSRS':
-      return `a host write of ${whose} MSRs`;
+      return `a host write of ${whose} ${cause.msr ?? 'MSRs'}`;
     case 'KVM_SET_DEVICE_ATTR':
       return `KVM_VCPU_TSC_OFFSET on vCPU ${cause.vcpu}`;
     default:
@@ -80,8 +109,7 @@ function describeCause(cause: Cause | undefined, vcpu: Vcpu): string {
   }
 }
 
-function explainOffset(change: ClockChange, vcpu: Vcpu): Explanation {
-  const cause = offsetCause(vcpu);
+function explainOffset(change: ClockChange, vcpu: Vcpu, cause: Cause | undefined): Explanation {
   const cycles = formatCycles(change.offsetCycles);
   const byGuest = cause?.kind.startsWith('guest') ?? false;
   const wrapped = change.wraps
@@ -115,7 +143,8 @@ function explainRefresh(
   if (staleCycles === 0n) return undefined;
   const staleNs = cyclesToNs(change.from, staleCycles);
   const remainderNs = change.deltaNs + staleNs;
-  if (!change.wraps && size(remainderNs) * RESIDUE_SHARE > size(staleNs)) return undefined;
+  if (!change.wraps && magnitude(remainderNs) * RESIDUE_SHARE > magnitude(staleNs))
+    return undefined;
   const cycles = formatCycles(staleCycles);
   return {
     mechanism: 'refreshed',
@@ -147,7 +176,7 @@ function explainOwnReference(change: ClockChange, cause: string): Explanation {
 /** Both pages are masterclock pages: the base clock and the page differ in rate. */
 function explainReference(
   change: ClockChange,
-  { slept, scaled }: Circumstances,
+  { slept, vcpu: { scaled } }: Circumstances,
   cause: string,
 ): Explanation {
   const elapsed = elapsedNs(change);
@@ -164,7 +193,7 @@ function explainReference(
   }
   const since = `New reference after ${formatNs(elapsed)}`;
   const known = { cause, predictedNs, remainderNs };
-  if (size(change.deltaNs) <= ROUNDING_NS) {
+  if (magnitude(change.deltaNs) <= ROUNDING_NS) {
     const reason = `${since}: no more than its rounding to whole nanoseconds.`;
     return { ...known, reason, mechanism: undefined };
   }
@@ -174,7 +203,7 @@ function explainReference(
     const reason = `${since}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`;
     return { ...known, reason, mechanism: 'raw-residue' };
   }
-  if (size(change.deltaNs) * LEAST_RATE_PART > elapsed) {
+  if (magnitude(change.deltaNs) * LEAST_RATE_PART > elapsed) {
     const reason = `${since}, too soon for two clocks to part so far: the VM's clock was set, though the recording does not show it.`;
     return { ...known, reason, mechanism: 'unseen-set' };
   }
@@ -184,18 +213,9 @@ function explainReference(
 }
 
 const fits = (delta: bigint, predicted: bigint): boolean =>
-  size(delta - predicted) <= ROUNDING_NS + size(predicted) / RESIDUE_SHARE;
+  magnitude(delta - predicted) <= ROUNDING_NS + magnitude(predicted) / RESIDUE_SHARE;
 
 const elapsedNs = ({ from, elapsedCycles }: ClockChange): bigint => cyclesToNs(from, elapsedCycles);
-
-/** A signed number of cycles at a page's rate, ns. */
-function cyclesToNs(page: Page, cycles: bigint): bigint {
-  const ns = scaleDelta(size(cycles), page.tscToSystemMul, page.tscShift);
-  return cycles < 0n ? -ns : ns;
-}
-
-const formatCycles = (cycles: bigint): string =>
-  `${cycles < 0n ? '−' : '+'}${groups(size(cycles))} cycles`;
 
 const sinceReference = (change: ClockChange): string =>
   `${decimal(elapsedNs(change), 1e6, 3)} s after the last`;

@@ -1,3 +1,4 @@
+import type { InputType } from '../../events/index.ts';
 import { asS64 } from '../../src/num/index.ts';
 import type { Vm } from '../identity/vm.ts';
 import type { MechanismId } from './mechanism.ts';
@@ -34,6 +35,8 @@ export interface Finding {
   readonly tsc: bigint | undefined;
   /** That instant in ns of the recording's clock, or since the host's TSC was 0. */
   readonly timeNs: bigint | undefined;
+  /** CLOCK_REALTIME at that instant, ns; `undefined` where it can't be told. */
+  readonly wallNs: bigint | undefined;
   /** How far: new minus old, + is forward; `undefined` for rules that measure no step. */
   readonly deltaNs: bigint | undefined;
   /**
@@ -53,6 +56,15 @@ export interface Finding {
    * `undefined`: it concerns a VM or the host, not what one vCPU saw.
    */
   readonly visibility: 'entry' | 'unknown' | undefined;
+  /** The input that brought it about, where a log tells. */
+  readonly trigger: Trigger | undefined;
+}
+
+/** An input of a log. */
+export interface Trigger {
+  /** How many inputs had been dispatched with it: the `n` of `--at n`. */
+  readonly input: number;
+  readonly type: InputType;
 }
 
 /** Where and when something was found. */
@@ -62,6 +74,7 @@ export interface Scene {
   readonly timestamp: bigint;
   readonly tsc: bigint | undefined;
   readonly timeNs: bigint | undefined;
+  readonly wallNs?: bigint | undefined;
   readonly visibility: Finding['visibility'];
 }
 
@@ -72,6 +85,7 @@ export interface Explanation {
   readonly mechanism?: MechanismId | undefined;
   readonly predictedNs?: bigint | undefined;
   readonly remainderNs?: bigint | undefined;
+  readonly trigger?: Trigger | undefined;
 }
 
 /** Makes a finding. Every finding has the same fields in the same order, whatever its rule. */
@@ -91,6 +105,7 @@ export function makeFinding(
     timestamp: scene.timestamp,
     tsc: scene.tsc,
     timeNs: scene.timeNs,
+    wallNs: scene.wallNs,
     deltaNs,
     wrappedDeltaNs: wrapped === deltaNs ? undefined : wrapped,
     cause: why.cause,
@@ -99,5 +114,6 @@ export function makeFinding(
     predictedNs: why.predictedNs,
     remainderNs: why.remainderNs,
     visibility: scene.visibility,
+    trigger: why.trigger,
   };
 }

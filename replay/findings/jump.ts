@@ -7,15 +7,17 @@
  * reading lies before its page's reference and wraps, the instant of the entry is taken.
  */
 
-import { addU64, asS64, scaleDelta } from '../../src/num/index.ts';
+import { asS64, scaleDelta } from '../../src/num/index.ts';
 import {
   type ClockView,
+  guestTscAt,
   isStable,
   kvmclockAt,
-  offsetChange,
   type Page,
   sameReference,
   sameScale,
+  sameTscScale,
+  tscChange,
   wrapsAt,
 } from '../guest-clock.ts';
 
@@ -23,7 +25,7 @@ import {
 export interface ClockChange {
   readonly from: Page;
   readonly to: Page;
-  /** Change of the TSC offset, signed cycles. */
+  /** What offset and scale moved the guest's TSC by, signed cycles. */
   readonly offsetCycles: bigint;
   readonly pageChanged: boolean;
   /** New minus old, ns. */
@@ -44,11 +46,14 @@ export function clockChange(
   hostTsc: bigint | undefined,
 ): ClockChange | undefined {
   if (typeof from.page !== 'object' || typeof to.page !== 'object') return undefined;
-  const offsetCycles = offsetChange(from, to);
+  const offsetCycles = tscChange(from, to, hostTsc);
   const pageChanged = !sameReference(from.page, to.page);
   const step =
     pageChanged || offsetCycles !== 0n
-      ? measure(from.page, to.page, offsetCycles, to.tscOffset, hostTsc)
+      ? measure(from.page, to.page, offsetCycles, {
+          entry: hostTsc === undefined ? undefined : guestTscAt(to, hostTsc),
+          tscRateKept: sameTscScale(from, to),
+        })
       : { deltaNs: 0n, wraps: false };
   return {
     from: from.page,
@@ -75,20 +80,18 @@ function stepAt(from: Page, to: Page, guestTsc: bigint, offsetCycles: bigint): S
   };
 }
 
+/** `entry`: the guest's TSC at the entry, where known. */
 function measure(
   from: Page,
   to: Page,
   offsetCycles: bigint,
-  tscOffset: bigint | undefined,
-  hostTsc: bigint | undefined,
+  { entry, tscRateKept }: { readonly entry: bigint | undefined; readonly tscRateKept: boolean },
 ): Step {
   const pageChanged = !sameReference(from, to);
   const reference = to.tscTimestamp;
-  const entry =
-    hostTsc === undefined || tscOffset === undefined ? undefined : addU64(hostTsc, tscOffset);
   // A page just written lies in the past: a TSC before it is not the guest's (it may be scaled).
   if (entry !== undefined && !(pageChanged && wrapsAt(to, entry))) {
-    const rateKept = sameScale(from, to) && !wrapsAt(from, reference - offsetCycles);
+    const rateKept = tscRateKept && sameScale(from, to) && !wrapsAt(from, reference - offsetCycles);
     const wrapped = wrapsAt(from, entry - offsetCycles);
     if (!pageChanged || wrapped || !rateKept) return stepAt(from, to, entry, offsetCycles);
   }

@@ -8,13 +8,12 @@
 import { asS64, scaleDelta } from '../../src/num/index.ts';
 import type { Recompute } from '../causes.ts';
 import { isStable, type Page } from '../guest-clock.ts';
-import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatRate, formatSignedNs } from '../quantity.ts';
 import { type Finding, makeFinding, type Scene } from './finding.ts';
 import type { ClockChange } from './jump.ts';
 import { rawResidue } from './raw-residue.ts';
-import { sceneAt } from './scene.ts';
+import { type InstantClock, sceneAt } from './scene.ts';
 
 /** What is known of one VM's masterclock. */
 interface State {
@@ -59,6 +58,7 @@ export class MasterclockWatch {
     if (state.lost !== undefined) return;
     state.lost = makeFinding('masterclock-lost', 'error', scene, {
       cause: whyLost(vm.lastRecompute),
+      trigger: vm.lastRecompute?.cause?.trigger,
       reason:
         'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings. It did not come back in this recording.',
     });
@@ -76,6 +76,7 @@ export class MasterclockWatch {
       makeFinding('masterclock-regained', 'notice', scene, {
         cause: vm.lastRecompute?.cause?.kind ?? 'a masterclock update',
         reason: 'The page is STABLE again: all vCPUs share one reference.',
+        trigger: vm.lastRecompute?.cause?.trigger,
       }),
     );
   }
@@ -88,7 +89,7 @@ export class MasterclockWatch {
   }
 
   /** The recording ends at `ticks`: what the next masterclock update of each VM will step by. */
-  drift(clock: HostClock, ticks: bigint): void {
+  drift(clock: InstantClock, ticks: bigint): void {
     for (const [vm, state] of this.#states) {
       if (!state.contradicted && !vm.ambiguous) {
         this.#drift(clock, ticks, vm, state);
@@ -96,7 +97,7 @@ export class MasterclockWatch {
     }
   }
 
-  #drift(clock: HostClock, ticks: bigint, vm: Vm, { newest }: State): void {
+  #drift(clock: InstantClock, ticks: bigint, vm: Vm, { newest }: State): void {
     if (newest === undefined) return;
     const { vcpu, page } = newest;
     const perCycles = rawResidue(page, RATE_CYCLES);
@@ -141,6 +142,7 @@ function measure(state: State, change: ClockChange): void {
 }
 
 function whyLost(recompute: Recompute | undefined): string {
+  if (recompute?.offBy !== undefined) return recompute.offBy;
   if (recompute === undefined || recompute.useMasterClock) return 'no masterclock update was seen';
   if (recompute.hostClock !== HOST_CLOCK_TSC && recompute.hostClock !== HOST_CLOCK_HVCLOCK) {
     return "the host's clocksource is not the TSC";

@@ -3,7 +3,7 @@ import { GuestClock } from '../guest-clock.ts';
 import type { Thread } from './thread.ts';
 
 /** How a VM was told apart from others. */
-export type IdentitySource = 'ioctls' | 'guest option' | 'process' | 'threads';
+export type IdentitySource = 'ioctls' | 'guest option' | 'process' | 'threads' | 'log';
 
 /** A vCPU of a VM. */
 export class Vcpu {
@@ -83,7 +83,10 @@ export class Vm {
   /** The name debugfs has for it (`pid-fd`) where its creation was recorded; else pid, tid or guest. */
   readonly id: string;
   readonly source: IdentitySource;
-  /** Name and id of its process; of its first thread where the recording doesn't tell processes. */
+  /**
+   * Name and id of its process; of its first thread where the recording doesn't tell processes. A
+   * log's VM has none: '' and 0.
+   */
   readonly process: string;
   readonly pid: number;
   readonly vcpus = new Map<number, Vcpu>();

@@ -3,8 +3,8 @@
  * machine, in whatever pieces the log is read.
  *
  * It covers, for the host and each VM by itself, every input's instant and what became of the
- * masterclock, and every observation with all its fields; then profile, switches, options and the
- * version of this schema. As VMs are digested each by itself, it makes no difference in which order
+ * masterclock, every observation with all its fields, and what findings say in numbers and names; then
+ * profile, switches, options and the version of this schema. As VMs are digested each by itself, it makes no difference in which order
  * things happened to VMs that do not touch each other.
  */
 import { createHash, type Hash } from 'node:crypto';
@@ -13,9 +13,10 @@ import { EVENTS, type Input, OBSERVATIONS, type Observation } from '../../events
 import { ByteWriter } from '../../events/log/bytes.ts';
 import { MASTERCLOCK_DECISIONS } from '../../src/clock/index.ts';
 import type { Dispatched } from '../../src/engine/index.ts';
+import type { Finding } from '../findings/finding.ts';
 
 /** Raise when the meaning of a digested byte changes. */
-const DIGEST_SCHEMA = 1;
+const DIGEST_SCHEMA = 2;
 
 /** The host's own stream, beside those of VMs by their id. */
 const HOST = -1;
@@ -59,14 +60,25 @@ function writeValue(out: ByteWriter, type: Type, value: unknown): void {
 class Stream {
   readonly #hash: Hash = createHash('sha256');
   readonly out = new ByteWriter();
+  /** Findings by themselves; hashed when many have come together. */
+  readonly #findings: Hash = createHash('sha256');
+  #pending = '';
 
   /** Hashing each observation by itself would cost more than making it. */
   settle(): void {
     if (this.out.length >= FLUSH_BYTES) this.#flush();
   }
 
+  addFinding(text: string): void {
+    this.#pending += text;
+    if (this.#pending.length < FLUSH_BYTES) return;
+    this.#findings.update(this.#pending);
+    this.#pending = '';
+  }
+
   finish(): string {
     this.#flush();
+    this.#hash.update(this.#findings.update(this.#pending).digest());
     return this.#hash.digest('hex');
   }
 
@@ -94,6 +106,15 @@ export class LogDigest {
     out.u64(input.tsc);
     out.u8(MASTERCLOCK_DECISIONS.indexOf(masterclock.decision) * 2 + (refused ? 1 : 0));
     for (const seen of observations) this.#addSeen(input.tsc, seen);
+  }
+
+  /** Adds what a finding says in numbers and names; its prose may be worded anew. */
+  addFinding(finding: Finding): void {
+    const { rule, severity, vm, vcpu, timestamp, deltaNs, mechanism, predictedNs } = finding;
+    const stream = this.#streamOf(vm === undefined ? HOST : Number(vm.id));
+    stream.addFinding(
+      `${rule} ${severity} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${predictedNs}\n`,
+    );
   }
 
   #streamOf(vm: number): Stream {

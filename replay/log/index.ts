@@ -17,5 +17,12 @@ export {
   type VmModel,
 } from './read-model.ts';
 export { Checkpoints, headerOf, INPUTS_PER_CHECKPOINT, LoggedWorld } from './record.ts';
-export { type LogSummary, type ReplayLogOptions, replayLog } from './replay-log.ts';
+export {
+  type LogFindings,
+  type LogSummary,
+  type ReplayLogOptions,
+  replayLog,
+  replayLogAll,
+  replayLogInGroups,
+} from './replay-log.ts';
 export { type LogState, stateAt } from './state-at.ts';

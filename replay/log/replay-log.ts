@@ -1,6 +1,8 @@
 /**
  * Runs a log: everything that happened happens again, under the log's kernel or another one.
  *
+ * What came of it is judged as a recording is (`replay/model/`): findings about guests' clocks.
+ *
  * Under its own kernel the log's checkpoints must come out byte by byte; one that does not is counted.
  * After a gap what the world is like is unknown until a checkpoint tells.
  */
@@ -15,11 +17,16 @@ import {
   worldOfCheckpoint,
 } from '../../src/engine/index.ts';
 import type { Profile, Switches } from '../../src/profiles/index.ts';
+import type { Finding } from '../findings/finding.ts';
+import type { VmSummary } from '../identity/vm.ts';
+import { hostNs } from '../model/known.ts';
+import { WorldFindings, type WorldFindingsOptions } from '../model/world-findings.ts';
+import { type FindingCounts, Settled } from '../settled.ts';
 import { LogDigest, type LogDigests } from './digest.ts';
 import { inLog, kernelOf, startOf } from './kernel-of-log.ts';
 
 /** How a log is replayed. */
-export interface ReplayLogOptions {
+export interface ReplayLogOptions extends WorldFindingsOptions {
   /** Id of another profile than the log's. */
   readonly profile?: string;
   /** Switches set otherwise. */
@@ -63,7 +70,22 @@ export interface LogSummary {
     readonly differing: readonly number[];
   };
   readonly torn: TornTail | undefined;
+  readonly findings: LogFindings;
   readonly digests: LogDigests;
+}
+
+/** What was found, in numbers. */
+export interface LogFindings extends FindingCounts {
+  readonly what: 'log';
+  /** Host TSC of the first input, ns since it was 0: what instants are told from. */
+  readonly fromNs: bigint | undefined;
+  readonly vms: readonly VmSummary[];
+  readonly vmCount: number;
+  readonly compared: number;
+  readonly pages: number;
+  readonly gaps: number;
+  readonly minNs: bigint;
+  readonly onlyVm: string | undefined;
 }
 
 /** Differing checkpoints that are told one by one. */
@@ -89,12 +111,19 @@ class LogRun {
   gaps = 0;
   agreed = 0;
   isUnknown = false;
+  readonly found: WorldFindings;
+  readonly settled = new Settled();
+  firstTsc: bigint | undefined;
   readonly #log: OpenedLog;
   readonly #options: ReplayLogOptions;
 
   constructor(log: OpenedLog, options: ReplayLogOptions) {
     this.#log = log;
     this.#options = options;
+    this.found = new WorldFindings(options, (finding) => {
+      this.settled.hold(finding);
+      this.digest.addFinding(finding);
+    });
     this.kernel = kernelOf(log, options);
     this.world = startOf(log, this.kernel, options.stepper);
   }
@@ -111,6 +140,7 @@ class LogRun {
       case 'gap':
         this.gaps += 1;
         this.isUnknown = true;
+        this.found.lose(entry.tsc, entry.lost ?? 0n, entry.reason);
         break;
       case 'checkpoint':
         if (!this.kernel.isOther) this.#check(entry);
@@ -131,6 +161,8 @@ class LogRun {
       this.impossible += 1;
       return;
     }
+    this.firstTsc ??= input.tsc;
+    this.found.take(this.world, input, dispatched);
     this.digest.add(input, dispatched);
     if (dispatched.refused) this.refused += 1;
     count(this.masterclock, dispatched.masterclock.decision);
@@ -154,19 +186,41 @@ class LogRun {
       }),
     );
     this.isUnknown = false;
+    this.found.restored(this.world);
+  }
+
+  /** The log ends here. @returns what was found and not yet handed out. */
+  finish(): readonly Finding[] {
+    if (!this.isUnknown) this.found.finish();
+    return this.release();
+  }
+
+  /** What was found and not yet handed out. */
+  release(): readonly Finding[] {
+    this.found.release();
+    return this.settled.release();
+  }
+
+  get findings(): LogFindings {
+    const { minNs = 1n, vm: onlyVm } = this.#options;
+    const { vms, vmCount, compared, pages } = this.found;
+    const { gaps, firstTsc } = this;
+    const fromNs = firstTsc === undefined ? undefined : hostNs(this.world, firstTsc);
+    const counts = this.settled.counts;
+    return { what: 'log', ...counts, fromNs, vms, vmCount, compared, pages, gaps, minNs, onlyVm };
   }
 }
 
 /**
- * Replays a log.
+ * Replays a log and yields its findings in order of time as they are settled, many at once.
  *
  * @throws LogError where the log is damaged, or holds what cannot have happened; ProfileError for a
  * profile or switch that is none.
  */
-export async function replayLog(
+export async function* replayLogInGroups(
   log: OpenedLog,
   options: ReplayLogOptions = {},
-): Promise<LogSummary> {
+): AsyncGenerator<readonly Finding[], LogSummary> {
   const { until = Number.POSITIVE_INFINITY } = options;
   const run = new LogRun(log, options);
   const batches = log.entries();
@@ -183,8 +237,36 @@ export async function replayLog(
       run.take(entry);
     }
     if (run.inputs >= until) break;
+    if (run.settled.isFull) yield run.release();
   }
+  yield run.finish();
   return summaryOf(log, run, torn, skipped);
+}
+
+/** Replays a log whose findings are few enough to have all at once. @throws as `replayLogInGroups`. */
+export async function replayLogAll(
+  log: OpenedLog,
+  options: ReplayLogOptions = {},
+): Promise<{ readonly findings: readonly Finding[]; readonly summary: LogSummary }> {
+  const findings: Finding[] = [];
+  const run = replayLogInGroups(log, options);
+  for (;;) {
+    const next = await run.next();
+    if (next.done === true) return { findings, summary: next.value };
+    findings.push(...next.value);
+  }
+}
+
+/** Replays a log for its summary alone. @throws as `replayLogInGroups`. */
+export async function replayLog(
+  log: OpenedLog,
+  options: ReplayLogOptions = {},
+): Promise<LogSummary> {
+  const run = replayLogInGroups(log, options);
+  for (;;) {
+    const next = await run.next();
+    if (next.done === true) return next.value;
+  }
 }
 
 function summaryOf(
@@ -196,7 +278,7 @@ function summaryOf(
   const { kernel, agreed, differing } = run;
   const { id, switches } = kernel.profile;
   const { inputs, impossible, refused, composites, gaps, isUnknown, world } = run;
-  const { observations, masterclock, derived } = run;
+  const { observations, masterclock, derived, findings } = run;
   return {
     log: log.name,
     form: log.form,
@@ -205,6 +287,13 @@ function summaryOf(
     ...{ world, inputs, impossible, refused, composites, observations, masterclock, derived },
     ...{ gaps, isUnknown, torn },
     checkpoints: { agreed, skipped, differing },
-    digests: run.digest.finish({ profile: id, switches, options: log.header.options }),
+    findings,
+    digests: run.digest.finish({
+      profile: id,
+      switches,
+      options: log.header.options,
+      minNs: String(findings.minNs),
+      vm: findings.onlyVm ?? '',
+    }),
   };
 }

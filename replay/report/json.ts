@@ -6,6 +6,7 @@ import type { Finding } from '../findings/finding.ts';
 import { MECHANISMS, type MechanismId } from '../findings/mechanism.ts';
 import type { Vm } from '../identity/vm.ts';
 import type { ReplaySummary } from '../replay.ts';
+import type { FindingCounts } from '../settled.ts';
 
 const text = (n: bigint | undefined): string | null => (n === undefined ? null : n.toString());
 
@@ -27,7 +28,9 @@ const optional = (key: string, n: bigint | undefined): string =>
 const vmToJson = (vm: Vm | undefined): string =>
   vm === undefined
     ? '"vm":null,"process":null,"pid":null'
-    : ['"vm":', quoted(vm.id), ',"process":', quoted(vm.process), ',"pid":', vm.pid].join('');
+    : vm.source === 'log'
+      ? `"vm":${quoted(vm.id)},"process":null,"pid":null`
+      : ['"vm":', quoted(vm.id), ',"process":', quoted(vm.process), ',"pid":', vm.pid].join('');
 
 /** The VM written last: findings of one VM come together. */
 let last: { readonly vm: Vm | undefined; readonly json: string } | undefined;
@@ -43,25 +46,35 @@ function whose(vm: Vm | undefined): string {
  * `JSON.stringify`. Names of ours need no quoting.
  */
 export function findingToJson(finding: Finding): string {
-  const { vm, vcpu, tsc, timeNs, timestamp, mechanism, visibility } = finding;
+  const { vm, vcpu, tsc, timeNs, timestamp, mechanism, visibility, trigger } = finding;
   const ticks = decimal(timestamp);
   return (
     `{"kind":"finding","rule":"${finding.rule}","severity":"${finding.severity}",` +
     `${whose(vm)},"vcpu":${vcpu ?? null},"tsc":${tsc === timestamp ? ticks : decimal(tsc)}` +
     `,"time_ns":${decimal(timeNs)},"timestamp":${ticks}` +
+    optional('wall_ns', finding.wallNs) +
     optional('delta_ns', finding.deltaNs) +
     optional('wrapped_delta_ns', finding.wrappedDeltaNs) +
     optional('predicted_ns', finding.predictedNs) +
     optional('remainder_ns', finding.remainderNs) +
     (mechanism === undefined ? '' : `,"mechanism":"${mechanism}"`) +
     `,"cause":${quoted(finding.cause)},"reason":${quoted(finding.reason)}` +
-    (visibility === undefined ? '}' : `,"visibility":"${visibility}"}`)
+    (visibility === undefined ? '' : `,"visibility":"${visibility}"`) +
+    (trigger === undefined
+      ? '}'
+      : `,"trigger":{"input":${trigger.input},"type":"${trigger.type}"}}`)
   );
 }
 
 /** The mechanisms that explain findings, and how many each. */
-export const seenMechanisms = (summary: ReplaySummary): [MechanismId, number][] =>
-  Object.entries(summary.byMechanism) as [MechanismId, number][];
+export const seenMechanisms = (counts: FindingCounts): [MechanismId, number][] =>
+  Object.entries(counts.byMechanism) as [MechanismId, number][];
+
+/** The mechanisms that explain findings: how many each, what they are and what to do about them. */
+export const mechanismsToJson = (counts: FindingCounts): Record<string, unknown> =>
+  Object.fromEntries(
+    seenMechanisms(counts).map(([id, count]) => [id, { count, ...MECHANISMS[id] }]),
+  );
 
 /** The last line of `--json` for a recording. */
 export function summaryToJson(summary: ReplaySummary): string {
@@ -85,9 +98,7 @@ export function summaryToJson(summary: ReplaySummary): string {
     pages: summary.pages,
     compared: summary.compared,
     findings: { by_rule: summary.byRule, by_severity: summary.bySeverity },
-    mechanisms: Object.fromEntries(
-      seenMechanisms(summary).map(([id, count]) => [id, { count, ...MECHANISMS[id] }]),
-    ),
+    mechanisms: mechanismsToJson(summary),
     digest: summary.digest,
   });
 }

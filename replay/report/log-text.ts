@@ -1,23 +1,38 @@
 /** What a log's replay came to, as text: the verdict first. */
 
+import type { Finding } from '../findings/finding.ts';
 import { printable } from '../formats/index.ts';
 import type { Change, LogState, LogSummary } from '../log/index.ts';
 import { count } from '../quantity.ts';
+import { foundText, verdictOn } from './text.ts';
 
 const kernelText = (summary: Pick<LogSummary, 'profile'>): string => {
   const { id, overridden } = summary.profile;
   return overridden.length === 0 ? id : `${id} with ${overridden.join(', ')} set otherwise`;
 };
 
-/** The verdict in one line. */
-export function logVerdict(summary: LogSummary): string {
-  const { inputs, gaps, isUnknown, impossible, checkpoints, world, isOther } = summary;
-  const done = `${count(inputs, 'input')} replayed under ${kernelText(summary)}`;
-  if (isUnknown) return `cannot tell: inputs are missing from the log; ${done}`;
+/** Why the log can't be judged, or not by its findings alone; else `undefined`. */
+function complaint({ isUnknown, checkpoints }: LogSummary): string | undefined {
+  if (isUnknown) return 'cannot tell: inputs are missing from the log';
   const differing = checkpoints.differing[0];
-  if (differing !== undefined) {
-    return `the model does not come to what the log says: first after input ${differing}; ${done}`;
-  }
+  return differing === undefined
+    ? undefined
+    : `the model does not come to what the log says: first after input ${differing}`;
+}
+
+/** The verdict in one line. */
+export function logVerdict(summary: LogSummary, worst: Finding | undefined): string {
+  const { findings } = summary;
+  const why = complaint(summary);
+  if (why !== undefined) return `${why}; ${doneText(summary)}`;
+  if (findings.pages === 0)
+    return `no page was written, so no clock can be judged; ${doneText(summary)}`;
+  return verdictOn(findings, worst);
+}
+
+function doneText(summary: LogSummary): string {
+  const { inputs, gaps, impossible, world, isOther } = summary;
+  const done = `${count(inputs, 'input')} replayed under ${kernelText(summary)}`;
   const recomputed = summary.masterclock.get('recomputed') ?? 0;
   const notes = [
     `masterclock recomputed ${count(recomputed, 'time')}`,
@@ -38,11 +53,13 @@ export function* logLines(summary: LogSummary): Generator<string> {
   const { log, form, version, checkpoints, torn, digests } = summary;
   const { agreed, differing, skipped } = checkpoints;
   yield `log         ${printable(log)}, ${form} version ${version}`;
+  yield `replayed    ${doneText(summary)}`;
   yield `seen        ${listOf(summary.observations)}`;
   yield `masterclock ${listOf(summary.masterclock)}; ${count(summary.refused, 'input')} refused by the kernel`;
   yield `derived     ${listOf(summary.derived)}`;
   yield `checkpoints ${agreed} agreed, ${differing.length} differed${skipped > 0 ? `, ${skipped} of another layout` : ''}`;
   if (torn !== undefined) yield tornText(torn);
+  yield `findings    ${foundText(summary.findings)}`;
   yield `digest      ${digests.all}`;
   for (const [vm, digest] of digests.vms) yield `  VM ${vm}      ${digest}`;
 }

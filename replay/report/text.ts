@@ -14,6 +14,7 @@ import { printable } from '../formats/error.ts';
 import type { VmSummary } from '../identity/vm.ts';
 import { count, decimal, formatNs, formatSignedNs, groups } from '../quantity.ts';
 import type { ReplaySummary } from '../replay.ts';
+import type { FindingCounts } from '../settled.ts';
 import { seenMechanisms } from './json.ts';
 
 /** Colours text, or leaves it alone where the output is no terminal. */
@@ -68,6 +69,18 @@ function isWorse(a: Finding, b: Finding): boolean {
   return size(a.deltaNs) > size(b.deltaNs);
 }
 
+/** What the verdict and the lines of findings need of a summary: a recording's, or a log's. */
+export interface Found extends FindingCounts {
+  /** What was read. */
+  readonly what: 'recording' | 'log';
+  readonly fromNs: bigint | undefined;
+  readonly vms: readonly VmSummary[];
+  readonly vmCount: number;
+  readonly gaps: number;
+  readonly minNs: bigint;
+  readonly onlyVm: string | undefined;
+}
+
 /** Why a recording can't be judged, or `undefined` if it can. */
 export function unjudgeable(summary: ReplaySummary): string | undefined {
   if (summary.vms.length === 0 && summary.pages === 0) {
@@ -81,13 +94,18 @@ export function unjudgeable(summary: ReplaySummary): string | undefined {
   return undefined;
 }
 
+/** The verdict on a recording. */
 export function verdict(summary: ReplaySummary, worst: Finding | undefined): string {
   const cannot = unjudgeable(summary);
-  if (cannot !== undefined) return `cannot tell: ${cannot}`;
+  return cannot === undefined ? verdictOn(summary, worst) : `cannot tell: ${cannot}`;
+}
+
+/** The verdict on what was found. */
+export function verdictOn(summary: Found, worst: Finding | undefined): string {
   if (worst === undefined || worst.severity === 'info' || isBlind(worst)) {
     return quietVerdict(summary, worst);
   }
-  const where = `${place(worst)}, ${time(worst, summary)} into the recording`;
+  const where = `${place(worst)}, ${time(worst, summary)} into the ${summary.what}`;
   const others = SEVERITIES.slice(severityRank('notice'))
     .map((s) => summary.bySeverity[s] ?? 0)
     .reduce((a, b) => a + b, -1);
@@ -98,7 +116,7 @@ export function verdict(summary: ReplaySummary, worst: Finding | undefined): str
   return `${RULES[worst.rule].split(':')[0]} on ${where}: ${printable(worst.cause)}${more}`;
 }
 
-function quietVerdict(summary: ReplaySummary, worst: Finding | undefined): string {
+function quietVerdict(summary: Found, worst: Finding | undefined): string {
   const { onlyVm, minNs } = summary;
   const vms = summary.vms.filter((vm) => onlyVm === undefined || vm.id === onlyVm);
   const vcpus = count(
@@ -128,12 +146,15 @@ function quietVerdict(summary: ReplaySummary, worst: Finding | undefined): strin
 const shortNs = (ns: bigint): string => formatNs(ns).replace(/\.0+ /, ' ');
 
 function place({ vm, vcpu }: Finding): string {
-  const of = vm === undefined ? '' : `VM ${printable(vm.id)} (${printable(vm.process)})`;
+  const of =
+    vm === undefined
+      ? ''
+      : `VM ${printable(vm.id)}${vm.process === '' ? '' : ` (${printable(vm.process)})`}`;
   return vcpu === undefined ? of || 'the host' : `vCPU ${vcpu} of ${of || 'an unknown VM'}`;
 }
 
 /** Seconds since the recording began, or the raw timestamp where its clock tells no time. */
-function time({ timeNs, timestamp }: Finding, { fromNs }: ReplaySummary): string {
+function time({ timeNs, timestamp }: Finding, { fromNs }: Found): string {
   if (timeNs === undefined || fromNs === undefined) return `at ${timestamp}`;
   return `${decimal(timeNs - fromNs, 1e3, 6)} s`;
 }
@@ -141,7 +162,7 @@ function time({ timeNs, timestamp }: Finding, { fromNs }: ReplaySummary): string
 /** The findings as aligned lines, each with its reason below it. */
 export function* findingLines(
   findings: readonly Finding[],
-  summary: ReplaySummary,
+  summary: Found,
   style: Style,
 ): Generator<string> {
   const rows = findings.map((f) => ({
@@ -175,7 +196,7 @@ function explained({ reason, visibility, deltaNs }: Finding): string {
 }
 
 /** What the mechanisms behind the findings are, and what to do about them. */
-export function* mechanismLines(summary: ReplaySummary): Generator<string> {
+export function* mechanismLines(summary: FindingCounts): Generator<string> {
   for (const [id, n] of seenMechanisms(summary)) {
     const { what, remedy } = MECHANISMS[id];
     yield `${id} (${count(n, 'finding')}): ${what}.`;
@@ -200,13 +221,18 @@ export function* summaryLines(summary: ReplaySummary): Generator<string> {
   }
   const unlisted = summary.vmCount - MOST_VMS_SHOWN;
   if (unlisted > 0) yield `           … and ${count(unlisted, 'more VM')}`;
+  yield `findings   ${foundText(summary)}`;
+  yield `digest     ${summary.digest}`;
+}
+
+/** How many findings there are: `10 jump (5 warning, 5 error)`. */
+export function foundText({ byRule, bySeverity }: FindingCounts): string {
   const counts = (of: Readonly<Partial<Record<string, number>>>): string =>
     Object.entries(of)
       .map(([name, n]) => `${groups(n ?? 0)} ${name}`)
       .join(', ');
-  const total = counts(summary.byRule);
-  yield `findings   ${total === '' ? 'none' : `${total} (${counts(summary.bySeverity)})`}`;
-  yield `digest     ${summary.digest}`;
+  const total = counts(byRule);
+  return total === '' ? 'none' : `${total} (${counts(bySeverity)})`;
 }
 
 function clockText(clock: ReplaySummary['clock']): string {

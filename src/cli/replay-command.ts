@@ -2,40 +2,26 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LogError } from '../../events/log/error.ts';
 import {
-  atLeast,
-  type Finding,
   FormatError,
-  findingLines,
-  findingToJson,
-  mechanismLines,
   openAny,
   printable,
   REPLAY_EVENTS,
   type Recording,
   type ReplayOptions,
-  type ReplaySummary,
   replayInGroups,
   SEVERITIES,
-  type Severity,
-  Shown,
-  type Style,
   summaryLines,
   summaryToJson,
   unjudgeable,
   verdict,
 } from '../../replay/index.ts';
-import { count } from '../../replay/quantity.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
+import { checkVm, type FindingOptions, FindingReport } from './findings.ts';
 import { givenLogOptions, type LogOptions } from './log-options.ts';
 import { withProgress } from './progress.ts';
-import { LineWriter, styleFor, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
-interface Options extends LogOptions {
-  readonly json: boolean;
-  readonly minNs: bigint;
-  readonly failOn: Severity | 'never';
-  readonly vm?: string;
-}
+interface Options extends LogOptions, FindingOptions {}
 
 /** Adds the command to `program`; `finished` is told how it ended. */
 export function addReplayCommand(
@@ -142,55 +128,13 @@ async function report(
   options: Options,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const { json, failOn, minNs, vm } = options;
-  const out = new LineWriter(terminal.stdout);
-  const shown = new Shown();
-  let failed = false;
+  const { json, minNs, vm } = options;
+  const written = new FindingReport(options, terminal);
   const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
-  const summary = await drain(replayInGroups(recording, replayOptions), async (findings) => {
-    for (const finding of findings) {
-      if (failOn !== 'never' && atLeast(finding.severity, failOn)) failed = true;
-      if (!json) shown.add(finding);
-      else out.line(findingToJson(finding));
-      if (out.full) await out.flush();
-    }
-  });
-  checkVm(vm, summary);
-  if (json) out.line(summaryToJson(summary));
-  else writeText(summary, shown, out, styleFor(terminal));
-  await out.flush();
-  if (unjudgeable(summary) !== undefined) return EXIT.unjudgeable;
-  return failed ? EXIT.findings : EXIT.ok;
-}
-
-async function drain(
-  run: AsyncGenerator<readonly Finding[], ReplaySummary>,
-  take: (findings: readonly Finding[]) => Promise<void>,
-): Promise<ReplaySummary> {
-  for (;;) {
-    const next = await run.next();
-    if (next.done) return next.value;
-    await take(next.value);
-  }
-}
-
-function checkVm(vm: string | undefined, { vms, vmCount, recording }: ReplaySummary): void {
-  if (vm === undefined || vms.length < vmCount || vms.some((v) => v.id === vm)) return;
-  const known = vms.length === 0 ? 'it has none' : `it has ${vms.map((v) => v.id).join(', ')}`;
-  throw new UsageError(`${recording} has no VM ${vm}: ${known}`);
-}
-
-function writeText(summary: ReplaySummary, shown: Shown, out: LineWriter, style: Style): void {
-  out.line(style('strong', verdict(summary, shown.worst)));
-  const list = shown.list();
-  if (list.length > 0) out.line('');
-  for (const line of findingLines(list, summary, style)) out.line(line);
-  if (shown.total > list.length) {
-    out.line(`… and ${count(shown.total - list.length, 'finding')} no worse; --json lists all`);
-  }
-  out.line('');
-  const explained = [...mechanismLines(summary)];
-  for (const line of explained) out.line(line);
-  if (explained.length > 0) out.line('');
-  for (const line of summaryLines(summary)) out.line(line);
+  const summary = await written.drain(replayInGroups(recording, replayOptions));
+  checkVm(vm, summary.recording, summary);
+  if (json) written.out.line(summaryToJson(summary));
+  else written.writeText(verdict(summary, written.worst), summary, summaryLines(summary));
+  await written.out.flush();
+  return unjudgeable(summary) === undefined ? written.code : EXIT.unjudgeable;
 }

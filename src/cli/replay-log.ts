@@ -1,12 +1,19 @@
 /** `masterclock replay` of a log: run it again, stop at an input, show what changed there. */
-import { openLog } from '../../events/log/index.ts';
+import { type OpenedLog, openLog } from '../../events/log/index.ts';
 import type { LogFile } from '../../replay/index.ts';
-import { type LogSummary, replayLog, stateAt } from '../../replay/log/index.ts';
+import {
+  type LogSummary,
+  type ReplayLogOptions,
+  replayLog,
+  replayLogInGroups,
+  stateAt,
+} from '../../replay/log/index.ts';
 import { changeToJson, logSummaryToJson, stateToJson } from '../../replay/report/log-json.ts';
 import { changeText, logLines, logVerdict, stateLines } from '../../replay/report/log-text.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import { checkVm, type FindingOptions, FindingReport } from './findings.ts';
 import type { LogOptions } from './log-options.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 
@@ -20,15 +27,15 @@ async function asked<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-function exitOf({ isUnknown, checkpoints }: LogSummary): ExitCode {
+function exitOf({ isUnknown, checkpoints }: LogSummary, byFindings: ExitCode): ExitCode {
   if (isUnknown) return EXIT.unjudgeable;
-  return checkpoints.differing.length > 0 ? EXIT.findings : EXIT.ok;
+  return checkpoints.differing.length > 0 ? EXIT.findings : byFindings;
 }
 
 /** Replays a log, or goes to one of its inputs. */
 export async function reportLog(
   file: LogFile,
-  options: LogOptions & { readonly json: boolean },
+  options: LogOptions & FindingOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { at, diff, profile, json } = options;
@@ -39,21 +46,32 @@ export async function reportLog(
       ...(profile === undefined ? {} : { profile }),
       ...(options.set.length === 0 ? {} : { set }),
     };
-    const out = new LineWriter(terminal.stdout);
     if (at !== undefined || diff) {
       const index = at ?? (await replayLog(log, kernel)).inputs;
+      const out = new LineWriter(terminal.stdout);
       return reportState(log, index, { kernel, diff, json }, out, terminal);
     }
-    const summary = await replayLog(log, kernel);
-    if (json) out.line(logSummaryToJson(summary));
-    else {
-      out.line(styleFor(terminal)('strong', logVerdict(summary)));
-      out.line('');
-      for (const line of logLines(summary)) out.line(line);
-    }
-    await out.flush();
-    return exitOf(summary);
+    return reportFindings(log, kernel, options, terminal);
   });
+}
+
+async function reportFindings(
+  log: OpenedLog,
+  kernel: Pick<ReplayLogOptions, 'profile' | 'set'>,
+  options: FindingOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { json, minNs, vm } = options;
+  const written = new FindingReport(options, terminal);
+  const only = vm === undefined ? {} : { vm };
+  const summary = await written.drain(replayLogInGroups(log, { ...kernel, minNs, ...only }));
+  checkVm(vm, log.name, summary.findings);
+  if (json) written.out.line(logSummaryToJson(summary));
+  else {
+    written.writeText(logVerdict(summary, written.worst), summary.findings, logLines(summary));
+  }
+  await written.out.flush();
+  return exitOf(summary, written.code);
 }
 
 async function reportState(

@@ -61,9 +61,10 @@ export {
 export { VmState } from './vm-state.ts';
 export { armsSyncWork, updateArmsSyncWork } from './vm-work.ts';
 export {
-  KEPT_MSRS,
+  type KeptMsr,
   type VmmCtx,
   vmmGuards,
+  vmmMsrs,
   vmmRecipes,
   vmmVcpuRecipes,
 } from './vmm-clock.ts';

@@ -7,13 +7,19 @@
 import { type Composite, MSRS, type Observation } from '../../events/index.ts';
 import { pvclockRead } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
+import type { HostState } from './host-state.ts';
+import { realtimeAt } from './timekeeper.ts';
 import type { VcpuState } from './vcpu-state.ts';
+import { KVM_CLOCK_REALTIME } from './vm-clock.ts';
 import type { VmmState, VmmVcpuState } from './vmm-state.ts';
 
 /** What a VMM's recipe, guard or condition may read. */
 export interface VmmCtx {
   readonly event: Composite;
   readonly switches: Switches;
+  /** The host it runs on, whose clocks it may read, and the host TSC of what was done last. */
+  readonly host: Readonly<HostState>;
+  readonly now: bigint;
   /** The result of the ioctl just made. */
   readonly result: Observation | undefined;
   /** What was saved elsewhere and is restored here: of the VMM, and of the vCPU whose turn it is. */
@@ -32,14 +38,36 @@ type VmmGuard = (self: Readonly<VmmState>, ctx: VmmCtx) => boolean;
 type VmmRecipe = (self: VmmState, ctx: VmmCtx) => void;
 type VmmVcpuRecipe = (self: VmmVcpuState, ctx: VmmCtx) => void;
 
-/** The MSRs of the clock that travel with a vCPU, in the order in which they are put back. */
-export const KEPT_MSRS = [
-  { index: MSRS.IA32_TSC_ADJUST, field: 'tscAdjust' },
-  { index: MSRS.IA32_TSC, field: 'tsc' },
-  { index: MSRS.MSR_KVM_SYSTEM_TIME, field: 'systemTimeMsr' },
-  { index: MSRS.MSR_KVM_WALL_CLOCK, field: 'wallClockMsr' },
-  { index: MSRS.MSR_KVM_STEAL_TIME, field: 'stealTimeMsr' },
-] as const;
+/** The MSRs of the clock that travel with a vCPU; the old and the new ones of kvmclock are one. */
+const KEPT_MSRS = [
+  { name: 'IA32_TSC_ADJUST', field: 'tscAdjust' },
+  { name: 'IA32_TSC', field: 'tsc' },
+  { name: 'MSR_KVM_SYSTEM_TIME', field: 'systemTimeMsr' },
+  { name: 'MSR_KVM_WALL_CLOCK', field: 'wallClockMsr' },
+  { name: 'MSR_KVM_SYSTEM_TIME_NEW', field: 'systemTimeMsr' },
+  { name: 'MSR_KVM_WALL_CLOCK_NEW', field: 'wallClockMsr' },
+  { name: 'MSR_KVM_STEAL_TIME', field: 'stealTimeMsr' },
+] as const satisfies readonly { name: keyof typeof MSRS; field: string }[];
+
+type KeptMsrName = (typeof KEPT_MSRS)[number]['name'];
+
+/** An MSR that travels: its number, and where the VMM keeps it. */
+export interface KeptMsr {
+  readonly index: number;
+  readonly field: (typeof KEPT_MSRS)[number]['field'];
+}
+
+const KEPT: ReadonlyMap<string, KeptMsr> = new Map(
+  KEPT_MSRS.map(({ name, field }) => [name, { index: MSRS[name], field }]),
+);
+
+/** MSRs that travel, in the order in which they are named. */
+export const vmmMsrs = (...names: readonly KeptMsrName[]): readonly KeptMsr[] =>
+  names.map((name) => KEPT.get(name)!);
+
+const FIELD_OF: ReadonlyMap<number, KeptMsr['field']> = new Map(
+  [...KEPT.values()].map(({ index, field }) => [index, field]),
+);
 
 /** Bit 0 of MSR_KVM_SYSTEM_TIME: the page is in use. */
 const ENABLE = 1n;
@@ -63,9 +91,20 @@ export const vmmRecipes = {
   },
   /** KVM_CAP_ADJUST_CLOCK names TSC_STABLE since KVM_GET_CLOCK extrapolates as guests do. */
   keepClock: (self, ctx) => {
-    if (ctx.result?.type === 'ioctl_result') self.clock = ctx.result.clock ?? 0n;
+    if (ctx.result?.type === 'ioctl_result') {
+      self.clock = ctx.result.clock ?? 0n;
+      self.clockFlags = ctx.result.flags ?? 0;
+      self.clockRealtime = ctx.result.realtime ?? 0n;
+      self.clockHostTsc = ctx.result.hostTsc ?? 0n;
+    }
     self.clockIsReliable = ctx.switches.getClock !== 'base';
     keepBootPage(self, ctx);
+  },
+  /** The VMM reads the time itself where KVM_GET_CLOCK did not tell it. */
+  fillRealtime: (self, ctx) => {
+    if ((self.clockFlags & KVM_CLOCK_REALTIME) !== 0) return;
+    self.clockFlags |= KVM_CLOCK_REALTIME;
+    self.clockRealtime = realtimeAt(ctx.host, ctx.now);
   },
   /** What the guest itself would have read when its TSC was kept; 0 means that it cannot be told. */
   clockFromPage: (self, ctx) => {
@@ -83,6 +122,9 @@ export const vmmRecipes = {
     if (saved === undefined) return;
     self.tscKhz = saved.tscKhz;
     self.clock = saved.clock;
+    self.clockFlags = saved.clockFlags;
+    self.clockRealtime = saved.clockRealtime;
+    self.clockHostTsc = saved.clockHostTsc;
     self.clockIsReliable = saved.clockIsReliable;
     self.hasPage = saved.hasPage;
     self.pageTscTimestamp = saved.pageTscTimestamp;
@@ -107,13 +149,19 @@ export const vmmVcpuRecipes = {
   forgetMsrs: (self) => {
     for (const { field } of KEPT_MSRS) self[field] = 0n;
   },
-  keepMsr: (self, { result }) => {
-    if (result?.type !== 'msr_result') return;
-    const kept = KEPT_MSRS.find(({ index }) => index === result.index);
-    if (kept !== undefined) self[kept.field] = result.data ?? 0n;
+  keepResult: (self, { result }) => {
+    if (result?.type === 'msr_result') {
+      const field = FIELD_OF.get(result.index);
+      if (field !== undefined) self[field] = result.data ?? 0n;
+    } else if (result?.type === 'ioctl_result') {
+      if (result.name === 'KVM_GET_TSC_KHZ') self.tscKhz = Math.max(0, result.ret);
+      if (result.offset !== undefined) self.tscOffset = result.offset;
+    }
   },
   takeSavedVcpu: (self, { savedVcpu }) => {
     if (savedVcpu === undefined) return;
     for (const { field } of KEPT_MSRS) self[field] = savedVcpu[field];
+    self.tscKhz = savedVcpu.tscKhz;
+    self.tscOffset = savedVcpu.tscOffset;
   },
 } satisfies Record<string, VmmVcpuRecipe>;

@@ -2,7 +2,7 @@
 import { bool, oneOf, type Struct, s8, struct, u32, u64 } from '../num/index.ts';
 
 /**
- * The struct of a VMM, as far as clocks go: QEMU's kvmclock device.
+ * The struct of a VMM, as far as clocks go; `clockDevice` is QEMU's kvmclock device.
  *
  * The first fields are the states of the VMM's machine; only the engine writes them.
  */
@@ -12,8 +12,11 @@ export const VmmState = struct('Vmm', {
   clockDevice: oneOf('invalid', 'valid'),
   /** Frequency for all vCPUs, kHz; 0 for the host's own. */
   tscKhz: u32,
-  /** KVM_GET_CLOCK as last read, ns. */
+  /** KVM_GET_CLOCK as last read: ns, which of the others are valid, CLOCK_REALTIME and host TSC then. */
   clock: u64,
+  clockFlags: u32,
+  clockRealtime: u64,
+  clockHostTsc: u64,
   /** It was read where KVM says that it agrees with what the guest reads (v4.10+). */
   clockIsReliable: bool,
   /** The boot vCPU's pvclock page, in guest memory, when the clock was read. */
@@ -27,9 +30,11 @@ export const VmmState = struct('Vmm', {
 /** A VMM. */
 export type VmmState = Struct<typeof VmmState>;
 
-/** The struct of a VMM's vCPU: where it is, and the MSRs that travel with a saved VM. */
+/** The struct of a VMM's vCPU: where it is, and what travels of it with a saved VM. */
 export const VmmVcpuState = struct('VmmVcpu', {
   life: oneOf('absent', 'plugged', 'parked'),
+  /** Whether `tsc` is what the guest had when it stopped, and need not be read again. */
+  tscKept: oneOf('no', 'yes'),
   vcpuId: u32,
   /** Host CPU its thread runs on. */
   cpu: u32,
@@ -38,6 +43,9 @@ export const VmmVcpuState = struct('VmmVcpu', {
   systemTimeMsr: u64,
   wallClockMsr: u64,
   stealTimeMsr: u64,
+  /** KVM_GET_TSC_KHZ and KVM_VCPU_TSC_OFFSET as last read: kHz (0: never), cycles. */
+  tscKhz: u32,
+  tscOffset: u64,
 });
 
 /** A VMM's vCPU. */

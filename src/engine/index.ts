@@ -33,10 +33,25 @@ export type { MasterclockRecord, VmOf } from './run.ts';
 export type { Cell, HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
 export type { Decision, MachineTable, Outcome, Question, RegionTable } from './table.ts';
 export { TABLES, type Tables, tableStepper } from './table-stepper.ts';
-export { type Performed, type PersistedVmm, Vmm, type VmmOptions } from './vmm.ts';
-export type { Call, VmmPhase, VmmRoute } from './vmm-phase.ts';
-export { VMM_POLICIES, type VmmPolicy, type VmmPolicyId } from './vmm-policies.ts';
-export type { PerformedInput, Plan, SavedVm } from './vmm-walk.ts';
+export {
+  type Call,
+  type Intent,
+  type Performed,
+  type PerformedInput,
+  type PersistedVmm,
+  type Plan,
+  type SavedVm,
+  VMM_MOMENTS,
+  VMM_POLICIES,
+  VMM_POLICY_IDS,
+  Vmm,
+  type VmmMoment,
+  type VmmOptions,
+  type VmmPhase,
+  type VmmPolicy,
+  type VmmPolicyId,
+  type VmmRoute,
+} from './vmm/index.ts';
 export {
   type Dispatched,
   World,

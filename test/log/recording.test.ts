@@ -28,6 +28,8 @@ it('masterclock convert makes a log of a folder', async () => {
   const to = join(folder, 'a.mclog');
   const done = await cli('convert', join(FOLDER, SOME[0]!), to);
   expect(done).toMatchObject({ code: 0, stderr: '' });
-  expect((await cli('replay', to)).stdout).toMatch(/^\d+,?\d* inputs replayed under v\d/);
+  expect((await cli('replay', to)).stdout).toMatch(
+    /^replayed +\d+,?\d* inputs replayed under v\d/m,
+  );
   rmSync(folder, { recursive: true });
 });

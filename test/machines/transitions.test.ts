@@ -60,7 +60,12 @@ test('every transition of the guest is taken', () => {
 });
 
 /** A VMM does everything, and its VM moves to another host. */
-function vmmStory(taken: Taken, id: ProfileId, destination: VmmPolicyId): void {
+function vmmStory(
+  taken: Taken,
+  id: ProfileId,
+  source: VmmPolicyId,
+  destination: VmmPolicyId,
+): void {
   const make = (policy: VmmPolicyId) => {
     const world = new World({
       switches: PROFILES[id].switches,
@@ -70,7 +75,7 @@ function vmmStory(taken: Taken, id: ProfileId, destination: VmmPolicyId): void {
     const plan = (): Plan => ({ tsc: world.lastTsc + 1000n, step: 1000n });
     return { world, vmm, plan };
   };
-  const { vmm, plan, world } = make('qemu');
+  const { vmm, plan, world } = make(source);
   vmm.perform({ type: 'launch' }, plan());
   vmm.perform({ type: 'hotplug', vcpu: 0, cpu: 0 }, plan());
   vmm.perform({ type: 'hotplug', vcpu: 1, cpu: 1 }, plan());
@@ -90,6 +95,7 @@ function vmmStory(taken: Taken, id: ProfileId, destination: VmmPolicyId): void {
   vmm.perform({ type: 'resume' }, plan());
   vmm.perform({ type: 'pause' }, plan());
   vmm.perform({ type: 'snapshot' }, plan());
+  vmm.perform({ type: 'unplug', vcpu: 1 }, plan());
   const { saved } = vmm.perform({ type: 'migration', incoming: false }, plan());
   vmm.perform({ type: 'resume' }, plan());
 
@@ -102,7 +108,8 @@ function vmmStory(taken: Taken, id: ProfileId, destination: VmmPolicyId): void {
 
 test('every transition of the VMM and its vCPUs is taken', () => {
   const taken = new Taken();
-  vmmStory(taken, 'v6.8', 'qemu');
-  vmmStory(taken, 'v4.4', 'plain');
+  vmmStory(taken, 'v6.8', 'qemu', 'qemu');
+  vmmStory(taken, 'v4.4', 'qemu', 'plain');
+  vmmStory(taken, 'v6.8', 'cloud-hypervisor', 'cloud-hypervisor');
   expect(untaken(taken, vmmMachine, vmmVcpuMachine)).toEqual([]);
 });

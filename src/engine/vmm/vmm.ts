@@ -10,21 +10,15 @@
  * vmm.perform({ type: 'hotplug', vcpu: 0, cpu: 0 }, { tsc: 10_000n, step: 500n });
  * ```
  */
-import type { Composite, CompositeType } from '../../events/index.ts';
-import { vmmMachine, vmmVcpuMachine } from '../../machines/index.ts';
-import { VmmState, VmmVcpuState } from '../clock/index.ts';
-import { ActorCell, type Inspect, onCopies } from './actor-stepper.ts';
-import { InputError } from './input-error.ts';
-import { VMM_POLICIES, type VmmPolicyId } from './vmm-policies.ts';
-import {
-  type PerformedInput,
-  type Plan,
-  type SavedVm,
-  type VmmCell,
-  type VmmVcpuCell,
-  Walk,
-} from './vmm-walk.ts';
-import type { World } from './world.ts';
+import type { Composite, CompositeType } from '../../../events/index.ts';
+import { vmmMachine, vmmVcpuMachine } from '../../../machines/index.ts';
+import { VmmState, VmmVcpuState } from '../../clock/index.ts';
+import { ActorCell, type Inspect, onCopies } from '../actor-stepper.ts';
+import { InputError } from '../input-error.ts';
+import type { World } from '../world.ts';
+import type { Plan } from './plan.ts';
+import { VMM_POLICIES, type VmmPolicyId } from './policies.ts';
+import { type PerformedInput, type SavedVm, type VmmCell, type VmmVcpuCell, Walk } from './walk.ts';
 
 /** What was done: an event and its inputs. */
 export interface Performed {
@@ -148,7 +142,7 @@ export class Vmm {
       cellOf: (id) => this.#cellOf(id),
     });
     try {
-      walk.walk(VMM_POLICIES[this.#policy][event.type]);
+      walk.walk(VMM_POLICIES[this.#policy].routes[event.type]);
     } finally {
       const { inputs, saved } = walk;
       this.#log.push({ event, inputs, ...(saved === undefined ? {} : { saved }) });

@@ -1,19 +1,11 @@
 /** How a VMM's policy is walked: what each composite event comes to, at the instants of a plan. */
-import type { Composite, Input, Observation } from '../../events/index.ts';
-import type { VmmSignal, VmmVcpuSignal } from '../../machines/index.ts';
-import { VcpuState, type VmmCtx, type VmmState, VmmVcpuState } from '../clock/index.ts';
-import { addU64 } from '../num/index.ts';
-import type { Cell } from './stepper.ts';
-import type { Call, VmmRoute } from './vmm-phase.ts';
-import type { Dispatched, World } from './world.ts';
-
-/** When the inputs of an event happen, in host TSC cycles of the VMM's world. */
-export interface Plan {
-  /** The first one. */
-  readonly tsc: bigint;
-  /** From each to the next; of a list, the last one goes on. Default 0. */
-  readonly step?: bigint | readonly bigint[];
-}
+import type { Composite, Input, Observation } from '../../../events/index.ts';
+import type { VmmSignal, VmmVcpuSignal } from '../../../machines/index.ts';
+import { VcpuState, type VmmCtx, type VmmState, VmmVcpuState } from '../../clock/index.ts';
+import type { Cell } from '../stepper.ts';
+import type { Dispatched, World } from '../world.ts';
+import type { Call, MakeCall, VmmPhase, VmmRoute } from './phase.ts';
+import { Instants, type Plan } from './plan.ts';
 
 /** One input of an event, and what it came to. */
 export interface PerformedInput {
@@ -45,16 +37,6 @@ export interface Cells {
   readonly cellOf: (id: number) => VmmVcpuCell;
 }
 
-/** The instants of a plan, one after another. */
-function* instants({ tsc, step = 0n }: Plan): Generator<bigint, never> {
-  const steps = typeof step === 'bigint' ? [step] : step;
-  let now = tsc;
-  for (let index = 0; ; index += 1) {
-    yield now;
-    now = addU64(now, steps[Math.min(index, steps.length - 1)] ?? 0n);
-  }
-}
-
 /** One event on its way. */
 export class Walk {
   readonly #world: World;
@@ -62,7 +44,7 @@ export class Walk {
   readonly #inputs: PerformedInput[] = [];
   #kept: SavedVm | undefined;
   readonly #cells: Cells;
-  readonly #instants: Generator<bigint, never>;
+  readonly #instants: Instants;
   readonly #ctx: VmmCtx;
   #turn: VmmVcpuCell | undefined;
   #savedVcpu: VmmVcpuState | undefined;
@@ -72,7 +54,7 @@ export class Walk {
     this.#world = world;
     this.#vm = vm;
     this.#cells = cells;
-    this.#instants = instants(plan);
+    this.#instants = new Instants(plan);
     this.#turn = 'vcpu' in event ? cells.cellOf(event.vcpu) : undefined;
     this.#ctx = this.#makeCtx(event);
   }
@@ -82,6 +64,12 @@ export class Walk {
     return {
       event,
       switches: this.#world.switches,
+      get host() {
+        return walk.#world.host;
+      },
+      get now() {
+        return walk.#world.lastTsc;
+      },
       saved: this.#cells.saved?.vmm,
       get result() {
         return walk.#result;
@@ -122,25 +110,41 @@ export class Walk {
   }
 
   walk(route: VmmRoute): void {
+    for (const phase of route) this.#do(phase);
+  }
+
+  #do(phase: VmmPhase): void {
     const ctx = this.#ctx;
-    for (const phase of route) {
-      if ('vmm' in phase) {
-        this.#cells.vmm.step(phase.vmm, ctx);
-        if (phase.vmm === 'SAVE') this.#save();
-      } else if ('vcpu' in phase) {
-        this.#turn?.step(phase.vcpu, ctx);
-      } else if ('callVm' in phase) {
-        this.#call(phase.callVm(ctx), { vm: this.#vm });
-        if (phase.then !== undefined) this.#cells.vmm.step(phase.then, ctx);
-      } else if ('callVcpu' in phase) {
-        this.#call(phase.callVcpu(ctx), { vm: this.#vm, vcpu: ctx.vcpu.vcpuId });
-        if (phase.then !== undefined) this.#turn?.step(phase.then, ctx);
-      } else if ('when' in phase) {
-        if (phase.when(ctx)) this.walk(phase.phases);
-      } else {
-        this.#each(phase.each, phase.phases);
-      }
+    if ('vmm' in phase) {
+      this.#cells.vmm.step(phase.vmm, ctx);
+      if (phase.vmm === 'SAVE') this.#save();
+    } else if ('vcpu' in phase) {
+      this.#turn?.step(phase.vcpu, ctx);
+    } else if ('callVm' in phase) {
+      this.#instants.group(() => this.#call(phase.callVm(ctx)));
+      if (phase.then !== undefined) this.#cells.vmm.step(phase.then, ctx);
+    } else if ('callVcpu' in phase) {
+      this.#instants.group(() => this.#callVcpu(phase.callVcpu(ctx)));
+    } else if ('ioctl' in phase) {
+      this.#instants.group(() => this.#ioctl(phase.ioctl, phase.then));
+    } else if ('when' in phase) {
+      if (phase.when(ctx)) this.walk(phase.phases);
+    } else if ('moment' in phase) {
+      this.#instants.reach(phase.moment);
+    } else {
+      this.#each(phase.each, phase.phases);
     }
+  }
+
+  /** Its thread takes the vCPU onto its CPU and off again. */
+  #ioctl(makes: readonly MakeCall[], then: VmmVcpuSignal | undefined): void {
+    const ctx = this.#ctx;
+    this.#callVcpu({ type: 'vcpu_load', cpu: ctx.vcpu.cpu });
+    for (const make of makes) {
+      this.#callVcpu(make(ctx));
+      if (then !== undefined) this.#turn?.step(then, ctx);
+    }
+    this.#callVcpu({ type: 'vcpu_put' });
   }
 
   #each(which: 'plugged' | 'saved', route: VmmRoute): void {
@@ -151,6 +155,7 @@ export class Walk {
         this.#turn = this.#cells.cellOf(saved.vcpuId);
         this.walk(route);
       }
+      this.#savedVcpu = undefined;
     } else {
       for (const cell of this.#cells.vcpus.values()) {
         if (cell.state.life !== 'plugged') continue;
@@ -170,8 +175,12 @@ export class Walk {
     };
   }
 
-  #call(call: Call, names: { readonly vm: number; readonly vcpu?: number }): void {
-    const input = { ...call, ...names, tsc: this.#instants.next().value } as Input;
+  #callVcpu(call: Call): void {
+    this.#call(call, { vcpu: this.#ctx.vcpu.vcpuId });
+  }
+
+  #call(call: Call, name: { readonly vcpu?: number } = {}): void {
+    const input = { ...call, vm: this.#vm, ...name, tsc: this.#instants.next() } as Input;
     const dispatched = this.#world.dispatch(input);
     this.#inputs.push({ input, dispatched });
     this.#result = dispatched.observations.findLast(

@@ -1,0 +1,68 @@
+/**
+ * Why a clock moved, where a model ran the kernel: the steps between two references are known, so the
+ * mechanism is the largest of them and the prediction is their sum.
+ */
+import { isStable } from '../guest-clock.ts';
+import { formatNs, formatRate, formatSignedNs } from '../quantity.ts';
+import type { Explanation } from './finding.ts';
+import type { ClockChange } from './jump.ts';
+import type { MechanismId } from './mechanism.ts';
+import { magnitude } from './rate.ts';
+import { type ReferenceSteps, sumOf } from './reference.ts';
+
+/** Each of the two readings is rounded down. */
+const ROUNDING_NS = 2n;
+
+/** Explains a new reference by the steps that led to it. */
+export function explainKnown(
+  change: ClockChange,
+  steps: ReferenceSteps,
+  cause: string,
+): Explanation {
+  const mechanism = mechanismOf(change, steps);
+  const predictedNs = sumOf(steps);
+  const remainderNs = change.deltaNs - predictedNs;
+  return {
+    cause,
+    mechanism,
+    reason: `New reference after ${formatNs(steps.elapsedNs)}: ${partsOf(steps)}.`,
+    // A reading on the other side of its reference wraps: no formula means that.
+    ...(change.wraps ? {} : { predictedNs, remainderNs }),
+  };
+}
+
+function mechanismOf(change: ClockChange, steps: ReferenceSteps): MechanismId | undefined {
+  const { residueNs, sleptNs, setNs, takenBackNs } = steps;
+  const steeredNs = steps.steeredNs + steps.toldNs;
+  if (setNs !== 0n) return 'set-clock';
+  if (magnitude(takenBackNs) > magnitude(residueNs + steeredNs + sleptNs)) return 'refreshed';
+  if (isStable(change.from) !== isStable(change.to)) return 'masterclock-switch';
+  if (!isStable(change.to)) return 'own-reference';
+  if (sleptNs !== 0n) return 'suspend';
+  if (magnitude(change.deltaNs) <= ROUNDING_NS) return undefined;
+  return magnitude(steeredNs) > magnitude(residueNs) ? 'base-rate' : 'raw-residue';
+}
+
+/** The steps in words, those that are none left out. */
+function partsOf(steps: ReferenceSteps): string {
+  const { elapsedNs, residueNs, steeredNs, toldNs, sleptNs, setNs, takenBackNs } = steps;
+  const rate = (ns: bigint): string =>
+    elapsedNs > 0n ? `${formatSignedNs(ns)} (${formatRate(ns, elapsedNs)})` : formatSignedNs(ns);
+  const parts = [
+    setNs === 0n ? '' : `the VM's offset was set by ${formatSignedNs(setNs)}`,
+    sleptNs === 0n
+      ? ''
+      : `the host slept ${formatNs(sleptNs)} and MONOTONIC_RAW counted ${formatSignedNs(residueNs)} against the page`,
+    steeredNs === 0n ? '' : `NTP steered the base clock by ${rate(steeredNs)}`,
+    toldNs === 0n
+      ? ''
+      : `the base clock was read ${rate(toldNs)} beyond what the log tells of its timekeepers`,
+    residueNs === 0n || sleptNs !== 0n
+      ? ''
+      : `MONOTONIC_RAW counted ${rate(residueNs)} against the page`,
+    takenBackNs === 0n
+      ? ''
+      : `writes of the TSC that the page did not follow are taken back (${formatSignedNs(takenBackNs)})`,
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? 'the clocks agreed' : parts.join('; ');
+}

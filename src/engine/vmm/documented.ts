@@ -1,0 +1,137 @@
+/**
+ * Ways to move a VM that the kernel's documentation gives, or that need no more than it: as a VMM
+ * without opinions of its own would follow them.
+ *
+ * `plain` and `plain-realtime` put back TSCs as MSRs and the clock, `tsc-offset` is the procedure of
+ * Documentation/virt/kvm/devices/vcpu.rst (Linux 5.16 to 7.3).
+ */
+import { KVM_CLOCK_REALTIME, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
+import { addU64, asS64, subU64 } from '../../num/index.ts';
+import type { VmmRoute } from './phase.ts';
+import { callVm, eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
+import {
+  CREATE_VCPU,
+  GET_CLOCK,
+  GET_TSC,
+  GET_TSC_KHZ,
+  getMsrs,
+  isRestored,
+  isRunning,
+  PLUG,
+  type PolicyParts,
+  PUT_TSC_KHZ,
+  putMsrs,
+  RESUME,
+  routesOf,
+  SET_CLOCK,
+  STOP,
+  type VmmPolicy,
+} from './policy.ts';
+
+const MSRS = vmmMsrs(
+  'IA32_TSC_ADJUST',
+  'IA32_TSC',
+  'MSR_KVM_SYSTEM_TIME',
+  'MSR_KVM_WALL_CLOCK',
+  'MSR_KVM_STEAL_TIME',
+);
+
+/** All that is not the TSC itself. */
+const OTHER_MSRS = MSRS.filter(({ field }) => field !== 'tsc');
+
+/** KVM_SET_CLOCK with what passed since, as far as KVM_GET_CLOCK told the time of it. */
+export const SET_CLOCK_REALTIME: VmmRoute = [
+  callVm((ctx) => ({
+    type: 'KVM_SET_CLOCK',
+    clock: ctx.vmm.clock,
+    flags: ctx.vmm.clockFlags & KVM_CLOCK_REALTIME,
+    realtime: ctx.vmm.clockRealtime,
+  })),
+  vmm('CLOCK_SET'),
+];
+
+/** TSCs one vCPU after another, then the clock. */
+const SAVE: VmmRoute = [
+  when(isRunning, ...STOP),
+  moment('save-tscs'),
+  eachPlugged(GET_TSC_KHZ, getMsrs(OTHER_MSRS), GET_TSC),
+  moment('save-memory'),
+  moment('save-clock'),
+  GET_CLOCK,
+  vmm('SAVE'),
+];
+
+const RESTORE: VmmRoute = [
+  eachSaved(vcpu('PLUG'), ...CREATE_VCPU),
+  moment('restore-tscs'),
+  eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, putMsrs(MSRS)),
+];
+
+const plainWith = (setClock: VmmRoute): PolicyParts => ({
+  hotplug: PLUG,
+  pause: STOP,
+  resume: [when(isRestored, moment('restore-clock'), ...setClock), ...RESUME],
+  save: SAVE,
+  restore: RESTORE,
+});
+
+export const PLAIN: VmmPolicy = {
+  title: 'TSCs as MSRs, and KVM_SET_CLOCK: time stops while the guest is away',
+  tsc: 'freeze',
+  kvmclock: 'freeze',
+  source: 'Linux Documentation/virt/kvm/api.rst, KVM_SET_MSRS and KVM_SET_CLOCK',
+  routes: routesOf(plainWith(SET_CLOCK)),
+};
+
+export const PLAIN_REALTIME: VmmPolicy = {
+  title: 'TSCs as MSRs, and KVM_SET_CLOCK with KVM_CLOCK_REALTIME: only kvmclock goes on',
+  tsc: 'freeze',
+  kvmclock: 'advance',
+  source: 'Linux Documentation/virt/kvm/api.rst, KVM_SET_MSRS and KVM_SET_CLOCK',
+  routes: routesOf(plainWith(SET_CLOCK_REALTIME)),
+};
+
+/**
+ * The offset that vcpu.rst has a VMM compute, in cycles:
+ * ofs_src − (guest_src − guest_dest) · freq + (tsc_src − tsc_dest). It knows of no TSC scaling.
+ */
+function documentedOffset({ saved, savedVcpu, vmm: here }: VmmCtx): bigint {
+  if (saved === undefined || savedVcpu === undefined) return 0n;
+  const elapsedNs = asS64(subU64(here.clock, saved.clock));
+  const cycles = (elapsedNs * BigInt(savedVcpu.tscKhz)) / 1_000_000n;
+  const sinceSource = addU64(savedVcpu.tscOffset, BigInt.asUintN(64, cycles));
+  return addU64(sinceSource, subU64(saved.clockHostTsc, here.clockHostTsc));
+}
+
+export const TSC_OFFSET: VmmPolicy = {
+  title: 'KVM_VCPU_TSC_OFFSET and KVM_CLOCK_REALTIME, as vcpu.rst of 5.16 to 7.3 has it',
+  tsc: 'advance',
+  kvmclock: 'advance',
+  source: 'Linux Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_OFFSET',
+  routes: routesOf({
+    hotplug: PLUG,
+    pause: STOP,
+    resume: RESUME,
+    save: [
+      when(isRunning, ...STOP),
+      moment('save-clock'),
+      GET_CLOCK,
+      moment('save-tscs'),
+      eachPlugged(
+        ioctl(() => ({ type: 'KVM_GET_TSC_OFFSET' }), 'KEEP'),
+        GET_TSC_KHZ,
+        getMsrs(OTHER_MSRS),
+      ),
+      moment('save-memory'),
+      vmm('SAVE'),
+    ],
+    restore: [
+      eachSaved(vcpu('PLUG'), ...CREATE_VCPU, vcpu('RESTORE'), PUT_TSC_KHZ, putMsrs(OTHER_MSRS)),
+      moment('restore-clock'),
+      ...SET_CLOCK_REALTIME,
+      GET_CLOCK,
+      moment('restore-tscs'),
+      eachSaved(ioctl((ctx) => ({ type: 'KVM_SET_TSC_OFFSET', offset: documentedOffset(ctx) }))),
+    ],
+  }),
+};

@@ -1,0 +1,149 @@
+/** What a policy is made of, and the steps that policies share. */
+import type { CompositeType } from '../../../events/index.ts';
+import { type KeptMsr, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
+import {
+  callVcpu,
+  callVm,
+  eachPlugged,
+  ioctl,
+  type MakeCall,
+  type VmmPhase,
+  type VmmRoute,
+  vcpu,
+  vmm,
+  when,
+} from './phase.ts';
+
+/** Whether time that passes while the guest does not run counts for it. */
+export type Intent = 'freeze' | 'advance';
+
+/** What a VMM does at each composite event. */
+export interface VmmPolicy {
+  /** What it is, in a line. */
+  readonly title: string;
+  /** What becomes of time for which the guest is away: of its TSCs, and of its kvmclock. */
+  readonly tsc: Intent;
+  readonly kvmclock: Intent;
+  /** Where the order of its ioctls is from. */
+  readonly source: string;
+  readonly routes: Readonly<Record<CompositeType, VmmRoute>>;
+}
+
+/** The parts in which policies differ. */
+export interface PolicyParts {
+  readonly launch?: VmmRoute;
+  readonly hotplug: VmmRoute;
+  /** The user stops the guest. */
+  readonly pause: VmmRoute;
+  readonly resume: VmmRoute;
+  /** Stops the guest if it runs, and saves. */
+  readonly save: VmmRoute;
+  /** From the creation of vCPUs to the last value put back. */
+  readonly restore: VmmRoute;
+}
+
+export const isRunning = (ctx: VmmCtx): boolean => ctx.vmm.run === 'running';
+export const isRestored = (ctx: VmmCtx): boolean => ctx.vmm.run === 'restored';
+const isIncoming = ({ event }: VmmCtx): boolean => event.type === 'migration' && event.incoming;
+
+/** A thread that runs its vCPU leaves the guest and then its CPU. */
+const STOP_THREAD: VmmRoute = [
+  when(
+    ({ kvm }) => kvm.run === 'guest',
+    callVcpu(() => ({ type: 'kvm_exit' })),
+  ),
+  when(
+    ({ kvm }) => kvm.run === 'loaded',
+    callVcpu(() => ({ type: 'vcpu_put' })),
+  ),
+];
+
+export const STOP: VmmRoute = [eachPlugged(...STOP_THREAD), vmm('PAUSE')];
+
+export const RESUME: VmmRoute = [eachPlugged(vcpu('RUN')), vmm('RESUME')];
+
+export const CREATE_VM: VmmRoute = [callVm(() => ({ type: 'KVM_CREATE_VM' })), vmm('LAUNCH')];
+
+export const GET_CLOCK: VmmPhase = callVm(() => ({ type: 'KVM_GET_CLOCK' }), 'KEEP_CLOCK');
+
+/** `KVM_GET_MSRS`. */
+export const getMsrs = (msrs: readonly KeptMsr[]): VmmPhase =>
+  ioctl(
+    msrs.map(
+      ({ index }): MakeCall =>
+        () => ({ type: 'KVM_GET_MSRS', index }),
+    ),
+    'KEEP',
+  );
+
+/** `KVM_SET_MSRS` of a vCPU's MSRs as the VMM has them: as after reset, or as restored. */
+export const putMsrs = (msrs: readonly KeptMsr[]): VmmPhase =>
+  ioctl(
+    msrs.map(
+      ({ index, field }): MakeCall =>
+        (ctx) => ({ type: 'KVM_SET_MSRS', index, data: BigInt.asUintN(64, ctx.vcpu[field]) }),
+    ),
+  );
+
+/** The TSC alone, from when it is read valid until the guest runs. */
+export const GET_TSC: VmmPhase = ioctl(
+  vmmMsrs('IA32_TSC').map(
+    ({ index }): MakeCall =>
+      () => ({ type: 'KVM_GET_MSRS', index }),
+  ),
+  'KEEP_TSC',
+);
+
+export const GET_TSC_KHZ: VmmPhase = ioctl(() => ({ type: 'KVM_GET_TSC_KHZ' }), 'KEEP');
+
+/** The frequency that a vCPU had where it was saved. */
+export const PUT_TSC_KHZ: VmmPhase = when(
+  (ctx) => ctx.vcpu.tscKhz !== 0,
+  ioctl((ctx) => ({ type: 'KVM_SET_TSC_KHZ', khz: ctx.vcpu.tscKhz })),
+);
+
+/** The frequency that the user asked for. */
+const PUT_USER_TSC_KHZ: VmmPhase = when(
+  (ctx) => ctx.vmm.tscKhz !== 0,
+  ioctl((ctx) => ({ type: 'KVM_SET_TSC_KHZ', khz: ctx.vmm.tscKhz })),
+);
+
+export const CREATE_VCPU: VmmRoute = [
+  callVcpu((ctx) => ({ type: 'KVM_CREATE_VCPU', cpu: ctx.vcpu.cpu })),
+  callVcpu(() => ({ type: 'vcpu_postcreate' })),
+  PUT_USER_TSC_KHZ,
+];
+
+/** A vCPU that KVM has already is used again. */
+export const PLUG: VmmRoute = [
+  when((ctx) => ctx.vcpu.life === 'parked', vcpu('PLUG'), PUT_USER_TSC_KHZ),
+  when((ctx) => ctx.vcpu.life === 'absent', vcpu('PLUG'), ...CREATE_VCPU),
+];
+
+/** KVM_SET_CLOCK of the clock as the VMM has it, whatever passed since. */
+export const SET_CLOCK: VmmRoute = [
+  callVm((ctx) => ({ type: 'KVM_SET_CLOCK', clock: ctx.vmm.clock, flags: 0 })),
+  vmm('CLOCK_SET'),
+];
+
+/** What each event comes to, of the parts. */
+export function routesOf(parts: PolicyParts): VmmPolicy['routes'] {
+  const { launch = CREATE_VM, hotplug, pause, resume, save, restore } = parts;
+  return {
+    launch,
+    hotplug,
+    unplug: [...STOP_THREAD, vcpu('PARK')],
+    pause,
+    resume,
+    snapshot: [...save, when((ctx) => ctx.vmm.stoppedBy !== 'user', ...resume)],
+    migration: [
+      when((ctx) => !isIncoming(ctx), ...save),
+      when(
+        isIncoming,
+        vmm('RESTORE'),
+        ...restore,
+        when((ctx) => ctx.saved?.stoppedBy !== 'user', ...resume),
+      ),
+    ],
+  };
+}

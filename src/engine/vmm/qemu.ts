@@ -1,0 +1,96 @@
+/**
+ * QEMU: its kvmclock device stops the clock while the guest does not run, and a TSC is written but
+ * after reset, at hotplug and at the destination of a migration.
+ *
+ * At a stop all TSCs are read once and stay as they are until the guest runs; the clock is read
+ * after them. Of a migration it is read again at the last moment, when all memory has been sent, so
+ * that the clock has counted what the TSCs have not.
+ *
+ * Source: QEMU, hw/i386/kvm/clock.c, target/i386/kvm/kvm.c, accel/kvm/kvm-all.c,
+ * system/cpus.c, migration/savevm.c; the kvmclock device since 09360a048bd7.
+ */
+import { vmmMsrs } from '../../clock/index.ts';
+import type { VmmPhase, VmmRoute } from './phase.ts';
+import { eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
+import {
+  CREATE_VCPU,
+  CREATE_VM,
+  GET_CLOCK,
+  GET_TSC,
+  GET_TSC_KHZ,
+  getMsrs,
+  isRunning,
+  PLUG,
+  PUT_TSC_KHZ,
+  putMsrs,
+  RESUME,
+  routesOf,
+  SET_CLOCK,
+  STOP,
+  type VmmPolicy,
+} from './policy.ts';
+
+/** In the order of `kvm_put_msrs()`. */
+const MSRS = vmmMsrs(
+  'IA32_TSC_ADJUST',
+  'IA32_TSC',
+  'MSR_KVM_SYSTEM_TIME',
+  'MSR_KVM_WALL_CLOCK',
+  'MSR_KVM_STEAL_TIME',
+);
+
+const PUT_MSRS = putMsrs(MSRS);
+
+/** `kvm_get_msrs()`: a TSC that is valid is not read again. */
+const GET_MSRS: VmmRoute = [
+  getMsrs(MSRS.filter(({ field }) => field !== 'tsc')),
+  when((ctx) => ctx.vcpu.tscKept === 'no', GET_TSC),
+];
+
+/** What is done with every vCPU plugged in. */
+const RESET: VmmRoute = [GET_TSC_KHZ, PUT_MSRS];
+
+/** `kvmclock_vm_state_change()`, stopped: the clock is read once, after the TSCs. */
+const STOP_CLOCK: VmmPhase = when(
+  (ctx) => ctx.vmm.clockDevice === 'invalid',
+  moment('save-tscs'),
+  eachPlugged(GET_TSC),
+  GET_CLOCK,
+);
+
+/** `kvmclock_vm_state_change()`, running; KVM_KVMCLOCK_CTRL may fail where no page is in use. */
+const START_CLOCK: VmmRoute = [
+  vmm('READ_PAGE'),
+  ...SET_CLOCK,
+  eachPlugged(ioctl(() => ({ type: 'KVM_KVMCLOCK_CTRL' }))),
+];
+
+/** What travels; a clock that the user did not stop counts until the last moment. */
+const SAVE: VmmRoute = [
+  moment('save-memory'),
+  eachPlugged(...GET_MSRS),
+  moment('save-clock'),
+  when((ctx) => ctx.vmm.stoppedBy !== 'user', GET_CLOCK),
+  vmm('SAVE'),
+];
+
+export const QEMU: VmmPolicy = {
+  title: 'QEMU: time stops while the guest does not run',
+  tsc: 'freeze',
+  kvmclock: 'freeze',
+  source: 'QEMU hw/i386/kvm/clock.c, target/i386/kvm/kvm.c; 09360a048bd7',
+  routes: routesOf({
+    launch: [...CREATE_VM, GET_CLOCK],
+    hotplug: [...PLUG, ...RESET],
+    pause: [...STOP, STOP_CLOCK],
+    resume: [moment('restore-clock'), ...START_CLOCK, ...RESUME],
+    save: [when(isRunning, ...STOP, STOP_CLOCK), ...SAVE],
+    // All vCPUs are there before the first TSC is written: the creation of one is recorded as a 0
+    // written just then (§5.9 of the project's notes), which a restored value would be far from.
+    restore: [
+      eachSaved(vcpu('PLUG'), ...CREATE_VCPU, ...RESET),
+      moment('restore-tscs'),
+      eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, PUT_MSRS),
+    ],
+  }),
+};
