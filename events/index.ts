@@ -19,8 +19,6 @@ export {
   INPUTS,
   type Input,
   type InputOf,
-  type InputSpec,
-  type InputTarget,
   type InputType,
   type Readings,
 } from './inputs.ts';
@@ -31,7 +29,15 @@ export {
   type IoctlScope,
   MSRS,
 } from './kvm-abi.ts';
-export type { ValueOf, ValueSpec, ValueSpecs, ValuesOf, ValueType } from './model-spec.ts';
+export type {
+  InputSpec,
+  InputTarget,
+  ValueOf,
+  ValueSpec,
+  ValueSpecs,
+  ValuesOf,
+  ValueType,
+} from './model-spec.ts';
 export {
   OBSERVATIONS,
   type Observation,

@@ -9,18 +9,9 @@
  * Source: arch/x86/kvm/x86.c and arch/x86/kvm/hyperv.c, Linux 4.4 to 7.3.
  */
 
-import type { ValueSpec, ValueSpecs, ValuesOf } from './model-spec.ts';
+import { type InputTarget, inputSpecs, type ValueSpec, type ValuesOf } from './model-spec.ts';
+import { POSTED_INPUTS } from './posted-inputs.ts';
 import type { ReadingName } from './readings.ts';
-
-/** On what an input acts, and so which names it carries. */
-export type InputTarget = 'host' | 'vm' | 'vcpu';
-
-/** One kind of input. */
-export interface InputSpec {
-  readonly target: InputTarget;
-  readonly doc: string;
-  readonly fields: ValueSpecs;
-}
 
 const none = {} as const;
 const msrIndex = { type: 'u32', doc: 'MSR number' } as const satisfies ValueSpec;
@@ -37,9 +28,7 @@ const gpa = {
 } as const satisfies ValueSpec;
 const khz = { type: 'u32', doc: 'kHz; 0 asks for the host’s own' } as const satisfies ValueSpec;
 
-const spec = <const T extends Record<string, InputSpec>>(table: T): T => table;
-
-export const INPUTS = spec({
+export const INPUTS = inputSpecs({
   timekeeping_update: {
     target: 'host',
     doc: 'The kernel hands its timekeepers to KVM (pvclock_gtod_notify): tick, NTP, clocksource.',
@@ -141,11 +130,6 @@ export const INPUTS = spec({
     fields: { khz },
   },
   KVM_GET_VM_TSC_KHZ: { target: 'vm', doc: 'KVM_GET_TSC_KHZ on a VM.', fields: none },
-  KVM_CAP_DISABLE_QUIRKS: {
-    target: 'vm',
-    doc: 'KVM_ENABLE_CAP with it: quirks the VMM does without.',
-    fields: { quirks: { type: 'u32', doc: '32 TSC_HOST_ACCESS, where that was posted' } },
-  },
   kvmclock_update_work: {
     target: 'vm',
     doc: 'The delayed work that brings all pages up to date runs.',
@@ -225,52 +209,6 @@ export const INPUTS = spec({
     doc: 'KVM_SET_DEVICE_ATTR of KVM_VCPU_TSC_OFFSET.',
     fields: { offset: { type: 'u64', doc: 'cycles, modulo 2^64' } },
   },
-  KVM_HAS_TSC_SCALE: {
-    target: 'vcpu',
-    doc: 'KVM_HAS_DEVICE_ATTR for KVM_VCPU_TSC_SCALE.',
-    fields: none,
-  },
-  KVM_GET_TSC_SCALE: {
-    target: 'vcpu',
-    doc: 'KVM_GET_DEVICE_ATTR of KVM_VCPU_TSC_SCALE.',
-    fields: none,
-  },
-  KVM_SET_TSC_SCALE: {
-    target: 'vcpu',
-    doc: 'KVM_SET_DEVICE_ATTR of KVM_VCPU_TSC_SCALE, which nobody may.',
-    fields: none,
-  },
-  KVM_GET_CLOCK_GUEST: {
-    target: 'vcpu',
-    doc: 'The VM’s clock is read as this vCPU’s pvclock page; posted, not merged.',
-    fields: none,
-  },
-  KVM_SET_CLOCK_GUEST: {
-    target: 'vcpu',
-    doc: 'The VM’s clock is set by a pvclock page of this vCPU; posted, not merged.',
-    fields: {
-      tscTimestamp: { type: 'u64', doc: 'guest TSC, cycles' },
-      systemTime: { type: 'u64', doc: 'kvmclock then, ns' },
-      tscToSystemMul: { type: 'u32', doc: 'cycles to ns' },
-      tscShift: { type: 's32', doc: 'cycles to ns, −128 … 127' },
-      pad: { type: 'u32', doc: 'the bytes that must be 0, combined', optional: true },
-    },
-  },
-  KVM_GET_TSC_STATE: {
-    target: 'vcpu',
-    doc: 'TSC and TSC_ADJUST are read, with CLOCK_REALTIME; posted in 2020, not merged.',
-    fields: none,
-  },
-  KVM_SET_TSC_STATE: {
-    target: 'vcpu',
-    doc: 'They are put back, moved on by the realtime since; posted in 2020, not merged.',
-    fields: {
-      flags: { type: 'u32', doc: 'TSC_ADJUST_VALID, in v2 TIMESTAMP_VALID' },
-      nsec: { type: 'u64', doc: 'CLOCK_REALTIME when they were read, ns' },
-      guestTsc: { type: 'u64', doc: 'TSC, cycles' },
-      tscAdjust: { type: 'u64', doc: 'TSC_ADJUST, cycles' },
-    },
-  },
   KVM_KVMCLOCK_CTRL: {
     target: 'vcpu',
     doc: 'The VMM tells that the guest was stopped.',
@@ -314,6 +252,7 @@ export const INPUTS = spec({
       clockType: { type: 'u64', doc: '0, CLOCK_REALTIME, is the only one there is' },
     },
   },
+  ...POSTED_INPUTS,
 });
 
 /** Name of an input. */

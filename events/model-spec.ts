@@ -34,3 +34,16 @@ type OptionalNames<F extends ValueSpecs> = {
 export type ValuesOf<F extends ValueSpecs> = {
   readonly [K in Exclude<keyof F, OptionalNames<F>>]: ValueOf<F[K]['type']>;
 } & { readonly [K in OptionalNames<F>]?: ValueOf<F[K]['type']> };
+
+/** On what an input acts, and so which names it carries. */
+export type InputTarget = 'host' | 'vm' | 'vcpu';
+
+/** One kind of input. */
+export interface InputSpec {
+  readonly target: InputTarget;
+  readonly doc: string;
+  readonly fields: ValueSpecs;
+}
+
+/** Declares inputs. */
+export const inputSpecs = <const T extends Record<string, InputSpec>>(table: T): T => table;

@@ -3,8 +3,8 @@
  * composite events. Both forms of a log are written, read and checked by these.
  */
 import { COMPOSITES, type Composite } from '../composites.ts';
-import { INPUTS, type Input, type InputSpec } from '../inputs.ts';
-import type { ValueSpec, ValueSpecs, ValueType } from '../model-spec.ts';
+import { INPUTS, type Input } from '../inputs.ts';
+import type { InputSpec, ValueSpec, ValueSpecs, ValueType } from '../model-spec.ts';
 import type { CompositeEntry, GapEntry, InputEntry, LogEntry } from './entry.ts';
 
 /** What a record is; also the member of a line that holds its name. */

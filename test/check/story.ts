@@ -56,8 +56,9 @@ function useClock(t: Teller): void {
 function useGuestClock(t: Teller): void {
   if (t.world.switches.clockGuestIoctls === 'none') return;
   t.wait(SECOND).run(0, { type: 'KVM_GET_CLOCK_GUEST' });
-  const { pvTscTimestamp, pvSystemTime, pvclockTscMul, pvclockTscShift } =
-    t.world.vms.get(0)!.vcpus.get(0)!.state;
+  const { pvTscTimestamp, pvSystemTime, pvclockTscMul, pvclockTscShift } = t.world.vms
+    .get(0)!
+    .vcpus.get(0)!.state;
   t.run(0, {
     type: 'KVM_SET_CLOCK_GUEST',
     tscTimestamp: pvTscTimestamp,
