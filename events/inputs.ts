@@ -143,14 +143,7 @@ export const INPUTS = inputSpecs({
   KVM_CREATE_VCPU: {
     target: 'vcpu',
     doc: 'A vCPU is created and counted as online; `vcpu_postcreate` follows.',
-    fields: {
-      cpu,
-      tscProtected: {
-        type: 'bool',
-        doc: 'TDX or SecureTSC: its TSC is not the host’s to set (v6.15+)',
-        optional: true,
-      },
-    },
+    fields: { cpu },
   },
   vcpu_postcreate: {
     target: 'vcpu',
@@ -253,6 +246,11 @@ export const INPUTS = inputSpecs({
     },
   },
   ...POSTED_INPUTS,
+  protect_tsc: {
+    target: 'vcpu',
+    doc: 'From now on its TSC is not the host’s to set: TDX, or SecureTSC of SEV-SNP (v6.15+).',
+    fields: none,
+  },
 });
 
 /** Name of an input. */

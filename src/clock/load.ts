@@ -6,7 +6,7 @@
  * arch/x86/kvm/x86.c.
  */
 import { addU64, asS64, scaleTsc } from '../num/index.ts';
-import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe, type VmRecipe } from './context.ts';
+import type { Ctx, VcpuGuard, VcpuRecipe, VmRecipe } from './context.ts';
 import { raise } from './requests.ts';
 import { l1TscOffset, readL1Tsc, writeTscOffset } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -95,7 +95,6 @@ export const loadRecipes = {
   nameVcpu: (self, ctx) => {
     if ('vcpu' in ctx.input) self.vcpuId = ctx.input.vcpu;
     self.vcpuIdx = ctx.vm.createdVcpus;
-    self.guestTscProtected = inputOf(ctx, 'KVM_CREATE_VCPU').tscProtected ?? false;
     self.cpu = -1;
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -133,6 +133,9 @@ export const tscRecipes = {
     writeTscOffset(self, wanted, ctx);
     self.ia32TscAdjust += adjustment;
   },
+  protectTsc: (self) => {
+    self.guestTscProtected = true;
+  },
   /** The guest writes TSC_ADJUST: its TSC moves by the change. */
   adjustGuestTsc: (self, ctx) => {
     const { data } = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');

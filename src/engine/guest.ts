@@ -31,6 +31,8 @@ import { GuestMemory } from './guest-memory.ts';
 export interface GuestOptions {
   /** CPUID: KVM_FEATURE_CLOCKSOURCE_STABLE_BIT; default true, as KVM has always said. */
   readonly cpuidStableBit?: boolean;
+  /** A guest kernel of v4.2, which relies on PVCLOCK_COUNTS_FROM_ZERO; default false. */
+  readonly trustsCountsFromZero?: boolean;
   /** CPUID: invariant TSC; default false. */
   readonly invariantTsc?: boolean;
   /** Told when it clears GUEST_STOPPED in a vCPU's page: the input `guest_clears_stopped`. */
@@ -80,9 +82,10 @@ export class Guest {
   /** @throws StructJsonError, SyntaxError or RangeError when `from` is no persisted guest. */
   constructor(options: GuestOptions = {}) {
     const { from, cpuidStableBit = true, invariantTsc = false } = options;
+    const { trustsCountsFromZero = false } = options;
     const state =
       from === undefined
-        ? GuestState.of({ cpuidStableBit, invariantTsc })
+        ? GuestState.of({ cpuidStableBit, invariantTsc, trustsCountsFromZero })
         : GuestState.fromJSON(from.state);
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
     this.#clearsStopped = options.clearsStopped;

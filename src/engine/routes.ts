@@ -292,6 +292,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   ],
   KVM_XEN_SET_VCPU_INFO: [vcpu('XEN_VCPU_INFO'), vcpu('REPORT_DONE')],
   KVM_XEN_SET_VCPU_TIME_INFO: [vcpu('XEN_VCPU_TIME_INFO'), vcpu('REPORT_DONE')],
+  protect_tsc: [vcpu('PROTECT_TSC')],
   tsc_deadline: [vcpu('FIRE_TSC_DEADLINE')],
   guest_clears_stopped: [vcpu('CLEAR_STOPPED_FLAG')],
   clock_pairing: [vcpu('PAIR_CLOCKS')],

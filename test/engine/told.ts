@@ -70,7 +70,8 @@ export function tellRareThings(teller: NewTeller): void {
   // Userspace gives a value to a TSC that is not the host's to set.
   const guarded = teller('rfc-v3');
   guarded.tell({ type: 'KVM_CREATE_VM' });
-  guarded.tell({ type: 'KVM_CREATE_VCPU', vcpu: 0, cpu: 0, tscProtected: true });
+  guarded.tell({ type: 'KVM_CREATE_VCPU', vcpu: 0, cpu: 0 });
+  guarded.tell({ type: 'protect_tsc', vcpu: 0 });
   guarded.tell({ type: 'vcpu_postcreate', vcpu: 0 });
   guarded.run(0, { type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: 1n << 40n });
   // A timer far ahead, which the generator's instants seldom leave standing.

@@ -89,7 +89,8 @@ export const SYNC_SHOWINGS = [
     host: TWO_GHZ,
     tell: (rig) => {
       rig.createVm();
-      rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0, tscProtected: true });
+      rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0 });
+      rig.on(0, 'protect_tsc', {});
       rig.on(0, 'vcpu_postcreate', {});
       rig.createVcpu(1);
       return [0, 1].map((vcpu) => {

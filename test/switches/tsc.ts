@@ -15,7 +15,8 @@ function moves(rig: Rig, vcpu: number, something: () => void): bigint {
 }
 
 const createProtected = (rig: Rig, vcpu: number): void => {
-  rig.on(vcpu, 'KVM_CREATE_VCPU', { cpu: 0, tscProtected: true });
+  rig.on(vcpu, 'KVM_CREATE_VCPU', { cpu: 0 });
+  rig.on(vcpu, 'protect_tsc', {});
   rig.on(vcpu, 'vcpu_postcreate', {});
 };
 

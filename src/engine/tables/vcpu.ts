@@ -227,6 +227,7 @@ export const VCPU_TABLE: MachineTable = {
         BACKWARDS_TSC: { run: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
         FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'] },
         LOAD_UNSTABLE: { run: ['continueTsc'], to: 'catchup' },
+        PROTECT_TSC: { run: ['protectTsc'] },
         SET_TSC_DEADLINE: { run: ['setTscDeadline'] },
         SET_TSC_KHZ: {
           ask: 'needsSoftwareUpscaling',
@@ -248,6 +249,7 @@ export const VCPU_TABLE: MachineTable = {
         BACKWARDS_TSC: { run: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
         FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'] },
         LOAD_UNSTABLE: { run: ['continueTsc'] },
+        PROTECT_TSC: { run: ['protectTsc'] },
         SET_TSC_DEADLINE: { run: ['setTscDeadline'] },
         SET_TSC_KHZ: {
           ask: 'needsSoftwareUpscaling',
@@ -270,6 +272,7 @@ export const VCPU_TABLE: MachineTable = {
         EXIT: { run: ['requestClockUpdate'] },
         FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'] },
         LOAD_UNSTABLE: { run: ['continueTsc'] },
+        PROTECT_TSC: { run: ['protectTsc'] },
         SET_TSC_DEADLINE: { run: ['setTscDeadline'] },
         SET_TSC_KHZ: {
           ask: 'needsSoftwareUpscaling',
