@@ -85,14 +85,16 @@ export class EventBatch {
 
   /**
    * `buffer`: where the columns stand, `EventBatch.byteLength(capacity)` bytes. In a
-   * SharedArrayBuffer one thread can fill what another reads; strings are no part of it.
+   * SharedArrayBuffer one thread can fill what another reads; strings are no part of it. `offset`:
+   * where they begin there, a multiple of 8.
    */
   constructor(
     capacity = DEFAULT_CAPACITY,
     buffer: ArrayBufferLike = new ArrayBuffer(EventBatch.byteLength(capacity)),
+    offset = 0,
   ) {
     this.capacity = capacity;
-    let end = 0;
+    let end = offset;
     const place = (bytesPerRow: number): number => {
       end += bytesPerRow * capacity;
       return end - bytesPerRow * capacity;

@@ -47,7 +47,14 @@ export const COMPOSITES = spec({
   },
   migration: {
     doc: 'One side of a migration: the source stops and saves, the destination restores and runs.',
-    fields: { incoming: { type: 'bool', doc: 'at the destination' } },
+    fields: {
+      incoming: { type: 'bool', doc: 'at the destination' },
+      taiOffset: {
+        type: 's32',
+        doc: 'CLOCK_TAI − CLOCK_REALTIME here, s; left out: times of both hosts compare as they are',
+        optional: true,
+      },
+    },
   },
 });
 

@@ -9,7 +9,9 @@
  * Source: arch/x86/kvm/x86.c and arch/x86/kvm/hyperv.c, Linux 4.4 to 7.3.
  */
 
-import { type InputTarget, inputSpecs, type ValueSpec, type ValuesOf } from './model-spec.ts';
+import { NESTED_INPUTS } from './inputs-nested.ts';
+import { XEN_INPUTS } from './inputs-xen.ts';
+import { type InputTarget, inputs, type ValueSpec, type ValuesOf } from './model-spec.ts';
 import { POSTED_INPUTS } from './posted-inputs.ts';
 import type { ReadingName } from './readings.ts';
 
@@ -22,13 +24,9 @@ const here = {
   doc: 'host CPU it runs on, whose frequency counts; 0 when left out',
   optional: true,
 } as const satisfies ValueSpec;
-const gpa = {
-  type: 'u64',
-  doc: 'guest physical address; 2^64 − 1: none',
-} as const satisfies ValueSpec;
 const khz = { type: 'u32', doc: 'kHz; 0 asks for the host’s own' } as const satisfies ValueSpec;
 
-export const INPUTS = inputSpecs({
+export const INPUTS = inputs({
   timekeeping_update: {
     target: 'host',
     doc: 'The kernel hands its timekeepers to KVM (pvclock_gtod_notify): tick, NTP, clocksource.',
@@ -163,7 +161,14 @@ export const INPUTS = inputSpecs({
   vcpu_put: {
     target: 'vcpu',
     doc: 'The vCPU leaves its host CPU.',
-    fields: { preempted: { type: 'bool', doc: 'scheduled out while runnable', optional: true } },
+    fields: {
+      preempted: { type: 'bool', doc: 'scheduled out while runnable', optional: true },
+      midInstruction: {
+        type: 'bool',
+        doc: 'preempted while KVM was about to emulate an instruction',
+        optional: true,
+      },
+    },
   },
   vcpu_requests: {
     target: 'vcpu',
@@ -217,26 +222,6 @@ export const INPUTS = inputSpecs({
     doc: 'The guest’s watchdog clears PVCLOCK_GUEST_STOPPED in its pvclock page.',
     fields: none,
   },
-  KVM_XEN_HVM_CONFIG: {
-    target: 'vm',
-    doc: 'What the VMM wants of Xen’s interface.',
-    fields: { flags: { type: 'u32', doc: '128 PVCLOCK_TSC_UNSTABLE; others do not touch clocks' } },
-  },
-  KVM_XEN_SET_SHARED_INFO: {
-    target: 'vm',
-    doc: 'KVM_XEN_HVM_SET_ATTR of the shared_info page.',
-    fields: { gpa },
-  },
-  KVM_XEN_SET_VCPU_INFO: {
-    target: 'vcpu',
-    doc: 'KVM_XEN_VCPU_SET_ATTR of vcpu_info, which holds a pvclock page.',
-    fields: { gpa },
-  },
-  KVM_XEN_SET_VCPU_TIME_INFO: {
-    target: 'vcpu',
-    doc: 'KVM_XEN_VCPU_SET_ATTR of vcpu_time_info, a pvclock page of its own.',
-    fields: { gpa },
-  },
   clock_pairing: {
     target: 'vcpu',
     doc: 'The guest’s KVM_HC_CLOCK_PAIRING hypercall.',
@@ -245,6 +230,21 @@ export const INPUTS = inputSpecs({
       clockType: { type: 'u64', doc: '0, CLOCK_REALTIME, is the only one there is' },
     },
   },
+  kvm_hv_stimer_callback: {
+    target: 'vcpu',
+    doc: 'The timer behind one of Hyper-V’s synthetic timers fires.',
+    fields: { timer: { type: 'u32', doc: 'which of the four' } },
+  },
+  hv_message_slot: {
+    target: 'vcpu',
+    doc: 'The guest’s slot for the messages of a synthetic timer fills up, or is free again.',
+    fields: {
+      timer: { type: 'u32', doc: 'which of the four' },
+      busy: { type: 'bool', doc: 'a message of somebody else’s is in it' },
+    },
+  },
+  ...XEN_INPUTS,
+  ...NESTED_INPUTS,
   ...POSTED_INPUTS,
   protect_tsc: {
     target: 'vcpu',

@@ -12,6 +12,19 @@ export interface ValueSpec {
   readonly optional?: true;
 }
 
+/** On what an input acts, and so which names it carries. */
+export type InputTarget = 'host' | 'vm' | 'vcpu';
+
+/** One kind of input. */
+export interface InputSpec {
+  readonly target: InputTarget;
+  readonly doc: string;
+  readonly fields: ValueSpecs;
+}
+
+/** A table of inputs, typed as it is written. */
+export const inputs = <const T extends Record<string, InputSpec>>(table: T): T => table;
+
 /** The TypeScript type of a field. */
 export type ValueOf<T extends ValueType> = T extends 'u64' | 's64'
   ? bigint
@@ -34,16 +47,3 @@ type OptionalNames<F extends ValueSpecs> = {
 export type ValuesOf<F extends ValueSpecs> = {
   readonly [K in Exclude<keyof F, OptionalNames<F>>]: ValueOf<F[K]['type']>;
 } & { readonly [K in OptionalNames<F>]?: ValueOf<F[K]['type']> };
-
-/** On what an input acts, and so which names it carries. */
-export type InputTarget = 'host' | 'vm' | 'vcpu';
-
-/** One kind of input. */
-export interface InputSpec {
-  readonly target: InputTarget;
-  readonly doc: string;
-  readonly fields: ValueSpecs;
-}
-
-/** Declares inputs. */
-export const inputSpecs = <const T extends Record<string, InputSpec>>(table: T): T => table;

@@ -23,7 +23,7 @@ export const OBSERVATIONS = spec({
       bytes: { type: 'bytes', doc: 'what is there now' },
       what: {
         type: 'text',
-        doc: 'pvclock, xen_pvclock, wall_clock, steal_time, hv_tsc_page, clock_pairing',
+        doc: 'pvclock, xen_pvclock, wall_clock, xen_wall_clock, xen_runstate, steal_time, hv_tsc_page, clock_pairing',
       },
     },
   },
@@ -74,11 +74,75 @@ export const OBSERVATIONS = spec({
     fields: {
       name: { type: 'text', doc: 'the input that will follow' },
       delayNs: { type: 'u64', doc: 'from now, ns; the kernel may be later, never earlier' },
+      timer: { type: 'u32', doc: 'which, where a vCPU has several of the name', optional: true },
+      expires: { type: 'u64', doc: 'when, by the clock it was asked for in', optional: true },
+      errorNs: {
+        type: 's64',
+        doc: 'by how much the guest’s own clock is ahead of what KVM took for it: it fires so much late',
+        optional: true,
+      },
+      gapNs: {
+        type: 's64',
+        doc: 'time between two clock reads that KVM took for one: it fires so much late',
+        optional: true,
+      },
     },
   },
   timer_fired: {
     doc: 'It fired.',
-    fields: { name: { type: 'text', doc: 'the input' } },
+    fields: {
+      name: { type: 'text', doc: 'the input' },
+      timer: { type: 'u32', doc: 'which, where a vCPU has several of the name', optional: true },
+      lateNs: {
+        type: 's64',
+        doc: 'what the guest’s clock reads now minus what it was to read, ns; negative: early',
+        optional: true,
+      },
+    },
+  },
+  xen_attr: {
+    doc: 'What an attribute of Xen’s interface reads as.',
+    fields: {
+      attr: { type: 'u32', doc: 'KVM_XEN_VCPU_ATTR_TYPE_…' },
+      gpa: { type: 'u64', doc: 'guest physical address', optional: true },
+      state: { type: 'u64', doc: 'runstate', optional: true },
+      entryTimeNs: { type: 'u64', doc: 'when it was entered', optional: true },
+      runningNs: { type: 'u64', doc: 'ns', optional: true },
+      runnableNs: { type: 'u64', doc: 'ns', optional: true },
+      blockedNs: { type: 'u64', doc: 'ns', optional: true },
+      offlineNs: { type: 'u64', doc: 'ns', optional: true },
+      port: { type: 'u32', doc: 'the timer’s event channel', optional: true },
+      expiresNs: { type: 'u64', doc: 'when the timer fires, by the guest’s clock', optional: true },
+    },
+  },
+  xen_hypercall_result: {
+    doc: 'How a hypercall to Xen ended.',
+    fields: {
+      handled: { type: 'bool', doc: 'false: it is the VMM’s' },
+      ret: { type: 's32', doc: '0, or minus errno', optional: true },
+    },
+  },
+  cpuid_result: {
+    doc: 'What the guest reads of Xen’s CPUID leaf with the TSC’s frequency.',
+    fields: {
+      subleaf: { type: 'u32', doc: '1 or 2' },
+      eax: { type: 'u32', doc: 'subleaf 2: kHz' },
+      ecx: { type: 'u32', doc: 'subleaf 1: multiplier of the pvclock' },
+      edx: { type: 'u32', doc: 'subleaf 1: its shift, as a u32' },
+    },
+  },
+  nested_result: {
+    doc: 'How L1’s attempt to run L2 ended.',
+    fields: {
+      outcome: {
+        type: 'text',
+        doc: 'entered, VMEXIT_INVALID (SVM), VMfailValid or entry failure (VMX)',
+      },
+      code: {
+        type: 's64',
+        doc: '0, exit_code (SVM), VM-instruction error or exit reason (VMX)',
+      },
+    },
   },
 });
 
@@ -87,7 +151,13 @@ export type TracepointName =
   | 'kvm_write_tsc_offset'
   | 'kvm_track_tsc'
   | 'kvm_update_master_clock'
-  | 'kvm_pvclock_update';
+  | 'kvm_pvclock_update'
+  | 'kvm_hv_stimer_set_config'
+  | 'kvm_hv_stimer_set_count'
+  | 'kvm_hv_stimer_start_periodic'
+  | 'kvm_hv_stimer_start_one_shot'
+  | 'kvm_hv_stimer_expiration'
+  | 'kvm_hv_timer_state';
 
 /** Where an observation was made. */
 export interface ObservationHeader {

@@ -5,11 +5,11 @@
  * Source: “Cleaning up the KVM clock mess”, RFC v3 (2024) and v6 (2026); “RFC: Precise TSC
  * migration” (2020).
  */
-import { inputSpecs } from './model-spec.ts';
+import { inputs } from './model-spec.ts';
 
 const none = {} as const;
 
-export const POSTED_INPUTS = inputSpecs({
+export const POSTED_INPUTS = inputs({
   KVM_HAS_TSC_SCALE: {
     target: 'vcpu',
     doc: 'KVM_HAS_DEVICE_ATTR for KVM_VCPU_TSC_SCALE.',

@@ -30,6 +30,7 @@ export const READINGS = {
   'realtime.ns':
     'CLOCK_REALTIME read by KVM_SET_CLOCK, KVM_GET_CLOCK, a wall clock write or …_TSC_STATE, ns',
   'setClock.ns': 'base clock read by KVM_SET_CLOCK without masterclock, ns',
+  'timer.tsc': 'host TSC at which CLOCK_MONOTONIC is read to arm a timer',
   'restart.ns': 'base clock at which vCPU 0’s SYSTEM_TIME write starts the clock again, ns',
   run_delay: 'time the vCPU’s thread has waited for a CPU, ns',
 } as const;

@@ -7,7 +7,8 @@
 export type { Holder, SignalEvent } from './bind.ts';
 export { GUEST_SIGNALS, type GuestSignal, guestMachine } from './guest.ts';
 export { HOST_SIGNALS, type HostSignal, hostMachine } from './host.ts';
-export { VCPU_SIGNALS, type VcpuSignal, vcpuMachine } from './vcpu.ts';
+export { vcpuMachine } from './vcpu.ts';
+export { VCPU_SIGNALS, type VcpuSignal } from './vcpu-signals.ts';
 export { VM_SIGNALS, type VmSignal, vmMachine } from './vm.ts';
 export {
   VMM_SIGNALS,

@@ -10,76 +10,18 @@
  * scaling in hardware) or is unstable, and is pushed forward at clock updates; *always* means at
  * every exit. A vCPU never leaves it.
  *
+ * `level` is L2 while a guest hypervisor's own guest runs, whose TSC is L1's scaled and offset once
+ * more. `deadlineTimer` says what runs the TSC deadline: a timer of the host, or VMX's preemption
+ * timer. `xenTimer` and `runstate` are what KVM does for Xen guests.
+ *
  * Source: `kvm_arch_vcpu_load()`, `vcpu_enter_guest()`, `kvm_guest_time_update()`,
- * `kvm_write_system_time()`, `kvm_set_tsc_khz()`, arch/x86/kvm/x86.c.
+ * `kvm_write_system_time()`, `kvm_set_tsc_khz()`, arch/x86/kvm/x86.c; arch/x86/kvm/lapic.c, xen.c,
+ * hyperv.c, vmx/nested.c, svm/nested.c.
  */
 import { setup } from 'xstate';
 import { type VcpuState, vcpuGuards, vcpuRecipes } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
-
-/** What a vCPU reacts to. */
-export const VCPU_SIGNALS = {
-  CREATE_VCPU: 'the vCPU is created',
-  POSTCREATE: 'its creation is complete',
-  DESTROY_VCPU: 'it is gone with its VM',
-  RESET: 'it is reset',
-  LOAD: 'a thread takes it onto a CPU',
-  APPLY_TSC_ADJUSTMENT: 'loaded after its TSC went backwards',
-  LOAD_UNSTABLE: 'loaded while the TSC is unstable',
-  ASK_FOR_UPDATE: 'loaded on another CPU: are clock updates needed?',
-  PUT: 'it leaves its CPU',
-  ENTER: 'it enters the guest',
-  EXIT: 'it leaves the guest',
-  SERVE_MIGRATE_TIMER: 'the request is served',
-  SERVE_MASTERCLOCK_UPDATE: 'the request is served',
-  SERVE_GLOBAL_CLOCK_UPDATE: 'the request is served',
-  SERVE_CLOCK_UPDATE: 'the request is served',
-  SERVE_STEAL_UPDATE: 'the request is served',
-  REQUEST_CLOCK_UPDATE: 'its page shall be brought up to date',
-  REQUEST_UPDATE_HERE: 'so shall that of a vCPU which was last on this CPU',
-  REQUEST_MASTERCLOCK_UPDATE: 'the clocksource left the TSC',
-  GUEST_TIME_UPDATE: 'the pvclock is computed and its page written',
-  SET_TSC_KHZ: 'its TSC gets a frequency',
-  REPORT_TSC_KHZ_SET: 'the ioctl that set it returns',
-  REPORT_TSC_KHZ: 'it is read',
-  ADOPT_SYNCHRONIZATION: 'its TSC gets the offset that the VM decided',
-  TRACK_TSC: 'does that change whether a masterclock is possible?',
-  WRITE_GUEST_TSC: 'the guest writes IA32_TSC',
-  ADJUST_GUEST_TSC: 'the guest writes IA32_TSC_ADJUST',
-  STORE_TSC_ADJUST: 'the VMM writes IA32_TSC_ADJUST',
-  PROTECT_TSC: 'its TSC is no longer the host’s to set',
-  SET_TSC_DEADLINE: 'IA32_TSC_DEADLINE is written',
-  FIRE_TSC_DEADLINE: 'the guest’s TSC has reached it',
-  BACKWARDS_TSC: 'the host’s TSC went backwards over a suspend',
-  BOOT_VCPU_CHANGES_MSR: 'vCPU 0 turns to the other kvmclock MSR',
-  SYSTEM_TIME_MSR: 'a kvmclock MSR is written',
-  STEAL_TIME_MSR: 'MSR_KVM_STEAL_TIME is written',
-  RECORD_STEAL_TIME: 'steal time is counted',
-  REQUEST_HV_UPDATE: 'the reference TSC page was enabled',
-  GUEST_PAUSED: 'the guest was stopped',
-  REPORT_GUEST_PAUSED: 'KVM_KVMCLOCK_CTRL returns',
-  CLEAR_STOPPED_FLAG: 'the guest clears the flag in its page',
-  XEN_TIME_UPDATE: 'Xen’s pages are written',
-  XEN_VCPU_INFO: 'Xen’s vcpu_info is placed',
-  XEN_VCPU_TIME_INFO: 'Xen’s vcpu_time_info is placed',
-  REQUEST_XEN_UPDATE: 'Xen’s shared_info page was set',
-  ENTER_L2: 'it enters a nested guest',
-  LEAVE_L2: 'it leaves a nested guest',
-  READ_MSR: 'an MSR is read',
-  MSR_WRITTEN: 'an MSR was written',
-  READ_TSC: 'the guest reads its TSC',
-  REPORT_TSC_OFFSET: 'its TSC offset is read',
-  REPORT_TSC_SCALE: 'its TSC’s scale is read',
-  REPORT_CLOCK_GUEST: 'the VM’s clock is read as its page',
-  REPORT_CLOCK_GUEST_SET: 'the VM’s clock was set by its page, or not',
-  REPORT_TSC_STATE: 'its TSC is read together with the time',
-  SET_TSC_STATE: 'its TSC is put back, moved on by the time since',
-  REPORT_DONE: 'an ioctl returns 0',
-  PAIR_CLOCKS: 'the guest asks for realtime and TSC of one instant',
-} as const;
-
-/** Name of a signal to a vCPU. */
-export type VcpuSignal = keyof typeof VCPU_SIGNALS;
+import type { VcpuSignal } from './vcpu-signals.ts';
 
 const code = bind<VcpuState, VcpuSignal>();
 
@@ -125,6 +67,16 @@ export const vcpuMachine = setup({
         ],
         STEAL_TIME_MSR: { actions: 'storeStealTimeMsr' },
         RECORD_STEAL_TIME: { actions: 'recordStealTime' },
+        SERVE_HV_STIMER: { actions: 'serveHvStimer' },
+        PROCESS_STIMERS: { actions: 'processStimers' },
+        STIMER_CONFIG_MSR: { actions: 'storeStimerConfig' },
+        STIMER_COUNT_MSR: { actions: 'storeStimerCount' },
+        STIMER_FIRED: { actions: 'stimerFired' },
+        MESSAGE_SLOT: { actions: 'noteMessageSlot' },
+        XEN_READ_ATTR: { actions: 'readXenAttr' },
+        XEN_HYPERCALL_DONE: { actions: 'xenHypercallDone' },
+        XEN_SET_LEAF: { actions: 'storeXenLeaf' },
+        XEN_READ_LEAF: { actions: 'readXenLeaf' },
         RESET: { actions: 'forgetStealTimeMsr' },
         READ_MSR: { actions: 'readMsr' },
         MSR_WRITTEN: { actions: 'msrWritten' },
@@ -189,8 +141,6 @@ export const vcpuMachine = setup({
         WRITE_GUEST_TSC: { actions: 'writeGuestTsc' },
         ADJUST_GUEST_TSC: { actions: 'adjustGuestTsc' },
         STORE_TSC_ADJUST: { actions: 'storeTscAdjust' },
-        SET_TSC_DEADLINE: { actions: 'setTscDeadline' },
-        FIRE_TSC_DEADLINE: { actions: 'fireTscDeadline' },
         BACKWARDS_TSC: { actions: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
         LOAD_UNSTABLE: { actions: 'continueTsc' },
       },
@@ -200,9 +150,97 @@ export const vcpuMachine = setup({
         always: { on: { EXIT: { actions: 'requestClockUpdate' } } },
       },
     },
+    deadlineTimer: {
+      initial: 'off',
+      on: {
+        SET_TSC_DEADLINE: [
+          { guard: 'isNoDeadline', target: '.off', actions: 'storeTscDeadline' },
+          {
+            guard: 'deadlineIsDue',
+            target: '.off',
+            actions: ['storeTscDeadline', 'fireTscDeadline'],
+          },
+          {
+            guard: 'usesPreemptionTimer',
+            target: '.preemption',
+            actions: ['storeTscDeadline', 'armPreemptionTimer'],
+          },
+          { target: '.software', actions: ['storeTscDeadline', 'armDeadline'] },
+        ],
+      },
+      states: {
+        off: {},
+        software: { on: { FIRE_TSC_DEADLINE: { target: 'off', actions: 'fireTscDeadline' } } },
+        preemption: {
+          on: {
+            FIRE_TSC_DEADLINE: { target: 'off', actions: 'fireTscDeadline' },
+            RESTART_DEADLINE: [
+              { guard: 'deadlineIsDue', target: 'off', actions: 'fireTscDeadline' },
+              { guard: 'usesPreemptionTimer', actions: 'armPreemptionTimer' },
+              { target: 'software', actions: 'armDeadline' },
+            ],
+          },
+        },
+      },
+    },
     level: {
       initial: 'l1',
-      states: { l1: { on: { ENTER_L2: 'l2' } }, l2: { on: { LEAVE_L2: 'l1' } } },
+      on: { TSC_RATIO_MSR: { actions: 'storeTscRatioMsr' } },
+      states: {
+        l1: {
+          on: {
+            ENTER_L2: [
+              { guard: 'nestedEntryIsRefused', actions: 'refuseNestedEntry' },
+              { guard: 'nestedEntryFails', actions: 'failNestedEntry' },
+              { target: 'l2', actions: 'enterL2' },
+            ],
+          },
+        },
+        l2: {
+          on: {
+            LEAVE_L2: { target: 'l1', actions: 'leaveL2' },
+            RESET: { target: 'l1', actions: 'leaveL2' },
+          },
+        },
+      },
+    },
+    xenTimer: {
+      initial: 'off',
+      on: {
+        XEN_SET_TIMER: { target: '.off', actions: ['stopXenTimer', 'storeXenTimerPort'] },
+        XEN_STOP_TIMER: { target: '.off', actions: 'stopXenTimer' },
+        XEN_START_TIMER: [
+          { guard: 'xenTimerIsDue', target: '.off', actions: 'fireXenTimerAtOnce' },
+          { target: '.armed', actions: 'armXenTimer' },
+        ],
+      },
+      states: {
+        off: {},
+        armed: { on: { XEN_TIMER: { target: 'off', actions: 'fireXenTimer' } } },
+      },
+    },
+    runstate: {
+      initial: 'running',
+      on: {
+        RUNSTATE_ADDR: [
+          { guard: 'placesRunstate', actions: 'placeRunstate' },
+          { actions: 'removeRunstate' },
+        ],
+        RUNSTATE_CHANGE: [
+          { guard: 'asksRunning', target: '.running', actions: 'accountRunstate' },
+          { guard: 'asksRunnable', target: '.runnable', actions: 'accountRunstate' },
+          { guard: 'asksBlocked', target: '.blocked', actions: 'accountRunstate' },
+          { target: '.offline', actions: 'accountRunstate' },
+        ],
+        RUNSTATE_DATA: [
+          { guard: 'asksRunning', target: '.running', actions: 'storeRunstate' },
+          { guard: 'asksRunnable', target: '.runnable', actions: 'storeRunstate' },
+          { guard: 'asksBlocked', target: '.blocked', actions: 'storeRunstate' },
+          { target: '.offline', actions: 'storeRunstate' },
+        ],
+        RUNSTATE_ADJUST: { actions: 'adjustRunstate' },
+      },
+      states: { running: {}, runnable: {}, blocked: {}, offline: {} },
     },
     xenVcpuInfo: {
       initial: 'off',

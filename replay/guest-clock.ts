@@ -159,6 +159,15 @@ export class GuestClock {
     this.dirty = true;
   }
 
+  /**
+   * The host's TSC lost so many cycles, which the vCPU's offset will be given: what was in force is
+   * as if the TSC had gone on.
+   */
+  loseTsc(lost: bigint): void {
+    if (this.seenOffset === undefined) return;
+    this.seenOffset = addU64(this.seenOffset, scaledTsc(this.seenScale, lost));
+  }
+
   /** The guest itself cleared GUEST_STOPPED: nothing that it reads moved. */
   clearStopped(): void {
     this.page = withoutStopped(this.page);

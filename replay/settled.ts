@@ -23,10 +23,16 @@ function tally<K extends string>(counts: Partial<Record<K, number>>, key: K): vo
 }
 
 export class Settled {
+  readonly #isInOrder: boolean;
   readonly #byRule: Partial<Record<Rule, number>> = {};
   readonly #bySeverity: Partial<Record<Severity, number>> = {};
   readonly #byMechanism: Partial<Record<MechanismId, number>> = {};
   #held: Finding[] = [];
+
+  /** `isInOrder`: findings come in order of time, whatever their timestamps say. */
+  constructor(isInOrder = false) {
+    this.#isInOrder = isInOrder;
+  }
 
   hold(finding: Finding): void {
     this.#held.push(finding);
@@ -53,7 +59,9 @@ export class Settled {
   release(settle?: (finding: Finding) => Finding | undefined): readonly Finding[] {
     const held = this.#held;
     this.#held = [];
-    held.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
+    if (!this.#isInOrder) {
+      held.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
+    }
     const settled: Finding[] = [];
     for (const one of held) {
       const finding = settle === undefined ? one : settle(one);

@@ -14,6 +14,7 @@ const LAYERS = [
   ['machines'],
   ['src/engine'],
   ['replay', 'src/check', 'src/embed'],
+  ['src/scenarios'],
   ['src/cli', 'src/index.ts'],
 ];
 

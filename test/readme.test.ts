@@ -69,6 +69,19 @@ describe('commands', () => {
     }
   });
 
+  test('scenarios play', () => {
+    const lines = [...README.matchAll(/^bin\/masterclock\.js simulate.*$/gm)].map((m) => m[0]);
+    expect(lines.length).toBeGreaterThan(3);
+    for (const line of lines) {
+      const { status, stdout, stderr } = shell(
+        line.replace(/--log \S+/, `--log ${folder}/s.mclog`),
+      );
+      expect({ stderr, isRun: status === 0 || status === 1 }).toEqual({ stderr: '', isRun: true });
+      expect(stdout).not.toBe('');
+    }
+    expect(shell(lines[1]!).stdout).toMatch(/jumped \+51\.840 s/);
+  });
+
   test('a closed pipe ends quietly', () => {
     const { stderr } = shell(
       `bin/masterclock.js replay --json ${fixture('loadburst-7.3')} | head -n 1`,

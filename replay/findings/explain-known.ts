@@ -36,9 +36,9 @@ function mechanismOf(change: ClockChange, steps: ReferenceSteps): MechanismId | 
   const steeredNs = steps.steeredNs + steps.toldNs;
   if (setNs !== 0n) return 'set-clock';
   if (magnitude(takenBackNs) > magnitude(residueNs + steeredNs + sleptNs)) return 'refreshed';
+  if (sleptNs !== 0n) return 'suspend';
   if (isStable(change.from) !== isStable(change.to)) return 'masterclock-switch';
   if (!isStable(change.to)) return 'own-reference';
-  if (sleptNs !== 0n) return 'suspend';
   if (magnitude(change.deltaNs) <= ROUNDING_NS) return undefined;
   return magnitude(steeredNs) > magnitude(residueNs) ? 'base-rate' : 'raw-residue';
 }

@@ -60,7 +60,7 @@ export class MasterclockWatch {
       cause: whyLost(vm.lastRecompute),
       trigger: vm.lastRecompute?.cause?.trigger,
       reason:
-        'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings. It did not come back in this recording.',
+        'STABLE is gone from the page: each vCPU keeps time on its own and the guest has to clamp its readings. It did not come back.',
     });
     this.#report(state.lost);
   }

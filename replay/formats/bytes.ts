@@ -137,31 +137,58 @@ export class SequentialBytes implements ByteStream {
 }
 
 /**
- * A file read from its beginning to its end in a thread that has nothing else to do: each read waits
- * for its bytes, and puts them where they are wanted. The descriptor is another thread's, which
- * closes it.
+ * A file in a thread that has nothing else to do: each read waits for its bytes. The descriptor is
+ * another thread's, which closes it.
  */
-export class DescriptorBytes implements ByteStream {
+export class DescriptorBytes implements RandomAccess {
   readonly name: string;
+  readonly size: number;
   readonly #fd: number;
-  #position = 0;
 
-  constructor(name: string, fd: number) {
+  constructor(name: string, fd: number, size: number) {
     this.name = name;
+    this.size = size;
     this.#fd = fd;
   }
 
-  async readInto(target: Uint8Array, offset: number, length: number): Promise<number> {
-    try {
-      const count = readSync(this.#fd, target, offset, length, this.#position);
-      this.#position += count;
-      return count;
-    } catch (error) {
-      throw new FormatError(this.name, { byte: this.#position }, 'data', describeErrno(error));
+  async readInto(
+    target: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<number> {
+    let done = 0;
+    while (done < length) {
+      const count = this.#readOnce(target, offset + done, length - done, position + done);
+      if (count === 0) break;
+      done += count;
     }
+    return done;
+  }
+
+  /** The same as a stream, which puts its bytes where they are wanted. */
+  get stream(): ByteStream {
+    let position = 0;
+    return {
+      name: this.name,
+      readInto: async (target, offset, length) => {
+        const count = this.#readOnce(target, offset, length, position);
+        position += count;
+        return count;
+      },
+      close: () => this.close(),
+    };
   }
 
   async close(): Promise<void> {}
+
+  #readOnce(target: Uint8Array, offset: number, length: number, position: number): number {
+    try {
+      return readSync(this.#fd, target, offset, length, position);
+    } catch (error) {
+      throw new FormatError(this.name, { byte: position }, 'data', describeErrno(error));
+    }
+  }
 }
 
 /** A pipe: chunks as they come, with those already looked at first. */

@@ -8,7 +8,7 @@ import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
 import { openText } from './text/index.ts';
-import { openTextInThread, paysForThread } from './thread/recording.ts';
+import { openInThread, paysForThread } from './thread/recording.ts';
 import { isTraceDat, openTraceDat } from './tracedat/index.ts';
 
 /** Enough of a file's beginning to know its format. */
@@ -67,10 +67,14 @@ export async function openAny(path: string, options: ReadOptions = {}): Promise<
     const head = new Uint8Array(HEAD_BYTES);
     const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);
     if (isLog(head.subarray(0, length))) return logged(bytes);
-    if (isTraceDat(head.subarray(0, length))) return recorded(await openTraceDat(bytes, options));
+    const is = isTraceDat(head.subarray(0, length)) ? 'trace.dat' : 'text';
+    const { size } = stat;
+    if (options.ownThread === true && paysForThread(size)) {
+      return recorded(await openInThread(path, file, { is, size }, options.only));
+    }
     return recorded(
-      options.ownThread === true && paysForThread(stat.size)
-        ? await openTextInThread(path, file, options.only)
+      is === 'trace.dat'
+        ? await openTraceDat(bytes, options)
         : await openText(new SequentialBytes(bytes), options),
     );
   } catch (error) {

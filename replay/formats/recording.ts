@@ -65,7 +65,7 @@ export interface ReadOptions {
   /** Kinds of events to deliver; all others are only counted. Default: all of the catalogue. */
   readonly only?: readonly EventName[];
   /**
-   * Read a long text in a thread of its own, where there are processors for it: the same rows in up
+   * Read a long recording in a thread of its own, where there are processors for it: the same rows in up
    * to half the time. The batches given to `read` then show memory of the recording, so they are
    * for this recording only. Default: false.
    */

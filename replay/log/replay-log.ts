@@ -112,7 +112,7 @@ class LogRun {
   agreed = 0;
   isUnknown = false;
   readonly found: WorldFindings;
-  readonly settled = new Settled();
+  readonly settled = new Settled(true);
   firstTsc: bigint | undefined;
   readonly #log: OpenedLog;
   readonly #options: ReplayLogOptions;

@@ -84,6 +84,9 @@ export class FollowedVcpu {
   }
 }
 
+const earlier = (reference: Reference | undefined, lost: bigint): Reference | undefined =>
+  reference && { ...reference, hostTsc: reference.hostTsc - lost };
+
 const pageOf = (state: VcpuCell['state']): PvclockPage => ({
   version: state.pageVersion,
   tscTimestamp: state.pageTscTimestamp,
@@ -112,6 +115,16 @@ export class FollowedVm {
 
   get state(): VmOf['cell']['state'] {
     return this.#of.cell.state;
+  }
+
+  /** The host's TSC lost so many cycles: what was reckoned by it is reckoned by the new one. */
+  loseTsc(lost: bigint): void {
+    this.reference = earlier(this.reference, lost);
+    for (const v of this.vcpus.values()) {
+      v.reference = earlier(v.reference, lost);
+      v.seenReference = earlier(v.seenReference, lost);
+      v.vcpu.clock.loseTsc(lost);
+    }
   }
 
   /** After inputs were lost: goes on with the VM of a checkpoint, under its vCPUs too. */

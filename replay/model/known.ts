@@ -15,13 +15,15 @@ export const hostNs = ({ host }: World, tsc: bigint): bigint =>
 export class WorldClock implements InstantClock {
   /** As it is now; undefined before its first input. */
   world: World | undefined;
+  /** What the TSC has lost by beginning anew, cycles: instants go on from where it was. */
+  lostTsc = 0n;
 
   tsc(ticks: bigint): bigint {
     return ticks;
   }
 
   ns(ticks: bigint): bigint | undefined {
-    return this.world && hostNs(this.world, ticks);
+    return this.world && hostNs(this.world, ticks + this.lostTsc);
   }
 
   /** A host whose CLOCK_REALTIME was never set does not tell it. */

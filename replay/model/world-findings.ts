@@ -21,6 +21,7 @@ import { driftOf } from './drift.ts';
 import { type FollowedVcpu, FollowedVm } from './followed.ts';
 import { knownOf, WorldClock } from './known.ts';
 import { masterReference, referenceAt, updateTsc } from './reference-at.ts';
+import { enablesCpu, isAboutClocks, mayChangeClocks } from './relevant.ts';
 import { causeOf } from './trigger.ts';
 
 /** What decides which findings there are. */
@@ -33,15 +34,6 @@ export interface WorldFindingsOptions {
 }
 
 type Page = ObservationOf<'kvm_pvclock_update'>;
-
-/** The observations that have to do with what a guest reads. */
-const SEEN: ReadonlySet<Observation['type']> = new Set([
-  'kvm_pvclock_update',
-  'kvm_write_tsc_offset',
-  'kvm_update_master_clock',
-  'kvmclock_offset',
-  'request',
-]);
 
 /** VMs that are gone and still listed. */
 const MOST_GONE = 1000;
@@ -93,20 +85,14 @@ export class WorldFindings {
 
   /** Takes in what `input` came to, right after it was dispatched. */
   take(world: World, input: Input, { index, observations, masterclock }: Dispatched): void {
-    if (observations.length === 0 && !this.#isAboutClocks(input)) return;
+    if (observations.length === 0 && !mayChangeClocks(input, this.#changed.size)) return;
     if (this.#isBlind) return;
     this.#clock.world = world;
     for (let i = 0; i < observations.length; i++) {
       const seen = observations[i]!;
-      if (SEEN.has(seen.type)) this.#see(world, input, seen, causeOf(input, index), masterclock.by);
+      if (isAboutClocks(seen)) this.#see(world, input, seen, causeOf(input, index), masterclock.by);
     }
     this.#settle(world, input, index);
-  }
-
-  /** An input that can change what a guest reads without anything to be seen. */
-  #isAboutClocks({ type }: Input): boolean {
-    if (type === 'kvm_entry') return this.#changed.size > 0;
-    return type === 'vcpu_reset' || type === 'guest_clears_stopped' || type === 'destroy_vm';
   }
 
   #see(world: World, input: Input, seen: Observation, cause: Cause, by: string): void {
@@ -201,14 +187,18 @@ export class WorldFindings {
     { askedClock }: FollowedVcpu,
     { systemTime }: Page,
   ): Reference {
+    const cause = this.#askedOfServer(input) ?? askedClock;
     const kernelNs = asU64(systemTime - followed.state.kvmclockOffset);
     const at = { hostTsc: updateTsc(input), kernelNs };
-    return referenceAt(world, followed, at, world.switches.otherBase, askedClock);
+    return referenceAt(world, followed, at, world.switches.otherBase, cause);
   }
 
   /** What is in force after an input. */
   #settle(world: World, input: Input, index: number): void {
-    if (!('vm' in input)) return;
+    if (!('vm' in input)) {
+      if (enablesCpu(input)) this.#loseTsc(world);
+      return;
+    }
     switch (input.type) {
       case 'KVM_CREATE_VM':
         this.#vm(world, input.vm);
@@ -258,6 +248,17 @@ export class WorldFindings {
     followed.last = v;
     v.seenReference = v.reference;
     v.wroteOffset = undefined;
+  }
+
+  /**
+   * The host's TSC lost time while it slept, which KVM gives back to each vCPU's offset: that the two
+   * cancel out is nothing a guest sees.
+   */
+  #loseTsc({ host }: World): void {
+    const lost = host.tsc === 'stable' ? host.tscDeficit : 0n;
+    if (lost === 0n) return;
+    this.#clock.lostTsc += lost;
+    for (const followed of this.#vms.values()) followed.loseTsc(lost);
   }
 
   #forget(id: number): void {

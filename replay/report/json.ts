@@ -67,8 +67,9 @@ export function findingToJson(finding: Finding): string {
 }
 
 /** The mechanisms that explain findings, and how many each. */
-export const seenMechanisms = (counts: FindingCounts): [MechanismId, number][] =>
-  Object.entries(counts.byMechanism) as [MechanismId, number][];
+export const seenMechanisms = (
+  counts: Pick<FindingCounts, 'byMechanism'>,
+): [MechanismId, number][] => Object.entries(counts.byMechanism) as [MechanismId, number][];
 
 /** The mechanisms that explain findings: how many each, what they are and what to do about them. */
 export const mechanismsToJson = (counts: FindingCounts): Record<string, unknown> =>

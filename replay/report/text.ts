@@ -196,7 +196,7 @@ function explained({ reason, visibility, deltaNs }: Finding): string {
 }
 
 /** What the mechanisms behind the findings are, and what to do about them. */
-export function* mechanismLines(summary: FindingCounts): Generator<string> {
+export function* mechanismLines(summary: Pick<FindingCounts, 'byMechanism'>): Generator<string> {
   for (const [id, n] of seenMechanisms(summary)) {
     const { what, remedy } = MECHANISMS[id];
     yield `${id} (${count(n, 'finding')}): ${what}.`;

@@ -6,6 +6,12 @@ export interface LogOptions {
   readonly set: readonly string[];
 }
 
+/** Of an option that can be given several times. */
+export const collect = (text: string, before: readonly string[]): readonly string[] => [
+  ...before,
+  text,
+];
+
 /** How each of them is written. */
 export const givenLogOptions = ({ at, diff, profile, set }: LogOptions): readonly string[] => [
   ...(at === undefined ? [] : ['--at']),

@@ -4,6 +4,7 @@ import { printable } from '../../replay/index.ts';
 import { addConvertCommand } from './convert-command.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
 import { addReplayCommand } from './replay-command.ts';
+import { addSimulateCommand } from './simulate-command.ts';
 import type { Terminal } from './terminal.ts';
 
 const EXAMPLES = `
@@ -35,6 +36,7 @@ export async function main(
   };
   addReplayCommand(program, terminal, finished);
   addConvertCommand(program, terminal, finished);
+  addSimulateCommand(program, terminal, finished);
   try {
     if (args.length === 0) {
       program.outputHelp();

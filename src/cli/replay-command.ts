@@ -9,15 +9,14 @@ import {
   type Recording,
   type ReplayOptions,
   replayInGroups,
-  SEVERITIES,
   summaryLines,
   summaryToJson,
   unjudgeable,
   verdict,
 } from '../../replay/index.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
-import { checkVm, type FindingOptions, FindingReport } from './findings.ts';
-import { givenLogOptions, type LogOptions } from './log-options.ts';
+import { addFindingOptions, checkVm, type FindingOptions, FindingReport } from './findings.ts';
+import { collect, givenLogOptions, type LogOptions } from './log-options.ts';
 import { withProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -29,24 +28,12 @@ export function addReplayCommand(
   terminal: Terminal,
   finished: (code: ExitCode) => void,
 ): void {
-  program
-    .command('replay')
+  addFindingOptions(program.command('replay'))
     .summary('find the moments when a guest’s clock jumped in recordings of real hosts')
     .description(
       'Reads recordings of a host (trace.dat, or ftrace text) and reports when a guest’s clock jumped, how far, on which vCPU and after what. Runs logs (.mclog, .jsonl) again, bit by bit.',
     )
     .argument('<file...>', 'recordings; - for stdin')
-    .option('--json', 'print one JSON object a line: findings, then a summary', false)
-    .addOption(
-      new Option('--min-ns <n>', 'report no step smaller than this')
-        .argParser(parseNs)
-        .default(1n, '1'),
-    )
-    .addOption(
-      new Option('--fail-on <severity>', 'exit with 1 on findings of this severity or above')
-        .choices([...SEVERITIES, 'never'])
-        .default('warning'),
-    )
     .option('--vm <id>', 'report only this VM (ids are in the summary)')
     .addOption(
       new Option('--at <n>', 'of a log: the state after its first n inputs').argParser(parseCount),
@@ -81,19 +68,10 @@ Examples:
     ssh host cat trace.txt | masterclock replay -
     masterclock replay --at 120 --diff vm.mclog`;
 
-function parseNs(text: string): bigint {
-  if (!/^\d{1,19}$/.test(text)) {
-    throw new InvalidArgumentError('A whole number of nanoseconds is expected.');
-  }
-  return BigInt(text);
-}
-
 function parseCount(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
 }
-
-const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
 
 /** Recordings have no kernel of their own to be replayed under, yet. */
 function refuseLogOptions(file: string, options: Options): void {

@@ -5,20 +5,26 @@ import { hypervGuards, hypervRecipes } from './hyperv-page.ts';
 import { kvmclockGuards, kvmclockRecipes, kvmclockVmRecipes } from './kvmclock-msr.ts';
 import { loadGuards, loadRecipes, loadVmRecipes } from './load.ts';
 import { masterclockGuards, masterclockRecipes } from './masterclock.ts';
+import { nestedGuards, nestedRecipes } from './nested.ts';
 import { pvclockGuards, pvclockRecipes } from './pvclock-update.ts';
 import { requestGuards, requestRecipes } from './requests.ts';
 import { resultRecipes } from './results.ts';
 import { stealTimeRecipes } from './steal-time.ts';
+import { stimerRecipes } from './stimer.ts';
 import { timekeeperGuards, timekeeperRecipes } from './timekeeper.ts';
 import { tscGuards, tscRecipes } from './tsc.ts';
-import { tscDeadlineRecipes } from './tsc-deadline.ts';
+import { tscDeadlineGuards, tscDeadlineRecipes } from './tsc-deadline.ts';
 import { tscStateRecipes } from './tsc-state.ts';
 import { syncVcpuRecipes, syncVmGuards, syncVmRecipes } from './tsc-sync.ts';
 import { trackingVcpuGuards, trackingVcpuRecipes, trackingVmRecipes } from './tsc-tracking.ts';
 import { vmClockRecipes } from './vm-clock.ts';
 import { vmWorkGuards, vmWorkRecipes } from './vm-work.ts';
 import { wallClockRecipes } from './wall-clock.ts';
+import { xenAttrRecipes } from './xen-attr.ts';
+import { xenCpuidRecipes } from './xen-cpuid.ts';
 import { xenGuards, xenRecipes, xenVmRecipes } from './xen-pages.ts';
+import { xenRunstateGuards, xenRunstateRecipes } from './xen-runstate.ts';
+import { xenTimerGuards, xenTimerRecipes } from './xen-timer.ts';
 
 /** What the machine of a host asks. */
 export const hostGuards = { ...timekeeperGuards };
@@ -56,7 +62,11 @@ export const vcpuGuards = {
   ...pvclockGuards,
   ...kvmclockGuards,
   ...requestGuards,
+  ...tscDeadlineGuards,
+  ...nestedGuards,
   ...xenGuards,
+  ...xenTimerGuards,
+  ...xenRunstateGuards,
 };
 /** What it does. */
 export const vcpuRecipes = {
@@ -71,6 +81,12 @@ export const vcpuRecipes = {
   ...requestRecipes,
   ...stealTimeRecipes,
   ...resultRecipes,
-  ...xenRecipes,
   ...tscDeadlineRecipes,
+  ...nestedRecipes,
+  ...stimerRecipes,
+  ...xenRecipes,
+  ...xenTimerRecipes,
+  ...xenRunstateRecipes,
+  ...xenAttrRecipes,
+  ...xenCpuidRecipes,
 };

@@ -26,6 +26,11 @@ export const HostState = struct('Host', {
   maxTscScalingRatio: u64,
   maxGuestTscKhz: u32,
   tscTolerancePpm: u32,
+  /** The VMX preemption timer runs deadlines, and counts once in 2^`preemptionTimerRate` cycles. */
+  hasPreemptionTimer: bool,
+  preemptionTimerRate: u8,
+  /** How much earlier than asked for KVM lets a deadline fire, so as to wait out the rest, ns. */
+  timerAdvanceNs: u32,
   /** `kvmclock_periodic_sync`, a parameter of the kvm module until v6.18. */
   kvmclockPeriodicSync: bool,
   monoCycleLast: u64,

@@ -127,6 +127,12 @@ export const hypervRecipes = {
   storeReenlightenmentControl: (self, ctx) => {
     self.hvReenlightenmentControl = writesReference(ctx).data;
   },
+  storeEmulationStatus: (self, ctx) => {
+    self.hvTscEmulationStatus = writesReference(ctx).data;
+  },
+  storeInvtscControl: (self, ctx) => {
+    self.hvInvtscControl = writesReference(ctx).data;
+  },
 } satisfies Record<string, VmRecipe>;
 
 /** Whether a write to the MSR asks for a masterclock update, with which the page is made. */

@@ -30,6 +30,8 @@ export {
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
 } from './load.ts';
+export { ignoresTscRatio, refusesTscRatio } from './nested.ts';
+export { isVmx } from './nested-tsc.ts';
 export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
@@ -52,7 +54,7 @@ export {
   readL1Tsc,
   setsFrequency,
 } from './tsc.ts';
-export { VcpuState } from './vcpu-state.ts';
+export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
   KVM_CLOCK_REALTIME,
@@ -62,6 +64,7 @@ export { VmState } from './vm-state.ts';
 export { armsSyncWork, updateArmsSyncWork } from './vm-work.ts';
 export {
   type KeptMsr,
+  realtimeHere,
   type VmmCtx,
   vmmGuards,
   vmmMsrs,
@@ -69,4 +72,14 @@ export {
   vmmVcpuRecipes,
 } from './vmm-clock.ts';
 export { VmmState, VmmVcpuState } from './vmm-state.ts';
-export { placesSharedInfo } from './xen-pages.ts';
+export { xenAttrErrno } from './xen-attr.ts';
+export { cpuidAsksForClock } from './xen-cpuid.ts';
+export { changesXenTscUnstable, placesSharedInfo } from './xen-pages.ts';
+export {
+  adjustNamesState,
+  countsRunstate,
+  putChangesRunstate,
+  refusesRunstate,
+  runstateMoves,
+} from './xen-runstate.ts';
+export { startsXenTimer, stopsXenTimer } from './xen-timer.ts';

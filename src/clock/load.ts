@@ -5,7 +5,7 @@
  * Source: `kvm_arch_vcpu_load()`, `kvm_arch_vcpu_put()`, `vcpu_enter_guest()`,
  * arch/x86/kvm/x86.c.
  */
-import { addU64, asS64, scaleTsc } from '../num/index.ts';
+import { addU64, asS64, defaultTscRatio, scaleTsc } from '../num/index.ts';
 import type { Ctx, VcpuGuard, VcpuRecipe, VmRecipe } from './context.ts';
 import { raise } from './requests.ts';
 import { l1TscOffset, readL1Tsc, writeTscOffset } from './tsc.ts';
@@ -96,5 +96,7 @@ export const loadRecipes = {
     if ('vcpu' in ctx.input) self.vcpuId = ctx.input.vcpu;
     self.vcpuIdx = ctx.vm.createdVcpus;
     self.cpu = -1;
+    self.l2TscMultiplier = defaultTscRatio(ctx.host.tscScalingRatioFracBits);
+    self.tscRatioMsr = self.l2TscMultiplier;
   },
 } satisfies Record<string, VcpuRecipe>;

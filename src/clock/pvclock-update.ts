@@ -17,6 +17,7 @@ import { hasTscControl, hostTscKhz } from './host-tsc.ts';
 import { contentOf, type PagePlace, writeUnderVersion } from './pvclock-page.ts';
 import { raise } from './requests.ts';
 import type { VcpuState } from './vcpu-state.ts';
+import { updateXenLeaf } from './xen-cpuid.ts';
 
 type Vcpu = Readonly<VcpuState>;
 
@@ -71,6 +72,7 @@ function updateScale(self: VcpuState, hz: bigint, ctx: Ctx): void {
   self.pvclockTscMul = mul;
   self.hwTscHz = ctx.switches.pvScaleUnit === 'hz-u32' ? BigInt.asUintN(32, hz) : hz;
   self.hwTscKhz = hostKhz;
+  updateXenLeaf(self, ctx);
 }
 
 export const pvclockGuards = {

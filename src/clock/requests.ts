@@ -71,6 +71,7 @@ export const requestRecipes = {
   serveGlobalClockUpdate: serve('GLOBAL_CLOCK_UPDATE'),
   serveClockUpdate: serve('CLOCK_UPDATE'),
   serveStealUpdate: serve('STEAL_UPDATE'),
+  serveHvStimer: serve('HV_STIMER'),
 } satisfies Record<string, VcpuRecipe>;
 
 export const requestGuards = {

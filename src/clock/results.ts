@@ -9,7 +9,7 @@ import { asU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
 import { isTscMode } from './timekeeper.ts';
-import { guestRdtsc, hasTscHostAccess, readL1Tsc } from './tsc.ts';
+import { emulatedTsc, guestRdtsc, hasTscHostAccess, readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
 const EOPNOTSUPP = 95;
@@ -24,8 +24,14 @@ const readTsc: Reader = (vcpu, ctx) => {
   const tsc = ctx.read('getClock.tsc');
   return ctx.input.type === 'KVM_GET_MSRS' && hasTscHostAccess(ctx)
     ? readL1Tsc(vcpu, ctx.host, tsc)
-    : guestRdtsc(vcpu, ctx.host, tsc);
+    : emulatedTsc(vcpu, ctx.host, tsc);
 };
+
+/** `HV_X64_MSR_STIMERn_CONFIG` and `…_COUNT`, one after the other. */
+const readStimer = (n: number): [number, Reader][] => [
+  [MSRS.HV_X64_MSR_STIMER0_CONFIG + 2 * n, (vcpu) => vcpu.stimerConfig.get(n)],
+  [MSRS.HV_X64_MSR_STIMER0_COUNT + 2 * n, (vcpu) => vcpu.stimerCount.get(n)],
+];
 
 /** What each MSR reads as. */
 export const MSR_READERS: ReadonlyMap<number, Reader> = new Map<number, Reader>([
@@ -42,7 +48,10 @@ export const MSR_READERS: ReadonlyMap<number, Reader> = new Map<number, Reader>(
   [MSRS.HV_X64_MSR_TSC_FREQUENCY, (vcpu) => BigInt(vcpu.virtualTscKhz) * 1000n],
   [MSRS.HV_X64_MSR_REENLIGHTENMENT_CONTROL, (_vcpu, ctx) => ctx.vm.hvReenlightenmentControl],
   [MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL, (_vcpu, ctx) => ctx.vm.hvTscEmulationControl],
-  [MSRS.HV_X64_MSR_TSC_EMULATION_STATUS, () => 0n],
+  [MSRS.HV_X64_MSR_TSC_EMULATION_STATUS, (_vcpu, ctx) => ctx.vm.hvTscEmulationStatus],
+  [MSRS.HV_X64_MSR_TSC_INVARIANT_CONTROL, (_vcpu, ctx) => ctx.vm.hvInvtscControl],
+  [MSRS.MSR_AMD64_TSC_RATIO, (vcpu) => vcpu.tscRatioMsr],
+  ...[0, 1, 2, 3].flatMap(readStimer),
 ]);
 
 function answer(self: Vcpu, ret: number, ctx: Ctx, more: { offset?: bigint } = {}): void {

@@ -8,6 +8,7 @@ import { addU64, subU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { raise } from './requests.ts';
 import type { VcpuState } from './vcpu-state.ts';
+import { countsRunstate } from './xen-runstate.ts';
 
 /** Bit 0 of MSR_KVM_STEAL_TIME. */
 const ENABLE = 1n;
@@ -51,11 +52,17 @@ export const stealTimeRecipes = {
     self.stealVersion += 1;
     write(self, ctx);
   },
-  /** The scheduler took the vCPU off its CPU while it could have run. */
+  /**
+   * The scheduler took the vCPU off its CPU while it could have run; until v5.18 any put will do.
+   * A vCPU preempted in the middle of an instruction is to finish it first (v5.19+).
+   */
   markPreempted: (self, ctx) => {
-    if (!isEnabled(self) || self.stealPreempted !== 0) return;
-    // A vCPU that leaves its CPU with its VM, or after its creation, was not preempted.
-    if (ctx.input.type !== 'vcpu_put' || ctx.input.preempted !== true) return;
+    if (!isEnabled(self) || self.stealPreempted !== 0 || countsRunstate(ctx)) return;
+    if (ctx.switches.stealPreempted === 'preempted') {
+      // A vCPU that leaves its CPU with its VM, or after its creation, was not preempted.
+      if (ctx.input.type !== 'vcpu_put' || ctx.input.preempted !== true) return;
+      if (ctx.input.midInstruction === true) return;
+    }
     self.stealPreempted = PREEMPTED;
     write(self, ctx);
   },

@@ -17,6 +17,7 @@ import type { Switches } from '../profiles/index.ts';
 import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe } from './context.ts';
 import type { HostState } from './host-state.ts';
 import { hasTscControl } from './host-tsc.ts';
+import { currentTscOffset, currentTscRatio } from './nested-tsc.ts';
 import { raise } from './requests.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
@@ -32,13 +33,22 @@ export const l1TscOffset = (vcpu: Vcpu, host: Host, target: bigint, hostTsc: big
   subU64(target, scaleTsc(hostTsc, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits));
 
 /**
- * What RDTSC gives the guest at a host TSC. Where no frequency could be set the ratio is still 0:
- * KVM then reckons with a TSC that stands still, while the hardware counts unscaled.
+ * What RDTSC gives the guest at a host TSC: the hardware has L1's numbers while L1 runs. Where no
+ * frequency could be set the ratio is still 0: KVM then reckons with a TSC that stands still, while
+ * the hardware counts unscaled.
  */
-export const guestRdtsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
-  vcpu.tscScalingRatio === 0n
-    ? addU64(vcpu.tscOffset, hostTsc)
-    : addU64(vcpu.tscOffset, scaleTsc(hostTsc, vcpu.tscScalingRatio, host.tscScalingRatioFracBits));
+export function guestRdtsc(vcpu: Vcpu, host: Host, hostTsc: bigint): bigint {
+  const nested = vcpu.level === 'l2';
+  const offset = nested ? vcpu.tscOffset : vcpu.l1TscOffset;
+  const ratio = nested ? vcpu.tscScalingRatio : vcpu.l1TscScalingRatio;
+  return ratio === 0n
+    ? addU64(offset, hostTsc)
+    : addU64(offset, scaleTsc(hostTsc, ratio, host.tscScalingRatioFracBits));
+}
+
+/** What KVM answers to a guest's RDMSR of IA32_TSC, which it emulates. */
+export const emulatedTsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
+  addU64(vcpu.tscOffset, scaleTsc(hostTsc, vcpu.tscScalingRatio, host.tscScalingRatioFracBits));
 
 /** TDX or SecureTSC, as far as the kernel knows of them: KVM leaves the TSC alone. */
 export const isTscProtected = (vcpu: Vcpu, switches: Switches): boolean =>
@@ -55,7 +65,7 @@ export function writeTscOffset(self: VcpuState, offset: bigint, ctx: Ctx): void 
     nextTscOffset: offset,
   });
   self.l1TscOffset = offset;
-  self.tscOffset = offset;
+  self.tscOffset = currentTscOffset(self, ctx);
 }
 
 /** Sets the frequency the guest is told, and the ratio that makes its TSC run at it. */
@@ -63,8 +73,7 @@ function setTscKhz(self: VcpuState, khz: number, ctx: Ctx): void {
   const { host } = ctx;
   const fracBits = host.tscScalingRatioFracBits;
   if (khz === 0) {
-    self.l1TscScalingRatio = defaultTscRatio(fracBits);
-    self.tscScalingRatio = self.l1TscScalingRatio;
+    writeTscRatio(self, defaultTscRatio(fracBits), ctx);
     return;
   }
   if (ctx.switches.syncOnSetTscKhz === 'continuous') {
@@ -75,10 +84,13 @@ function setTscKhz(self: VcpuState, khz: number, ctx: Ctx): void {
   self.virtualTscShift = scale.shift;
   self.virtualTscKhz = khz;
   const outcome = ratioFor(khz, ctx);
-  if (outcome.ok && outcome.ratio !== null) {
-    self.l1TscScalingRatio = outcome.ratio;
-    self.tscScalingRatio = outcome.ratio;
-  }
+  if (outcome.ok && outcome.ratio !== null) writeTscRatio(self, outcome.ratio, ctx);
+}
+
+/** `kvm_vcpu_write_tsc_multiplier()`. */
+function writeTscRatio(self: VcpuState, ratio: bigint, ctx: Ctx): void {
+  self.l1TscScalingRatio = ratio;
+  self.tscScalingRatio = currentTscRatio(self, ctx);
 }
 
 const ratioFor = (khz: number, { host, switches }: Ctx) =>

@@ -13,6 +13,9 @@ import {
   u64,
 } from '../num/index.ts';
 
+/** Synthetic timers of a vCPU: HV_SYNIC_STIMER_COUNT. */
+export const STIMERS = 4;
+
 /**
  * The struct of a vCPU: `struct kvm_vcpu_arch`, as far as clocks go, and its pages in guest memory.
  *
@@ -27,6 +30,9 @@ export const VcpuState = struct('Vcpu', {
   xenVcpuInfo: oneOf('off', 'on'),
   xenVcpuTimeInfo: oneOf('off', 'on'),
   stopped: oneOf('no', 'requested'),
+  deadlineTimer: oneOf('off', 'software', 'preemption'),
+  xenTimer: oneOf('off', 'armed'),
+  runstate: oneOf('running', 'runnable', 'blocked', 'offline'),
   vcpuId: u32,
   /** Its place in the order of creation. */
   vcpuIdx: u32,
@@ -88,6 +94,34 @@ export const VcpuState = struct('Vcpu', {
   stealNs: u64,
   stealPreempted: u8,
   tscDeadline: u64,
+  /** What L1 asked for L2: offset and ratio from its own TSC; a ratio of 1.0 where it asked none. */
+  l2TscOffset: u64,
+  l2TscMultiplier: u64,
+  /** MSR_AMD64_TSC_RATIO, which on SVM is that ratio. */
+  tscRatioMsr: u64,
+  /** Xen’s timer: its event channel, and when it fires by the guest’s clock; 0: it does not. */
+  xenTimerPort: u32,
+  xenTimerExpiresNs: u64,
+  /** Xen’s runstate: when it was entered, time in each, and run_delay then; where the guest reads it. */
+  runstateEntryNs: u64,
+  runstateNs: array(u64, 4),
+  xenLastSteal: u64,
+  runstateGpa: u64,
+  hasRunstateArea: bool,
+  /** Xen’s CPUID leaf with the TSC’s frequency, where the VMM gave one. */
+  hasXenLeaf: bool,
+  xenLeafMul: u32,
+  xenLeafShift: s8,
+  xenLeafKhz: u32,
+  /** Hyper-V’s synthetic timers: MSRs, and when they expire, 100 ns; 0: not started. */
+  stimerConfig: array(u64, STIMERS),
+  stimerCount: array(u64, STIMERS),
+  stimerExpTime: array(u64, STIMERS),
+  /** Bits by timer: to be looked at, its hrtimer runs, its message waits, the slot is taken. */
+  stimerPending: u8,
+  stimerArmed: u8,
+  stimerMsgPending: u8,
+  stimerSlotBusy: u8,
   /** TDX or SecureTSC: the host cannot change its TSC. */
   guestTscProtected: bool,
 });

@@ -69,6 +69,8 @@ export const VmState = struct('Vm', {
   hvReferenceTsc: u64,
   hvTscEmulationControl: u64,
   hvReenlightenmentControl: u64,
+  hvTscEmulationStatus: u64,
+  hvInvtscControl: u64,
   /** Where the reference TSC page was last enabled; its bytes stay there. */
   hvTscGpa: u64,
   hvTscSequence: u32,
@@ -76,6 +78,15 @@ export const VmState = struct('Vm', {
   hvTscOffset: s64,
   /** Flags of KVM_XEN_HVM_CONFIG. */
   xenFlags: u32,
+  /** Its MSR; with one, vCPUs have runstates instead of steal time. */
+  xenMsr: u32,
+  /** The guest’s structs are those of 64-bit mode. */
+  xenLongMode: bool,
+  /** Where Xen’s shared_info page was last placed, and the wall clock in it. */
+  xenSharedInfoGpa: u64,
+  xenWallClockVersion: u32,
+  xenWallClockSec: u64,
+  xenWallClockNsec: u32,
   /** The last wall clock written: sec, nsec and version, as in guest memory. */
   wallClockGpa: u64,
   wallClockVersion: u32,

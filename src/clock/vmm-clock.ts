@@ -5,10 +5,8 @@
  * `kvmclock_current_nsec()`), target/i386/kvm/kvm.c (`kvm_put_msrs()`, `kvm_get_msrs()`).
  */
 import { type Composite, MSRS, type Observation } from '../../events/index.ts';
-import { pvclockRead } from '../num/index.ts';
+import { addU64, pvclockRead } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import type { HostState } from './host-state.ts';
-import { realtimeAt } from './timekeeper.ts';
 import type { VcpuState } from './vcpu-state.ts';
 import { KVM_CLOCK_REALTIME } from './vm-clock.ts';
 import type { VmmState, VmmVcpuState } from './vmm-state.ts';
@@ -17,9 +15,8 @@ import type { VmmState, VmmVcpuState } from './vmm-state.ts';
 export interface VmmCtx {
   readonly event: Composite;
   readonly switches: Switches;
-  /** The host it runs on, whose clocks it may read, and the host TSC of what was done last. */
-  readonly host: Readonly<HostState>;
-  readonly now: bigint;
+  /** CLOCK_REALTIME now, ns. */
+  readonly realtimeNs: bigint;
   /** The result of the ioctl just made. */
   readonly result: Observation | undefined;
   /** What was saved elsewhere and is restored here: of the VMM, and of the vCPU whose turn it is. */
@@ -80,6 +77,21 @@ function keepBootPage(self: VmmState, { bootKvm }: VmmCtx): void {
   self.pageShift = bootKvm.pageShift;
 }
 
+/** What the event says of CLOCK_TAI − CLOCK_REALTIME, s; 0: nothing. */
+const taiOffsetOf = ({ event }: VmmCtx): number =>
+  event.type === 'migration' ? (event.taiOffset ?? 0) : 0;
+
+/**
+ * An instant of CLOCK_REALTIME at the source as the destination would call it: another one where a
+ * leap second came between and both hosts tell what CLOCK_TAI is.
+ */
+export function realtimeHere(realtimeNs: bigint, ctx: VmmCtx): bigint {
+  const there = ctx.saved?.taiOffset ?? 0;
+  const here = taiOffsetOf(ctx);
+  if (there === 0 || here === 0) return realtimeNs;
+  return addU64(realtimeNs, BigInt(there - here) * 1_000_000_000n);
+}
+
 export const vmmGuards = {
   byUser: (_self, ctx) => ctx.event.type === 'pause',
   clockIsUnreliable: (self) => !self.clockIsReliable && self.hasPage,
@@ -104,7 +116,7 @@ export const vmmRecipes = {
   fillRealtime: (self, ctx) => {
     if ((self.clockFlags & KVM_CLOCK_REALTIME) !== 0) return;
     self.clockFlags |= KVM_CLOCK_REALTIME;
-    self.clockRealtime = realtimeAt(ctx.host, ctx.now);
+    self.clockRealtime = ctx.realtimeNs;
   },
   /** What the guest itself would have read when its TSC was kept; 0 means that it cannot be told. */
   clockFromPage: (self, ctx) => {
@@ -117,13 +129,16 @@ export const vmmRecipes = {
     const clock = pvclockRead(page, ctx.bootVcpu.tsc);
     if (clock !== 0n) self.clock = clock;
   },
+  storeTaiOffset: (self, ctx) => {
+    self.taiOffset = taiOffsetOf(ctx);
+  },
   takeSaved: (self, ctx) => {
     const { saved } = ctx;
     if (saved === undefined) return;
     self.tscKhz = saved.tscKhz;
     self.clock = saved.clock;
     self.clockFlags = saved.clockFlags;
-    self.clockRealtime = saved.clockRealtime;
+    self.clockRealtime = realtimeHere(saved.clockRealtime, ctx);
     self.clockHostTsc = saved.clockHostTsc;
     self.clockIsReliable = saved.clockIsReliable;
     self.hasPage = saved.hasPage;

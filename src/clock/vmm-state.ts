@@ -1,5 +1,5 @@
 /** A VMM: what it keeps of a VM's clock while the guest does not run, and of each vCPU. */
-import { bool, oneOf, type Struct, s8, struct, u32, u64 } from '../num/index.ts';
+import { bool, oneOf, type Struct, s8, s32, struct, u32, u64 } from '../num/index.ts';
 
 /**
  * The struct of a VMM, as far as clocks go; `clockDevice` is QEMU's kvmclock device.
@@ -17,6 +17,8 @@ export const VmmState = struct('Vmm', {
   clockFlags: u32,
   clockRealtime: u64,
   clockHostTsc: u64,
+  /** CLOCK_TAI − CLOCK_REALTIME where it was saved, s; 0: not told. */
+  taiOffset: s32,
   /** It was read where KVM says that it agrees with what the guest reads (v4.10+). */
   clockIsReliable: bool,
   /** The boot vCPU's pvclock page, in guest memory, when the clock was read. */

@@ -66,6 +66,14 @@ const place =
 export const placesSharedInfo = (ctx: Ctx): boolean =>
   inputOf(ctx, 'KVM_XEN_SET_SHARED_INFO').gpa !== U64_MAX;
 
+/** Whether a change of the flags changes what pages say, which are then written anew. */
+export const changesXenTscUnstable = (ctx: Ctx): boolean => {
+  const { flags } = inputOf(ctx, 'KVM_XEN_HVM_CONFIG');
+  return (
+    ctx.switches.xenTscUnstableFlag && ((flags ^ ctx.vm.xenFlags) & PVCLOCK_TSC_UNSTABLE) !== 0
+  );
+};
+
 export const xenGuards = {
   placesXenPage: (_self, ctx) => gpaOf(ctx) !== U64_MAX,
 } satisfies Record<string, VcpuGuard>;
@@ -79,6 +87,11 @@ export const xenRecipes = {
 
 export const xenVmRecipes = {
   storeXenFlags: (self, ctx) => {
-    self.xenFlags = inputOf(ctx, 'KVM_XEN_HVM_CONFIG').flags;
+    const { flags, msr } = inputOf(ctx, 'KVM_XEN_HVM_CONFIG');
+    self.xenFlags = flags;
+    self.xenMsr = msr ?? 0;
+  },
+  storeXenLongMode: (self, ctx) => {
+    self.xenLongMode = inputOf(ctx, 'KVM_XEN_SET_LONG_MODE').longMode;
   },
 } satisfies Record<string, VmRecipe>;

@@ -12,10 +12,15 @@ import {
   hasTscControl,
   isPageRefused,
   isRequested,
+  isVmx,
   MAX_HOST_CPUS,
   MSR_READERS,
   pageHz,
+  refusesRunstate,
+  refusesTscRatio,
+  STIMERS,
   type VcpuState,
+  xenAttrErrno,
 } from '../clock/index.ts';
 import type { InputErrorCode } from './input-error.ts';
 import { MSR_ROUTES } from './msr-routes.ts';
@@ -23,6 +28,7 @@ import { MSR_ROUTES } from './msr-routes.ts';
 /** What the kernel answers instead of doing it. */
 export type Refusal = { readonly errno: number } | { readonly gp: true };
 
+const ENOENT = { errno: 2 } as const;
 const EEXIST = { errno: 17 } as const;
 const ENXIO = { errno: 6 } as const;
 const EINVAL = { errno: 22 } as const;
@@ -63,6 +69,17 @@ const RUN_STATE: Partial<Record<Input['type'], VcpuState['run']>> = {
   KVM_XEN_SET_VCPU_INFO: 'loaded',
   KVM_XEN_SET_VCPU_TIME_INFO: 'loaded',
   clock_pairing: 'loaded',
+  KVM_XEN_SET_RUNSTATE_ADDR: 'loaded',
+  KVM_XEN_SET_RUNSTATE_CURRENT: 'loaded',
+  KVM_XEN_SET_RUNSTATE_DATA: 'loaded',
+  KVM_XEN_SET_RUNSTATE_ADJUST: 'loaded',
+  KVM_XEN_SET_TIMER: 'loaded',
+  KVM_XEN_VCPU_GET_ATTR: 'loaded',
+  KVM_SET_CPUID2: 'loaded',
+  xen_hypercall: 'loaded',
+  cpuid: 'loaded',
+  kvm_nested_vmenter: 'loaded',
+  kvm_nested_vmexit: 'loaded',
 };
 
 /** Checks the order of things on a vCPU. */
@@ -82,9 +99,36 @@ export function checkVcpuOrder(input: Input, vcpu: Readonly<VcpuState>, fail: Fa
 
 /** A timer that fires was set. */
 function checkTimer(input: Input, vcpu: Readonly<VcpuState>, fail: Fail): void {
-  if (input.type === 'tsc_deadline' && vcpu.tscDeadline === 0n) {
+  if (input.type === 'tsc_deadline' && vcpu.deadlineTimer === 'off') {
     fail('wrong-order', 'a deadline', 'none');
   }
+  if (input.type === 'xen_timer' && vcpu.xenTimer === 'off') {
+    fail('wrong-order', 'Xen’s timer armed', vcpu.xenTimer);
+  }
+  if (input.type !== 'kvm_hv_stimer_callback' && input.type !== 'hv_message_slot') return;
+  const { timer } = input;
+  if (timer >= STIMERS) fail('bad-value', `a timer below ${STIMERS}`, String(timer));
+  if (input.type === 'kvm_hv_stimer_callback' && (vcpu.stimerArmed & (1 << timer)) === 0) {
+    fail('wrong-order', `synthetic timer ${timer} armed`, 'not armed');
+  }
+}
+
+/** Checks what L1 does with L2: at which level, and with its vendor's fields alone. */
+export function checkNested(input: Input, ctx: Ctx, fail: Fail): void {
+  const { level } = ctx.vcpu;
+  if (input.type === 'kvm_nested_vmexit' && level !== 'l2') fail('wrong-order', 'L2', level);
+  if (input.type === 'KVM_SET_CPUID2' && Math.abs(input.shift) > 31) {
+    fail('bad-value', 'a shift of −31 … 31', String(input.shift));
+  }
+  if (input.type !== 'kvm_nested_vmenter') return;
+  if (level !== 'l1') fail('wrong-order', 'L1', level);
+  const vmx = isVmx(ctx);
+  if (vmx && input.eventInj !== undefined) fail('bad-value', 'no eventInj on VMX', 'one');
+  if (vmx) return;
+  const { tscMultiplier, noTscOffsetting, badGuestState } = input;
+  if (tscMultiplier !== undefined) fail('bad-value', 'no tscMultiplier on SVM', 'one');
+  if (noTscOffsetting === true) fail('bad-value', 'no noTscOffsetting on SVM', 'true');
+  if (badGuestState === true) fail('bad-value', 'no badGuestState on SVM', 'true');
 }
 
 /** The shift of a pvclock page is a byte. */
@@ -167,9 +211,29 @@ const tooFast = (khz: number, ctx: Ctx): boolean =>
 
 /** Reserved bits of MSR_KVM_STEAL_TIME. */
 const STEAL_RESERVED = 0x3en;
+/** The one bit that a guest may set in HV_X64_MSR_TSC_INVARIANT_CONTROL. */
+const HV_EXPOSE_INVARIANT_TSC = 1n;
 
-function msrRefusal(input: InputOf<'wrmsr' | 'KVM_SET_MSRS'>): Refusal | undefined {
+/** Hyper-V's synthetic timers: v4.5 has the first, which the oldest profile stands before. */
+const isStimer = (index: number): boolean =>
+  index >= MSRS.HV_X64_MSR_STIMER0_CONFIG && index <= MSRS.HV_X64_MSR_STIMER3_COUNT;
+
+type MsrAccess = InputOf<'wrmsr' | 'KVM_SET_MSRS' | 'rdmsr' | 'KVM_GET_MSRS'>;
+
+/** MSRs that this kernel, or this host, has not got. */
+function isUnknownMsr({ index }: MsrAccess, ctx: Ctx): boolean {
+  if (index === MSRS.MSR_AMD64_TSC_RATIO) return refusesTscRatio(ctx);
+  return isStimer(index) && ctx.switches.hvPage === 'none';
+}
+
+function msrRefusal(input: InputOf<'wrmsr' | 'KVM_SET_MSRS'>, ctx: Ctx): Refusal | undefined {
   const byGuest = input.type === 'wrmsr';
+  if (isUnknownMsr(input, ctx)) return GP;
+  if (input.index === MSRS.HV_X64_MSR_TSC_EMULATION_STATUS && byGuest && input.data !== 0n) {
+    return GP;
+  }
+  const invtsc = input.index === MSRS.HV_X64_MSR_TSC_INVARIANT_CONTROL;
+  if (invtsc && byGuest && (input.data & ~HV_EXPOSE_INVARIANT_TSC) !== 0n) return GP;
   if (input.index === MSRS.MSR_KVM_STEAL_TIME && (input.data & STEAL_RESERVED) !== 0n) return GP;
   if (input.index === MSRS.HV_X64_MSR_TIME_REF_COUNT && byGuest) return GP;
   return undefined;
@@ -233,7 +297,22 @@ export function refusalOf(input: Input, ctx: Ctx, exists: boolean): Refusal | un
       return ctx.vcpu.kvmclock === 'off' ? EINVAL : undefined;
     case 'wrmsr':
     case 'KVM_SET_MSRS':
-      return msrRefusal(input);
+      return msrRefusal(input, ctx);
+    case 'rdmsr':
+    case 'KVM_GET_MSRS':
+      return isUnknownMsr(input, ctx) ? GP : undefined;
+    case 'KVM_XEN_SET_TIMER':
+      return ctx.switches.xenTimer === 'none' ? ENOENT : undefined;
+    case 'KVM_XEN_VCPU_GET_ATTR': {
+      if (!ctx.switches.xenRunstate) return EINVAL;
+      const errno = xenAttrErrno(ctx);
+      return errno === 0 ? undefined : { errno };
+    }
+    case 'KVM_XEN_SET_RUNSTATE_ADDR':
+    case 'KVM_XEN_SET_RUNSTATE_CURRENT':
+    case 'KVM_XEN_SET_RUNSTATE_DATA':
+    case 'KVM_XEN_SET_RUNSTATE_ADJUST':
+      return !ctx.switches.xenRunstate || refusesRunstate(ctx) ? EINVAL : undefined;
     default:
       return undefined;
   }

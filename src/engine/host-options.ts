@@ -36,6 +36,10 @@ export interface HostOptions {
   readonly offsReal?: bigint;
   /** vDSO clock mode: 1 tsc (default), 0 none, 2 pvclock, 3 hvclock. */
   readonly vclockMode?: number;
+  /** VMX with a preemption timer: it counts once in 2^this cycles (0 … 31); default: none. */
+  readonly preemptionTimerRate?: number;
+  /** `lapic_timer_advance_ns`, kept as it is; default 0. */
+  readonly timerAdvanceNs?: number;
   /** Whether the TSC was found unstable already; default false. */
   readonly tscUnstable?: boolean;
   /** The kvm module's parameter; default true. */
@@ -53,12 +57,17 @@ function maxGuestTscKhz(tscKhz: number, maxRatio: bigint, fracBits: number): num
 /**
  * A host.
  *
- * @throws RangeError for a frequency that no clocksource can be made of, or too many CPUs.
+ * @throws RangeError for a frequency that no clocksource can be made of, too many CPUs, or a
+ * preemption timer that no hardware has.
  */
 export function makeHost(options: HostOptions): HostState {
   const { tscKhz, vendor = 'vmx', cpus = 4, tsc = 0n } = options;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_HOST_CPUS) {
     throw new RangeError(`cpus: expected 1 … ${MAX_HOST_CPUS}, found ${cpus}`);
+  }
+  const rate = options.preemptionTimerRate ?? 0;
+  if (!Number.isInteger(rate) || rate < 0 || rate > 31) {
+    throw new RangeError(`preemptionTimerRate: expected 0 … 31, found ${rate}`);
   }
   const fracBits = vendor === 'vmx' ? VMX_TSC_FRAC_BITS : SVM_TSC_FRAC_BITS;
   const maxRatio = vendor === 'vmx' ? VMX_MAX_TSC_RATIO : SVM_MAX_TSC_RATIO;
@@ -76,6 +85,9 @@ export function makeHost(options: HostOptions): HostState {
     maxTscScalingRatio: maxRatio,
     maxGuestTscKhz: maxGuestTscKhz(tscKhz, maxRatio, fracBits),
     tscTolerancePpm: options.tscTolerancePpm ?? TSC_TOLERANCE_PPM,
+    hasPreemptionTimer: options.preemptionTimerRate !== undefined,
+    preemptionTimerRate: options.preemptionTimerRate ?? 0,
+    timerAdvanceNs: options.timerAdvanceNs ?? 0,
     kvmclockPeriodicSync: options.kvmclockPeriodicSync ?? true,
     monoCycleLast: tsc,
     monoMult: mult,

@@ -6,10 +6,11 @@ import {
   bootVcpuWrites,
   type Ctx,
   hasTscHostAccess,
+  ignoresTscRatio,
   restartsClock,
 } from '../clock/index.ts';
 import { not, type Route, vcpu, vm, when } from './phase.ts';
-import { SYNCHRONIZE_TSC } from './routes.ts';
+import { SYNCHRONIZE_TSC } from './tsc-routes.ts';
 
 const WRITTEN: Route = [vcpu('MSR_WRITTEN')];
 
@@ -39,6 +40,12 @@ interface MsrRoutes {
 }
 
 const both = (route: Route): MsrRoutes => ({ wrmsr: route, KVM_SET_MSRS: route });
+
+/** One of the four synthetic timers: its CONFIG and its COUNT. */
+const stimer = (n: number): [number, MsrRoutes][] => [
+  [MSRS.HV_X64_MSR_STIMER0_CONFIG + 2 * n, both([vcpu('STIMER_CONFIG_MSR'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_STIMER0_COUNT + 2 * n, both([vcpu('STIMER_COUNT_MSR'), ...WRITTEN])],
+];
 
 /** Every MSR that can be written. */
 export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRoutes>([
@@ -86,4 +93,8 @@ export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRou
   [MSRS.HV_X64_MSR_TIME_REF_COUNT, both(WRITTEN)],
   [MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL, both([vm('HV_EMULATION_CONTROL'), ...WRITTEN])],
   [MSRS.HV_X64_MSR_REENLIGHTENMENT_CONTROL, both([vm('HV_REENLIGHTENMENT_CONTROL'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_TSC_EMULATION_STATUS, both([vm('HV_EMULATION_STATUS'), ...WRITTEN])],
+  [MSRS.HV_X64_MSR_TSC_INVARIANT_CONTROL, both([vm('HV_INVTSC_CONTROL'), ...WRITTEN])],
+  ...[0, 1, 2, 3].flatMap(stimer),
+  [MSRS.MSR_AMD64_TSC_RATIO, both([when(not(ignoresTscRatio), vcpu('TSC_RATIO_MSR')), ...WRITTEN])],
 ]);

@@ -11,6 +11,8 @@ export interface Plan {
   readonly target: InputTarget;
   /** It acts on a vCPU that there is. */
   readonly hasVcpu: boolean;
+  /** It is subject to `checkNested`. */
+  readonly hasLimits: boolean;
   /** `undefined` where they depend on the MSR. */
   readonly steps: readonly Step[] | undefined;
 }
@@ -23,6 +25,8 @@ function planOf(type: InputType): Plan {
     hasMsr: 'index' in fields,
     target,
     hasVcpu: target === 'vcpu' && type !== 'KVM_CREATE_VCPU',
+    hasLimits:
+      type === 'kvm_nested_vmenter' || type === 'kvm_nested_vmexit' || type === 'KVM_SET_CPUID2',
     steps: goesByMsr ? undefined : stepsOf(ROUTES[type]),
   };
 }

@@ -44,6 +44,8 @@ interface Here {
 const baseAtReading = (here: Here, tsc: ReadingName, base: BaseClock): bigint =>
   baseAt(here.host, here.read(tsc), base);
 
+const largest = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
 const atInstant = ({ input }: Here): bigint => input.tsc;
 
 /** The kernel never reads a TSC before its timekeepers' last: it takes the later of the two. */
@@ -90,7 +92,9 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
   'wallClock.ns': ({ host, input }) => realtimeAt(host, input.tsc),
   'setClock.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
   'restart.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
-  run_delay: ({ vcpu }) => vcpu?.lastSteal ?? 0n,
+  'timer.tsc': (here) => here.read('getClock.tsc'),
+  // A thread that did not wait since the last time it was asked.
+  run_delay: ({ vcpu }) => largest(vcpu?.lastSteal ?? 0n, vcpu?.xenLastSteal ?? 0n),
 };
 
 /** What the reads of an input depend on, as it is when one is asked for. */

@@ -6,18 +6,23 @@
  */
 import type { InputType } from '../../events/index.ts';
 import {
+  adjustNamesState,
   armsSyncWork,
   type Ctx,
+  changesXenTscUnstable,
+  countsRunstate,
+  cpuidAsksForClock,
   isPageOutdated,
   isRequested,
-  isTscProtected,
   loadMatters,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
   placesSharedInfo,
+  putChangesRunstate,
   type Request,
-  reachesFrequency,
-  setsFrequency,
+  runstateMoves,
+  startsXenTimer,
+  stopsXenTimer,
   updateArmsSyncWork,
 } from '../clock/index.ts';
 import {
@@ -32,6 +37,7 @@ import {
   vm,
   when,
 } from './phase.ts';
+import { SET_TSC_KHZ, SYNCHRONIZE_TSC } from './tsc-routes.ts';
 
 const requested = (request: Request): Condition =>
   named(`${request} requested`, (ctx) => isRequested(ctx.vcpu, request));
@@ -94,7 +100,13 @@ const GUEST_TIME_UPDATE: Route = [
 /** `kvm_request_pending()`. */
 const anyRequested = (ctx: Ctx): boolean => ctx.vcpu.requests !== 0;
 
-/** The requests that `vcpu_enter_guest()` serves. Xen's and Hyper-V's timers would follow here. */
+/** `record_steal_time()`: a Xen guest has runstates instead. */
+const RECORD_STEAL_TIME: Route = [
+  when(countsRunstate, when(runstateMoves, vcpu('RUNSTATE_CHANGE'))),
+  when(not(countsRunstate), vcpu('RECORD_STEAL_TIME')),
+];
+
+/** The requests that `vcpu_enter_guest()` serves; timers that go by the clock after the clock. */
 const SERVE_REQUESTS: Route = [
   when(requested('MIGRATE_TIMER'), vcpu('SERVE_MIGRATE_TIMER')),
   when(requested('MASTERCLOCK_UPDATE'), vcpu('SERVE_MASTERCLOCK_UPDATE'), ...UPDATE_MASTERCLOCK),
@@ -102,7 +114,8 @@ const SERVE_REQUESTS: Route = [
   when(requested('CLOCK_UPDATE'), ...GUEST_TIME_UPDATE),
   when(
     pageIsUpToDate,
-    when(requested('STEAL_UPDATE'), vcpu('SERVE_STEAL_UPDATE'), vcpu('RECORD_STEAL_TIME')),
+    when(requested('STEAL_UPDATE'), vcpu('SERVE_STEAL_UPDATE'), ...RECORD_STEAL_TIME),
+    when(requested('HV_STIMER'), vcpu('SERVE_HV_STIMER'), vcpu('PROCESS_STIMERS')),
   ),
 ];
 
@@ -117,50 +130,12 @@ const LOAD: Route = [
     loadMatters,
     when(loadSeesBackwardsTsc, host('TSC_UNSTABLE')),
     when(tscIsUnstable, vcpu('LOAD_UNSTABLE')),
+    vcpu('RESTART_DEADLINE'),
     // The vCPU asks before its VM counts, so that both see the same count.
     when(loadTakesGlobalUpdate, vcpu('ASK_FOR_UPDATE'), vm('COUNT_GLOBAL_UPDATE')),
     when(not(loadTakesGlobalUpdate), vcpu('ASK_FOR_UPDATE')),
   ),
   vcpu('LOAD'),
-];
-
-const scansFrequencies = (ctx: Ctx): boolean => ctx.switches.mclkCriterion === 'frequency';
-const rematches = (ctx: Ctx): boolean => ctx.switches.syncOnSetTscKhz === 'rematch';
-
-/** `kvm_track_tsc_matching()`. */
-const TRACK_TSC: Route = [
-  when(scansFrequencies, vm('BEGIN_FREQUENCY_SCAN'), eachVcpu(vm('COMPARE_FREQUENCY'))),
-  vcpu('TRACK_TSC'),
-  vm('TRACE_TRACK_TSC'),
-];
-
-/** RFC v3 tracks when a frequency is set, and writes of TSCs change nothing that it looks at. */
-const tracksWrites = (ctx: Ctx): boolean => !(scansFrequencies(ctx) && rematches(ctx));
-const tscIsOurs = (ctx: Ctx): boolean => !isTscProtected(ctx.vcpu, ctx.switches);
-/** Until v6.14 userspace's value is noted by the caller, whatever becomes of it. */
-const notesUserFirst = (ctx: Ctx): boolean =>
-  ctx.switches.userSetTsc === 'after-decision' && ctx.input.type === 'KVM_SET_MSRS';
-
-/** `kvm_synchronize_tsc()`. */
-const SYNCHRONIZE_TSC: Route = [
-  when(
-    tscIsOurs,
-    vm('SYNCHRONIZE_TSC'),
-    vcpu('ADOPT_SYNCHRONIZATION'),
-    when(tracksWrites, ...TRACK_TSC),
-  ),
-  when(not(tscIsOurs), when(notesUserFirst, vm('NOTE_USER_TSC'))),
-];
-
-const rematchesNow = (ctx: Ctx): boolean => rematches(ctx) && setsFrequency(ctx);
-const keepsTscGoing = (ctx: Ctx): boolean =>
-  ctx.switches.syncOnSetTscKhz === 'continuous' && setsFrequency(ctx) && reachesFrequency(ctx);
-
-/** `kvm_set_tsc_khz()`. */
-const SET_TSC_KHZ: Route = [
-  vcpu('SET_TSC_KHZ'),
-  when(rematchesNow, ...TRACK_TSC),
-  when(keepsTscGoing, ...SYNCHRONIZE_TSC),
 ];
 
 const tscIsBehind = (ctx: Ctx): boolean => ctx.host.tsc === 'stable' && ctx.host.tscDeficit > 0n;
@@ -260,7 +235,7 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   ],
   vcpu_reset: [vcpu('RESET')],
   vcpu_load: LOAD,
-  vcpu_put: [vcpu('PUT')],
+  vcpu_put: [when(putChangesRunstate, when(runstateMoves, vcpu('RUNSTATE_CHANGE'))), vcpu('PUT')],
   vcpu_requests: REQUESTS,
   kvm_entry: [
     ...REQUESTS,
@@ -285,17 +260,49 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_GET_TSC_STATE: [vcpu('REPORT_TSC_STATE')],
   KVM_SET_TSC_STATE: [vcpu('SET_TSC_STATE'), vcpu('REPORT_DONE')],
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
-  KVM_XEN_HVM_CONFIG: [vm('XEN_CONFIG')],
+  KVM_XEN_HVM_CONFIG: [
+    when(changesXenTscUnstable, eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))),
+    vm('XEN_CONFIG'),
+  ],
+  KVM_XEN_SET_LONG_MODE: [vm('XEN_LONG_MODE')],
   KVM_XEN_SET_SHARED_INFO: [
+    when(placesSharedInfo, vm('XEN_WALL_CLOCK')),
     when(mclkUpdateOnXenSharedInfo, eachVcpu(vcpu('REQUEST_XEN_UPDATE'))),
     vm('REPORT_DONE'),
   ],
   KVM_XEN_SET_VCPU_INFO: [vcpu('XEN_VCPU_INFO'), vcpu('REPORT_DONE')],
   KVM_XEN_SET_VCPU_TIME_INFO: [vcpu('XEN_VCPU_TIME_INFO'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_ADDR: [vcpu('RUNSTATE_ADDR'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_CURRENT: [when(runstateMoves, vcpu('RUNSTATE_CHANGE')), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_DATA: [vcpu('RUNSTATE_DATA'), vcpu('REPORT_DONE')],
+  KVM_XEN_SET_RUNSTATE_ADJUST: [
+    vcpu('RUNSTATE_ADJUST'),
+    when(adjustNamesState, when(runstateMoves, vcpu('RUNSTATE_CHANGE'))),
+    vcpu('REPORT_DONE'),
+  ],
+  KVM_XEN_SET_TIMER: [
+    vcpu('XEN_SET_TIMER'),
+    when(startsXenTimer, vcpu('XEN_START_TIMER')),
+    vcpu('REPORT_DONE'),
+  ],
+  KVM_XEN_VCPU_GET_ATTR: [vcpu('XEN_READ_ATTR'), vcpu('REPORT_DONE')],
+  xen_hypercall: [
+    when(startsXenTimer, vcpu('XEN_START_TIMER')),
+    when(stopsXenTimer, vcpu('XEN_STOP_TIMER')),
+    vcpu('XEN_HYPERCALL_DONE'),
+  ],
+  xen_timer: [vcpu('XEN_TIMER')],
+  KVM_SET_CPUID2: [vcpu('XEN_SET_LEAF'), vcpu('REPORT_DONE')],
+  cpuid: [
+    when(cpuidAsksForClock, when(requested('CLOCK_UPDATE'), ...GUEST_TIME_UPDATE)),
+    vcpu('XEN_READ_LEAF'),
+  ],
+  kvm_nested_vmenter: [vcpu('ENTER_L2')],
+  kvm_nested_vmexit: [vcpu('LEAVE_L2')],
+  kvm_hv_stimer_callback: [vcpu('STIMER_FIRED')],
+  hv_message_slot: [vcpu('MESSAGE_SLOT')],
   protect_tsc: [vcpu('PROTECT_TSC')],
   tsc_deadline: [vcpu('FIRE_TSC_DEADLINE')],
   guest_clears_stopped: [vcpu('CLEAR_STOPPED_FLAG')],
   clock_pairing: [vcpu('PAIR_CLOCKS')],
 };
-
-export { SYNCHRONIZE_TSC };

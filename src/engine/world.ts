@@ -13,6 +13,7 @@ import {
   checkEntry,
   checkHostOrder,
   checkMsr,
+  checkNested,
   checkVcpuOrder,
   checkVmOrder,
   type Fail,
@@ -187,6 +188,7 @@ export class World {
     if (plan.hasVcpu) {
       checkVcpuOrder(input, run.vcpu, fail);
       checkEntry(input, run, fail);
+      if (plan.hasLimits) checkNested(input, run, fail);
     }
     return refusalOf(input, run, vcpu !== undefined);
   }

@@ -49,6 +49,14 @@ export const BACKPORTS: readonly Backport[] = Object.freeze([
   // Reviewed on the same day as 5.13.17; its own list was not found.
   tscAdjust('v5.14', 4, false),
   hvPageFromAny('v5.17', 5),
+  // Seen in a recording of 6.1.192; since which release of that line was not looked up.
+  Object.freeze({
+    commit: '409f2e92a27a',
+    line: 'v6.1',
+    since: 192,
+    set: Object.freeze({ xenTimerPast: 'fires' }),
+    verified: false,
+  }),
 ]);
 
 /** A backport in one line of text. */

@@ -67,6 +67,11 @@ export const COMMITS = Object.freeze({
     'v5.12',
     'posted for the last time on 2021-02-03, and fixed up in the pull request for 5.12-rc6',
   ),
+  '30b5c851af79': found(
+    'KVM: x86/xen: Add support for vCPU runstate information',
+    'v5.12',
+    'list of commits pushed in March 2021, with other fixes for 5.12',
+  ),
   cc9cfddb0433: found(
     'KVM: x86: hyper-v: Track Hyper-V TSC page status',
     'v5.12',
@@ -96,6 +101,11 @@ export const COMMITS = Object.freeze({
     'v5.18',
     'head of kvm.git’s fixes on 2022-04-08, in the release candidates of 5.18; stable mails quote hash and subject',
   ),
+  '54aa83c90198': found(
+    'KVM: x86: do not set st->preempted when going back to user space',
+    'v5.19',
+    'list of commits pushed with the fixes for 5.19; stable mails quote hash and subject',
+  ),
   '916d3608df82': found('KVM: x86: Use gfn_to_pfn_cache for pv_time', 'v5.19', PULL_5_19),
   ffbb61d09fc5: found('KVM: x86: Accept KVM_[GS]ET_TSC_KHZ as a VM ioctl.', 'v5.19', PULL_5_19),
   '536395260582': found('KVM: x86/xen: handle PV timers oneshot mode', 'v5.19', PULL_5_19),
@@ -108,6 +118,16 @@ export const COMMITS = Object.freeze({
     'KVM: x86/xen: update Xen CPUID Leaf 4 (tsc info) sub-leaves, if present',
     'v6.3',
     'tag kvm-x86-misc-6.3',
+  ),
+  '409f2e92a27a': found(
+    'KVM: x86/xen: ignore the VCPU_SSHOTTMR_future flag',
+    'v6.7',
+    'list of commits pushed with those of tag kvm-x86-misc-6.7',
+  ),
+  d6800af51c76: found(
+    "KVM: x86: hyper-v: Don't auto-enable stimer on write from user-space",
+    'v6.7',
+    'list of commits of linux-next in October 2023; short log of the pull request for 6.7',
   ),
   bf328e22e472: found(
     "KVM: x86: Don't sync user-written TSC against startup values",

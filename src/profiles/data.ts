@@ -71,10 +71,14 @@ const OLDEST: Switches = {
   hvPageFrom: 'vcpu0',
   hvPageBeforeXen: false,
   xenTimer: 'none',
+  xenTimerPast: 'etime',
+  xenRunstate: false,
   xenTscUnstableFlag: false,
   xenRunstateClamp: 'none',
   xenCpuidLeaf: 'none',
   eventInjCheck: 'none',
+  hvStimerByHost: true,
+  stealPreempted: 'every-put',
 };
 
 export const PROFILE_DATA = {
@@ -147,6 +151,7 @@ export const PROFILE_DATA = {
       nestedScaling: 'vmx',
       tscAdjustRaisesClockUpdate: true,
       mclkUpdateOnXenSharedInfo: true,
+      xenRunstate: true,
       suspendStopsGuests: true,
     },
   },
@@ -165,6 +170,7 @@ export const PROFILE_DATA = {
       pvTraceVersionParity: 'even',
       hvPageFrom: 'any',
       xenTimer: 'host-scale',
+      stealPreempted: 'preempted',
     },
   },
   'v6.8': {
@@ -179,6 +185,8 @@ export const PROFILE_DATA = {
       userSetTsc: 'after-decision',
       mclkRequestOnTrack: 'toggle-or-generation',
       xenTimer: 'guest-scale',
+      xenTimerPast: 'fires',
+      hvStimerByHost: false,
       xenTscUnstableFlag: true,
       xenCpuidLeaf: 'at-update',
     },

@@ -23,7 +23,7 @@ export interface FromRelease {
 /** A value that patches on a mailing list would bring. */
 export interface FromPatch {
   readonly kind: 'patch';
-  readonly series: 'rfc-v3' | 'series-v6' | 'precise-tsc' | 'precise-tsc-v2';
+  readonly series: 'rfc-v3' | 'series-v6' | 'precise-tsc' | 'precise-tsc-v2' | 'eventinj-2020';
   /** Numbers of the patches in the posting, where known. */
   readonly patches: readonly number[];
   /** The patch mail was read. */

@@ -31,8 +31,12 @@ export const SILENT: readonly SwitchName[] = [
   'pvPageWrite',
   'hvPageBeforeXen',
   'xenTimer',
+  'xenTimerPast',
+  'xenRunstate',
   'xenTscUnstableFlag',
   'xenRunstateClamp',
   'xenCpuidLeaf',
   'eventInjCheck',
+  'hvStimerByHost',
+  'stealPreempted',
 ];

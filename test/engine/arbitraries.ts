@@ -23,6 +23,7 @@ const hosts: fc.Arbitrary<HistorySpec['host']> = fc.record({
   hasTscControl: fc.boolean(),
   constantTsc: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false)),
   staleKhz: fc.constantFrom(0, 0, 9, -2),
+  preemptionTimer: fc.boolean(),
 });
 
 /** A history that can happen, of up to `most` inputs. */

@@ -11,7 +11,7 @@ import { Coverage } from './coverage.ts';
 import { PLAIN_HOST, Teller } from './directed.ts';
 import { Footsteps } from './footsteps.ts';
 import { newWorld, play } from './history.ts';
-import { type NewTeller, STORIES, tellRareThings } from './told.ts';
+import { type NewTeller, STORIES, STORY_HOST, tellRareThings } from './told.ts';
 import { Twin } from './twins.ts';
 
 const coverage = new Coverage();
@@ -50,7 +50,7 @@ describe('tables and actors are the same at every step', () => {
   it.each(HISTORY_PROFILES.map((id) => [id]))('of told histories: %s', (id) => {
     tellStory(twinTeller(id));
     for (const tell of Object.values(STORIES)) {
-      tell(twinTeller(id, { ...PLAIN_HOST, hasTscControl: false }).boot(1));
+      tell(twinTeller(id, STORY_HOST).boot(1));
     }
   });
 });

@@ -2,34 +2,14 @@
 import { type Input, type InputType, MSRS } from '../../events/index.ts';
 import { isRequested, MSR_READERS, readL1Tsc } from '../../src/clock/index.ts';
 import { asU64 } from '../../src/num/index.ts';
-import { type Here, type LiveVcpu, type LiveVm, vcpusThat } from './here.ts';
+import type { Here, LiveVcpu, LiveVm } from './here.ts';
 import { baseNow, type Move, realtimeNow } from './host-moves.ts';
+import { type Names, vcpuMove, vmMove } from './moves.ts';
+import { deadline, TIMER_MOVES, TIMER_MSRS } from './timer-moves.ts';
 
 const MOST_VMS = 2;
 const MOST_VCPUS = 3;
 const CPUS = 4;
-
-type Names = { readonly vm: number; readonly vcpu: number; readonly tsc: bigint };
-
-const vmMove = (weight: number, make: (here: Here, vm: LiveVm) => Input | undefined): Move => ({
-  weight,
-  make: (here) => (here.vms.length === 0 ? undefined : make(here, here.dice.of(here.vms))),
-});
-
-const vcpuMove = (
-  weight: number,
-  run: 'unloaded' | 'loaded' | 'guest',
-  make: (here: Here, names: Names, vcpu: LiveVcpu) => Input | undefined,
-  life: 'created' | 'online' = 'online',
-): Move => ({
-  weight,
-  make: (here) => {
-    const able = vcpusThat(here, run, life);
-    if (able.length === 0) return undefined;
-    const vcpu = here.dice.of(able);
-    return make(here, { vm: vcpu.vm, vcpu: vcpu.id, tsc: here.tsc }, vcpu);
-  },
-});
 
 /** An address for a page, and whether it is on. */
 const page = (here: Here): bigint =>
@@ -50,7 +30,7 @@ const tscValue = (here: Here, { cell }: LiveVcpu): bigint => {
 const MSR_VALUES: Readonly<Record<number, (here: Here, vcpu: LiveVcpu) => bigint>> = {
   [MSRS.IA32_TSC]: tscValue,
   [MSRS.IA32_TSC_ADJUST]: (h) => asU64(h.dice.wide(1n << 34n) - (1n << 33n)),
-  [MSRS.IA32_TSC_DEADLINE]: (h) => h.dice.wide(1n << 50n),
+  [MSRS.IA32_TSC_DEADLINE]: deadline,
   [MSRS.MSR_KVM_SYSTEM_TIME]: page,
   [MSRS.MSR_KVM_SYSTEM_TIME_NEW]: page,
   [MSRS.MSR_KVM_WALL_CLOCK]: (h) => h.dice.of([0n, 0x5000n]),
@@ -60,6 +40,7 @@ const MSR_VALUES: Readonly<Record<number, (here: Here, vcpu: LiveVcpu) => bigint
   [MSRS.HV_X64_MSR_TSC_EMULATION_CONTROL]: (h) => BigInt(h.dice.below(2)),
   [MSRS.HV_X64_MSR_REENLIGHTENMENT_CONTROL]: (h) => BigInt(h.dice.below(2)),
   [MSRS.HV_X64_MSR_TIME_REF_COUNT]: () => 0n,
+  ...TIMER_MSRS,
 };
 
 /** The MSRs that move clocks come more often. */
@@ -70,6 +51,9 @@ const WRITTEN = [
   MSRS.MSR_KVM_SYSTEM_TIME_NEW,
   MSRS.MSR_KVM_SYSTEM_TIME_NEW,
   MSRS.HV_X64_MSR_REFERENCE_TSC,
+  MSRS.IA32_TSC_DEADLINE,
+  MSRS.HV_X64_MSR_STIMER0_CONFIG,
+  MSRS.HV_X64_MSR_STIMER0_COUNT,
 ];
 
 function msrWrite(here: Here, names: Names, vcpu: LiveVcpu, type: 'wrmsr' | 'KVM_SET_MSRS'): Input {
@@ -189,6 +173,8 @@ const RUN: readonly Move[] = [
     type: 'vcpu_put',
     ...names,
     preempted: here.dice.oneIn(2),
+    midInstruction: here.dice.oneIn(4),
+    readings: { run_delay: here.runDelay },
   })),
   vcpuMove(30, 'loaded', (here, names, vcpu) =>
     withSteal(here, { type: 'kvm_entry', ...names }, vcpu),
@@ -284,7 +270,8 @@ const XEN: readonly Move[] = [
     type: 'KVM_XEN_HVM_CONFIG',
     vm: vm.id,
     tsc: here.tsc,
-    flags: here.dice.of([0, 128]),
+    flags: here.dice.of([0, 2, 2, 130]),
+    msr: here.dice.of([0, 0x4000_0000, 0x4000_0000]),
   })),
   vmMove(2, (here, vm) => ({
     type: 'KVM_XEN_SET_SHARED_INFO',
@@ -304,4 +291,11 @@ const XEN: readonly Move[] = [
   })),
 ];
 
-export const GUEST_MOVES: readonly Move[] = [...LIFE, ...RUN, ...REGISTERS, ...IOCTLS, ...XEN];
+export const GUEST_MOVES: readonly Move[] = [
+  ...LIFE,
+  ...RUN,
+  ...REGISTERS,
+  ...IOCTLS,
+  ...XEN,
+  ...TIMER_MOVES,
+];

@@ -19,6 +19,8 @@ export interface HistorySpec {
     readonly constantTsc: boolean;
     /** How far KVM's copy of the frequency is off, kHz. */
     readonly staleKhz: number;
+    /** VMX's preemption timer runs deadlines. */
+    readonly preemptionTimer?: boolean;
   };
   /** One number for each input. */
   readonly steps: readonly number[];
@@ -48,9 +50,10 @@ function choose(here: Here): Input {
 
 /** The world a history starts in. */
 export function newWorld(spec: HistorySpec, stepper?: Stepper): World {
-  const { staleKhz, ...options } = spec.host;
+  const { staleKhz, preemptionTimer = false, ...options } = spec.host;
   const host = makeHost({
     ...options,
+    ...(preemptionTimer && options.vendor === 'vmx' ? { preemptionTimerRate: 5 } : {}),
     cpuTscKhz: options.tscKhz + staleKhz,
     tsc: 5_000_000n,
     monotonicNs: 50_000_000_000n,

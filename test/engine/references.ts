@@ -35,7 +35,7 @@ import { type Footprint, join, newFootprint, tread } from './footprint.ts';
 import { Footsteps } from './footsteps.ts';
 import { newWorld, play } from './history.ts';
 import { type Spot, spotText } from './table-faults.ts';
-import { type NewTeller, STORIES, tellRareThings } from './told.ts';
+import { type NewTeller, STORIES, STORY_HOST, tellRareThings } from './told.ts';
 import { markOf } from './twins.ts';
 
 /** One history. */
@@ -91,7 +91,7 @@ export function references(each: number): Reference[] {
   for (const id of HISTORY_PROFILES) {
     tellStory(teller(id));
     for (const tell of Object.values(STORIES)) {
-      tell(teller(id, { ...PLAIN_HOST, hasTscControl: false }).boot(1));
+      tell(teller(id, STORY_HOST).boot(1));
     }
   }
   return all;

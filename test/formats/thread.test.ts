@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { unzipped } from '../replay/fixtures.ts';
 /** A thread runs what is built: `npm test` builds first. */
 const BUILT = new URL('../../dist/replay/formats/', import.meta.url).href;
 const { open } = (await import(`${BUILT}open.js`)) as typeof import('../../replay/formats/open.ts');
-const { openTextInThread } = (await import(
+const { openInThread: openThread } = (await import(
   `${BUILT}thread/recording.js`
 )) as typeof import('../../replay/formats/thread/recording.ts');
 
@@ -29,9 +29,10 @@ function file(name: string, content: string): string {
   return path;
 }
 
-async function openInThread(path: string): Promise<Recording> {
+async function openInThread(path: string, is: 'text' | 'trace.dat' = 'text'): Promise<Recording> {
   const handle = await openFile(path, 'r');
-  return openTextInThread(path, handle, undefined).catch(async (error: unknown) => {
+  const { size } = await handle.stat();
+  return openThread(path, handle, { is, size }, undefined).catch(async (error: unknown) => {
     await handle.close();
     throw error;
   });
@@ -74,6 +75,27 @@ test('a thread delivers the same batches as reading at once', async () => {
   const here = await all(await open(path));
   expect(here).toMatchObject({ gaps: 9, malformed: 8 });
   expect(await all(await openInThread(path))).toEqual(here);
+});
+
+test.each(['threads-6.12', 'several-vms-6.1', 'tsc-host-mono-raw-6.12'])(
+  'nor does it matter to the trace.dat of %s',
+  async (name) => {
+    const path = fileURLToPath(
+      new URL(`../fixtures/recordings/${name}/trace.dat`, import.meta.url),
+    );
+    expect(await all(await openInThread(path, 'trace.dat'))).toEqual(await all(await open(path)));
+  },
+);
+
+test('a trace.dat that is cut says so in the same words', async () => {
+  const source = new URL('../fixtures/recordings/threads-6.12/trace.dat', import.meta.url);
+  for (const length of [40, 30_000, 90_000]) {
+    const path = join(folder, 'cut.dat');
+    writeFileSync(path, readFileSync(source).subarray(0, length));
+    const outcome = (opened: Promise<Recording>): Promise<unknown> =>
+      opened.then(all).catch((error: unknown) => error);
+    expect(await outcome(openInThread(path, 'trace.dat'))).toEqual(await outcome(open(path)));
+  }
 });
 
 test('what can’t be read is said in the same words', async () => {

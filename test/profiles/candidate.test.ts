@@ -111,6 +111,7 @@ describe('a release that is not the one its profile describes', () => {
         vmTscKhz: 'none',
         pvPageWrite: 'three-writes',
         pvTraceVersionParity: 'odd',
+        stealPreempted: 'every-put',
         xenTimer: 'none',
       },
     ],

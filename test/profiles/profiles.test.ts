@@ -45,7 +45,11 @@ test('v4.2 is v4.4 with a clock that counts from zero', () => {
 });
 
 /** Values that a later posting or a mail brought, and no profile stands for. */
-const NO_PROFILE: readonly string[] = ['tscStateIoctls=v2', 'tscAdjustSynchronizes=true'];
+const NO_PROFILE: readonly string[] = [
+  'tscStateIoctls=v2',
+  'tscAdjustSynchronizes=true',
+  'eventInjCheck=posted-2020',
+];
 
 test('every value of every switch is some profile’s, or named as none’s', () => {
   const unused = SWITCH_NAMES.flatMap((name) => {

@@ -126,6 +126,8 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
     'guest-scale',
     'guest-page',
   ),
+  xenTimerPast: row([...of(7, 'etime' as const), 'fires'], 'fires', 'fires'),
+  xenRunstate: row([...of(5, false), true], true, true),
   xenTscUnstableFlag: row([...of(7, false), true], true, true),
   xenRunstateClamp: row([...of(11, 'none' as const), 'clamp'], 'skip', 'clamp'),
   xenCpuidLeaf: row(
@@ -134,4 +136,6 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
     'none',
   ),
   eventInjCheck: row([...of(10, 'none' as const), 'merged'], 'none', 'merged'),
+  hvStimerByHost: row([...of(7, true), false], false, false),
+  stealPreempted: row([...of(6, 'every-put' as const), 'preempted'], 'preempted', 'preempted'),
 };

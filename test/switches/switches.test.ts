@@ -39,13 +39,17 @@ const ALIKE: Partial<Record<SwitchName, string>> = {
   periodicSync: 'per-vcpu and first-vcpu: the work that vCPU 0 armed stays armed for good',
 };
 
-/** What shows with the Xen and nested guests that their own tests are about. */
+/** What shows with Xen's and nested guests and with timers, which tests of their own are about. */
 const ELSEWHERE: readonly SwitchName[] = [
   'nestedScaling',
   'xenTimer',
+  'xenTimerPast',
+  'xenRunstate',
   'xenRunstateClamp',
   'xenCpuidLeaf',
   'eventInjCheck',
+  'hvStimerByHost',
+  'stealPreempted',
 ];
 
 const text = (seen: unknown): string =>

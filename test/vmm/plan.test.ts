@@ -22,11 +22,10 @@ describe('a plan', () => {
   });
 
   test('of ioctls: all inputs of one happen at one instant', () => {
-    const bench = new Bench('qemu');
-    bench.do({ type: 'launch' });
+    const bench = started('qemu');
     const tsc = 10n * SECOND;
     const plan = { tsc, step: 100n, steps: 'ioctls' } as const;
-    const { inputs } = bench.do({ type: 'hotplug', vcpu: 0, cpu: 0 }, plan);
+    const { inputs } = bench.do({ type: 'hotplug', vcpu: 2, cpu: 2 }, plan);
     expect(inputs.map(({ input }) => Number(input.tsc - tsc))).toEqual([
       ...[0, 100], // created
       ...[200, 200, 200], // its frequency

@@ -4,24 +4,34 @@ import { Bench, names, SECOND, started } from './bench.ts';
 const KEPT = ['3b', '10', '12', '11', '4b564d03'];
 
 describe('qemu', () => {
-  test('hotplug is creation, the frequency and all MSRs as after reset', () => {
+  test('hotplug is creation and the frequency; all are reset when the guest first runs', () => {
     const bench = new Bench('qemu');
     expect(names(bench.do({ type: 'launch' }))).toEqual(['KVM_CREATE_VM', 'KVM_GET_CLOCK']);
     const hotplug = bench.do({ type: 'hotplug', vcpu: 0, cpu: 2 });
     expect(hotplug.event).toEqual({ type: 'hotplug', vcpu: 0, cpu: 2 });
-    expect(names(hotplug)).toEqual([
-      'KVM_CREATE_VCPU',
-      'vcpu_postcreate',
-      'vcpu_load',
-      'KVM_GET_TSC_KHZ',
-      'vcpu_put',
-      'vcpu_load',
-      ...KEPT.map((index) => `KVM_SET_MSRS ${index}`),
-      'vcpu_put',
-    ]);
+    const created = ['KVM_CREATE_VCPU', 'vcpu_postcreate'];
+    const frequency = ['vcpu_load', 'KVM_GET_TSC_KHZ', 'vcpu_put'];
+    const reset = ['vcpu_load', ...KEPT.map((index) => `KVM_SET_MSRS ${index}`), 'vcpu_put'];
+    expect(names(hotplug)).toEqual([...created, ...frequency]);
     expect(bench.kvm(0).cpu).toBe(2);
     expect(bench.vmm.log).toHaveLength(2);
     expect(bench.vmm.log[1]).toBe(hotplug);
+    bench.do({ type: 'hotplug', vcpu: 1, cpu: 3 });
+    const resume = names(bench.do({ type: 'resume' }));
+    expect(resume.slice(0, 15)).toEqual([...reset, ...reset, 'KVM_SET_CLOCK']);
+    const later = names(bench.do({ type: 'hotplug', vcpu: 2, cpu: 0 }));
+    expect(later).toEqual([...created, ...frequency, ...reset]);
+  });
+
+  test('a frequency of the user’s does not part the vCPUs that are there from the start', () => {
+    const bench = new Bench('qemu');
+    bench.do({ type: 'launch', tscKhz: 2_000_000 });
+    bench.do({ type: 'hotplug', vcpu: 0, cpu: 0 });
+    bench.do({ type: 'hotplug', vcpu: 1, cpu: 1 });
+    bench.do({ type: 'resume' });
+    bench.run(0);
+    bench.run(1);
+    expect(bench.masterclock()).toBe('on');
   });
 
   test('a frequency given at launch is set on every vCPU', () => {

@@ -16,6 +16,8 @@ export class LineBuffer {
   text: Text;
   start = 0;
   end = 0;
+  /** How often bytes were moved to another place. */
+  moves = 0;
   readonly #stream: ByteStream;
   readonly #chunkSize: number;
   /** Up to here there is no newline after `start`. */
@@ -53,6 +55,7 @@ export class LineBuffer {
   #makeRoom(): void {
     const rest = this.end - this.start;
     const from = this.text.bytes;
+    this.moves++;
     if (rest + this.#chunkSize > from.length - SLACK) {
       this.text = new Text(rest * 2 + this.#chunkSize + SLACK);
     }

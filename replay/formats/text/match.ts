@@ -50,13 +50,37 @@ export type OtherStep = (
   row: number,
 ) => number;
 
+/** What may stand in a narrow column, the bits of it that are kept, and the sign among them. */
+export type Width = readonly [min: number, max: number, mask: number, sign: number];
+
+/** Words that stand for numbers. */
+export type Words = readonly (readonly [word: string, value: number])[];
+
+/** A number for a column. */
+export interface NumberStep {
+  readonly is: 'number';
+  readonly wide: boolean;
+  /** Hexadecimal also without `0x`. */
+  readonly hexadecimal: boolean;
+  readonly slot: number;
+  readonly width: Width;
+}
+
+/** A step of a pattern as data. `other`: only an `OtherStep` can take it. */
+export type Step =
+  | { readonly is: 'literal'; readonly text: string }
+  | NumberStep
+  | { readonly is: 'words'; readonly slot: number; readonly words: Words }
+  | { readonly is: 'absent'; readonly slot: number; readonly value: number }
+  | { readonly is: 'mark'; readonly slot: number; readonly last: number }
+  | { readonly is: 'other' };
+
 /** A compiled pattern. */
 export interface Pattern {
+  readonly steps: readonly Step[];
   /** Of `STEP`s. */
   readonly program: Int32Array;
   readonly others: readonly OtherStep[];
-  /** Whether it can only be matched by who knows where the line ends. */
-  readonly needsEnd: boolean;
 }
 
 const halves = new Uint32Array(2);

@@ -31,8 +31,6 @@ export interface NamedEvent {
   /** Whether an address or a symbol stands before the text. */
   readonly addressed: boolean;
   readonly patterns: readonly Pattern[];
-  /** Whether its text can only be read by who knows where the line ends. */
-  readonly needsEnd: boolean;
 }
 
 const TABLE_MASK = 255;
@@ -46,16 +44,16 @@ const keyOf = (opening: string): number =>
 
 /** The names of the events that are asked for. */
 export class EventNameTable {
+  readonly all: readonly NamedEvent[];
   readonly #buckets: (readonly NamedEvent[] | undefined)[];
 
   constructor(only: readonly EventName[] = EVENT_NAMES) {
     const buckets = new Array<NamedEvent[] | undefined>(TABLE_MASK + 1).fill(undefined);
-    for (const name of new Set(only)) {
-      for (const [opening, named] of namesOf(name)) {
-        const key = keyOf(opening);
-        buckets[key] ??= [];
-        buckets[key].push(named);
-      }
+    this.all = [...new Set(only)].flatMap(namesOf);
+    for (const named of this.all) {
+      const key = keyOf(named.opening.text);
+      buckets[key] ??= [];
+      buckets[key].push(named);
     }
     this.#buckets = buckets;
   }
@@ -72,20 +70,16 @@ export class EventNameTable {
   }
 }
 
-function namesOf(name: EventName): [opening: string, NamedEvent][] {
+function namesOf(name: EventName): NamedEvent[] {
   const spec: EventSpec = EVENTS[name];
   const patterns = patternsOf(name);
-  const make = (word: string, end: string, nameEnd = 0): [string, NamedEvent] => [
-    word + end,
-    {
-      code: EVENT_CODES[name],
-      opening: new Literal(word + end),
-      nameLength: word.length + nameEnd,
-      addressed: word === 'print',
-      patterns,
-      needsEnd: word === 'print' || patterns.some((pattern) => pattern.needsEnd),
-    },
-  ];
+  const make = (word: string, end: string, nameEnd = 0): NamedEvent => ({
+    code: EVENT_CODES[name],
+    opening: new Literal(word + end),
+    nameLength: word.length + nameEnd,
+    addressed: word === 'print',
+    patterns,
+  });
   const aliases = (spec.aliases ?? []).map((alias) => make(alias, ':', 1));
   // `marker` and `gap` are our own words: a probe that someone called so is no such event.
   if (spec.role === 'tracer') return aliases;

@@ -19,22 +19,28 @@ import {
   NARROW_COLUMNS,
   type ScalarType,
 } from '../../../events/index.ts';
-import { matchNumber, type OtherStep, type Pattern, STEP } from './match.ts';
+import {
+  matchNumber,
+  type OtherStep,
+  type Pattern,
+  STEP,
+  type Step,
+  type Width,
+  type Words,
+} from './match.ts';
 import { isWordByte } from './numbers.ts';
 import { Literal } from './text.ts';
 
 /** What may stand in a narrow column, the bits that are kept, and the sign among them. */
-const WIDTHS: Readonly<Record<'bool' | 'u8' | 's8' | 'other', readonly number[]>> = {
+const WIDTHS: Readonly<Record<'bool' | 'u8' | 's8' | 'other', Width>> = {
   bool: [0, 1, 1, 0],
   u8: [-128, 255, 255, 0],
   s8: [-128, 255, 255, 128],
   other: [-0x80000000, 0x7fffffff, -1, 0],
 };
 
-const widthOf = (type: ScalarType): readonly number[] =>
+const widthOf = (type: ScalarType): Width =>
   type === 'bool' || type === 'u8' || type === 's8' ? WIDTHS[type] : WIDTHS.other;
-
-type Words = readonly (readonly [word: string, value: number])[];
 
 /** Host clocks by the names that kernels print; others appear as numbers. v4.4 alone has hpet. */
 const CLOCKS: Words = [
@@ -63,8 +69,20 @@ export function patternsOf(name: EventName): readonly Pattern[] {
 function compile(name: EventName, print: string, layout: readonly FieldSlot[]): Pattern {
   const program: number[] = [];
   const others: OtherStep[] = [];
+  const steps: Step[] = [];
   const addOther = (step: OtherStep): void => {
+    steps.push({ is: 'other' });
     program.push(STEP.other, others.push(step) - 1);
+  };
+  const addWords = (words: Words, { slot }: FieldSlot): void => {
+    steps.push({ is: 'words', slot, words });
+    program.push(STEP.other, others.push(oneOf(words, slot)) - 1);
+  };
+  const addNumber = ({ wide, slot, spec }: FieldSlot, hexadecimal: boolean): void => {
+    const width = widthOf(spec.type);
+    steps.push({ is: 'number', wide, hexadecimal, slot, width });
+    if (wide) program.push(STEP.wide, Number(hexadecimal), slot);
+    else program.push(STEP.narrow, Number(hexadecimal), slot, ...width);
   };
   const unwritten = new Set(layout.filter((place) => !place.wide));
   for (const [part, field, mode, mark] of print.matchAll(PART)) {
@@ -72,21 +90,27 @@ function compile(name: EventName, print: string, layout: readonly FieldSlot[]): 
     if (place !== undefined) unwritten.delete(place);
     if (field === undefined) {
       const { length, words } = new Literal(part);
+      steps.push({ is: 'literal', text: part });
       program.push(STEP.literal, length, words.length / 2, ...words);
     } else if (field === '*') addOther(skipWord);
     else if (field === 'text') addOther(freeText(print));
     else if (place === undefined) throw new TypeError(`${name} has no field ${field}: ${print}`);
     else if (mark !== undefined) {
-      program.push(STEP.mark, mark.charCodeAt(mark.length - 1), place.slot);
+      const last = mark.charCodeAt(mark.length - 1);
+      steps.push({ is: 'mark', slot: place.slot, last });
+      program.push(STEP.mark, last, place.slot);
       program.push(others.push(endMark(mark, place.slot)) - 1);
-    } else if (mode === 'clock') addOther(oneOf(CLOCKS, place.slot));
-    else if (mode === '01') addOther(oneOf(BEGIN_END, place.slot));
-    else if (mode === 'rw') addOther(oneOf(READ_WRITE, place.slot));
-    else if (place.wide) program.push(STEP.wide, Number(mode === 'x'), place.slot);
-    else program.push(STEP.narrow, Number(mode === 'x'), place.slot, ...widthOf(place.spec.type));
+    } else if (mode === 'clock') addWords(CLOCKS, place);
+    else if (mode === '01') addWords(BEGIN_END, place);
+    else if (mode === 'rw') addWords(READ_WRITE, place);
+    else addNumber(place, mode === 'x');
   }
-  for (const { slot, spec } of unwritten) program.push(STEP.absent, slot, spec.absent ?? 0);
-  return { program: Int32Array.from(program), others, needsEnd: others.length > 0 };
+  for (const { slot, spec } of unwritten) {
+    const value = spec.absent ?? 0;
+    steps.push({ is: 'absent', slot, value });
+    program.push(STEP.absent, slot, value);
+  }
+  return { steps, program: Int32Array.from(program), others };
 }
 
 const halves = new Uint32Array(2);

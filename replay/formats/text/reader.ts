@@ -54,7 +54,8 @@ export class TextRecording implements Recording {
   readonly #names = new ThreadNames();
   readonly #header = new LineHeader(this.#names);
   readonly #pending = new PendingGaps();
-  readonly #usual: UsualLines;
+  /** Made when it is needed: a text may be a few lines, or have no ticks. */
+  #usual: UsualLines | undefined;
   #clock: TraceClock;
   /** Whether timestamps have no fraction; not known before the first event. */
   #inTicks: boolean | undefined;
@@ -73,7 +74,6 @@ export class TextRecording implements Recording {
     this.#inTicks = clock === UNKNOWN_CLOCK ? undefined : clock.unit === 'tsc';
     const only = options.only ?? EVENT_NAMES;
     this.#events = new EventNameTable(only);
-    this.#usual = new UsualLines(this.#header.prefixes, this.#events);
     this.#gapsWanted = only.includes('gap');
   }
 
@@ -107,7 +107,8 @@ export class TextRecording implements Recording {
     const lines = this.#lines;
     while (!batch.full) {
       if (this.#usuallyReadable) {
-        this.#line += this.#usual.read(lines, batch, this.stats, MAX_LINE_BYTES);
+        this.#usual ??= new UsualLines(this.#header.prefixes, this.#events);
+        this.#line += this.#usual.read(lines, batch, this.stats);
         if (batch.full) return;
       }
       const newline = lines.lineEnd();

@@ -19,6 +19,7 @@ export class Text {
 
 /** A fixed sequence of bytes to look for at a place. */
 export class Literal {
+  readonly text: string;
   readonly length: number;
   /**
    * The bytes as words, each followed by its mask: the last word may be cut. They are compared up to
@@ -28,6 +29,7 @@ export class Literal {
 
   constructor(text: string) {
     const bytes = new TextEncoder().encode(text);
+    this.text = text;
     this.length = bytes.length;
     this.words = new Int32Array(Math.ceil(bytes.length / 4) * 2);
     bytes.forEach((byte, k) => {

@@ -9,7 +9,7 @@ import type { Text } from './text.ts';
 
 /** Bytes that are compared: up to the flags in the kernel's text, where the CPU is followed by them. */
 export const PREFIX_BYTES = 32;
-const SLOT_BITS = 10;
+export const SLOT_BITS = 10;
 /**
  * No host has so many names; a text made up to have them must not fill the memory. Beyond it the
  * table begins anew with the next batch.
@@ -64,13 +64,21 @@ export const RECORD = {
   flagsLength: 15,
 } as const;
 const RECORD_BITS = 4;
+/** 32-bit numbers of all records. */
+export const PREFIX_RECORDS = 1 << (SLOT_BITS + RECORD_BITS);
 
 /**
  * What beginnings of lines mean. Direct-mapped: a new beginning displaces another. A record is 64
  * bytes, so that a line touches one line of the processor's cache here.
  */
 export class PrefixCache {
-  readonly records = new Int32Array(1 << (SLOT_BITS + RECORD_BITS));
+  records: Int32Array = new Int32Array(PREFIX_RECORDS);
+
+  /** Moves the records to `place`, which others may read as well. */
+  moveTo(place: Int32Array): void {
+    place.set(this.records);
+    this.records = place;
+  }
 
   clear(): void {
     this.records.fill(0);

@@ -28,65 +28,9 @@ function digitsValue(word: number): number {
 const firstDigitsValue = (word: number, count: number): number =>
   digitsValue(word << (32 - count * 8));
 
-const halves = new Uint32Array(2);
-
 /** Reads ticks. Remembers how long they were. */
 export class TickReader {
   #digits = MIN_DIGITS;
-  /** The first words of the ticks read last, as far as they are before the last eight digits. */
-  #firstMask = 0;
-  #secondMask = 0;
-  #first = 0;
-  #second = 0;
-  /** What these digits are worth, modulo 2^64. */
-  #headLow = 0;
-  #headHigh = 0;
-  /** The ticks that `readUsual` has read, as signed halves. */
-  low = 0;
-  high = 0;
-
-  /**
-   * Reads ticks with a colon behind them. They usually differ from the ones before in the last eight
-   * digits only, so the others are compared and not converted. Returns the place of the colon, or -1.
-   */
-  readUsual(bytes: Uint8Array, view: DataView, at: number): number {
-    const end = at + this.#digits;
-    const third = view.getInt32(end - 8, true);
-    const last = view.getInt32(end - 4, true);
-    if (
-      bytes[end] !== COLON ||
-      (view.getInt32(at, true) & this.#firstMask) !== this.#first ||
-      (view.getInt32(at + 4, true) & this.#secondMask) !== this.#second ||
-      this.#firstMask === 0 ||
-      (nonDigits(third) | nonDigits(last)) !== 0
-    ) {
-      return this.#readAnew(bytes, view, at);
-    }
-    const rest = digitsValue(third) * 10000 + digitsValue(last);
-    const low = (this.#headLow + rest) | 0;
-    this.low = low;
-    this.high = this.#headHigh + (low >>> 0 < rest ? 1 : 0);
-    return end;
-  }
-
-  /** Reads ticks that begin otherwise than the ones before. */
-  #readAnew(bytes: Uint8Array, view: DataView, at: number): number {
-    const end = readDecimal(bytes, at, halves);
-    const digits = end - at;
-    if (end < 0 || bytes[end] !== COLON || digits < MIN_DIGITS || digits > MAX_DIGITS) return -1;
-    this.low = halves[0]! | 0;
-    this.high = halves[1]! | 0;
-    const rest =
-      digitsValue(view.getInt32(end - 8, true)) * 10000 + digitsValue(view.getInt32(end - 4, true));
-    this.#digits = digits;
-    this.#firstMask = digits >= 12 ? -1 : (1 << ((digits - 8) * 8)) - 1;
-    this.#secondMask = digits <= 12 ? 0 : digits === 16 ? -1 : (1 << ((digits - 12) * 8)) - 1;
-    this.#first = view.getInt32(at, true) & this.#firstMask;
-    this.#second = view.getInt32(at + 4, true) & this.#secondMask;
-    this.#headLow = (this.low - rest) | 0;
-    this.#headHigh = this.high - (halves[0]! < rest ? 1 : 0);
-    return end;
-  }
 
   /** Like `readDecimal`. */
   read(text: Text, at: number, out: Uint32Array): number {

@@ -1,5 +1,5 @@
 /**
- * What the thread that reads a text and the one that asked for it say to each other.
+ * What the thread that reads a recording and the one that asked for it say to each other.
  *
  * Rows are never sent: they stand in memory that both see, in a few batches that are filled and
  * read in turn. A message says that the next one is filled, with the little that is not in columns;
@@ -8,7 +8,7 @@
  */
 import type { EventName } from '../../../events/index.ts';
 import type { Position } from '../error.ts';
-import type { RecordingStats, TraceClock } from '../recording.ts';
+import type { Recording, RecordingStats, TraceClock } from '../recording.ts';
 
 /** Batches in turn: enough that neither thread waits for the other's bad moments. */
 export const BATCHES = 8;
@@ -18,19 +18,27 @@ export const FREED = 0;
 
 /** How the reading thread starts. */
 export interface Start {
-  /** What messages call the text. */
+  /** What messages call the recording. */
   readonly name: string;
+  readonly is: 'text' | 'trace.dat';
   readonly fd: number;
+  /** Bytes of the file. */
+  readonly size: number;
   readonly only: readonly EventName[] | undefined;
   /** Columns of each batch (`EventBatch`). */
   readonly batches: readonly SharedArrayBuffer[];
   readonly counters: Int32Array;
 }
 
+/** The recording was recognised: what is known of it from the beginning. */
+export interface Begun extends Pick<Recording, 'format' | 'clock' | 'kernelRelease' | 'guests'> {
+  readonly kind: 'opened';
+}
+
 /** The next batch is filled. */
 export interface Filled {
   readonly kind: 'filled';
-  /** 0: the text has ended. */
+  /** 0: the recording has ended. */
   readonly rows: number;
   readonly clock: TraceClock;
   readonly stats: RecordingStats;
@@ -41,7 +49,7 @@ export interface Filled {
   readonly namesAnew: boolean;
 }
 
-/** The text can't be read any further: the fields of a `FormatError`. */
+/** The recording can't be read any further: the fields of a `FormatError`. */
 interface Failed {
   readonly kind: 'failed';
   readonly position: Position | undefined;
@@ -49,5 +57,5 @@ interface Failed {
   readonly found: string;
 }
 
-/** From the reading thread. The first tells that the text was recognised. */
-export type Message = { readonly kind: 'opened' } | Filled | Failed;
+/** From the reading thread. */
+export type Message = Begun | Filled | Failed;

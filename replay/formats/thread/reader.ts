@@ -1,10 +1,11 @@
-/** The thread that reads a text: see `recording.ts`. It has no other work, so it may block. */
+/** The thread that reads a recording: see `recording.ts`. It has no other work, so it may block. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { EVENT_NAMES, EVENTS, EventBatch } from '../../../events/index.ts';
 import { DescriptorBytes } from '../bytes.ts';
 import { FormatError } from '../error.ts';
 import type { Recording, RecordingStats } from '../recording.ts';
 import { openText } from '../text/index.ts';
+import { openTraceDat } from '../tracedat/index.ts';
 import { BATCHES, FREED, type Message, type Start } from './protocol.ts';
 
 const HAS_TEXT = EVENT_NAMES.map((name) => 'text' in EVENTS[name]);
@@ -32,7 +33,7 @@ function textsOf({ length, codes, texts }: EventBatch): [number, string][] {
   return found;
 }
 
-/** What can be sent: stats of a text are computed when asked for. */
+/** What can be sent: a text's stats are computed when asked for. */
 function copyOf(stats: RecordingStats): RecordingStats {
   const { events, lostEvents, gaps, malformed, firstMalformed } = stats;
   const { firstTimestamp, lastTimestamp } = stats;
@@ -56,13 +57,17 @@ async function readAll(recording: Recording): Promise<void> {
   }
 }
 
+function open(): Promise<Recording> {
+  const { name, is, fd, size, only } = start;
+  const bytes = new DescriptorBytes(name, fd, size);
+  const options = only === undefined ? {} : { only };
+  return is === 'text' ? openText(bytes.stream, options) : openTraceDat(bytes, options);
+}
+
 try {
-  const { name, fd, only } = start;
-  const recording = await openText(
-    new DescriptorBytes(name, fd),
-    only === undefined ? {} : { only },
-  );
-  send({ kind: 'opened' });
+  const recording = await open();
+  const { format, clock, kernelRelease, guests } = recording;
+  send({ kind: 'opened', format, clock, kernelRelease, guests });
   await readAll(recording);
 } catch (error) {
   if (!(error instanceof FormatError)) throw error;

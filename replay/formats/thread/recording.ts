@@ -1,15 +1,20 @@
 /**
- * A text read in a thread of its own, while the one that asked for it works on what has been read.
- * Rows, their order, how they come in batches and every error are those of `openText`.
+ * A recording read in a thread of its own, while the one that asked for it works on what has been
+ * read. Rows, their order, how they come in batches and every error are those of reading it at once.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { EventBatch, type EventName } from '../../../events/index.ts';
 import { FormatError } from '../error.ts';
-import { emptyStats, type Recording, type RecordingStats, type TraceClock } from '../recording.ts';
-import { UNKNOWN_CLOCK } from '../text/recognise.ts';
-import { BATCHES, type Filled, FREED, type Message, type Start } from './protocol.ts';
+import {
+  emptyStats,
+  type RecordedGuest,
+  type Recording,
+  type RecordingStats,
+  type TraceClock,
+} from '../recording.ts';
+import { BATCHES, type Begun, type Filled, FREED, type Message, type Start } from './protocol.ts';
 
 /** From this size on a thread pays for its start and for compiling the reader anew. */
 const FROM_BYTES = 128 << 20;
@@ -17,17 +22,18 @@ const FROM_BYTES = 128 << 20;
 /** Node runs a thread's code as it was built: under test these are sources, which it can't run. */
 const BUILT = import.meta.url.endsWith('.js');
 
-/** Whether a text of so many bytes is read sooner by a thread of its own. */
+/** Whether a recording of so many bytes is read sooner by a thread of its own. */
 export const paysForThread = (bytes: number): boolean =>
   bytes >= FROM_BYTES && BUILT && availableParallelism() > 1;
 
 /**
- * Opens the text in `file`, which then belongs to the recording.
- * @throws FormatError as `openText` does; the file stays open.
+ * Opens the recording in `file`, which then belongs to it. `what`: what `name` is, and its size.
+ * @throws FormatError as `openText` and `openTraceDat` do; the file stays open.
  */
-export async function openTextInThread(
+export async function openInThread(
   name: string,
   file: FileHandle,
+  what: Pick<Start, 'is' | 'size'>,
   only: readonly EventName[] | undefined,
 ): Promise<Recording> {
   const batches = Array.from(
@@ -35,16 +41,19 @@ export async function openTextInThread(
     () => new SharedArrayBuffer(EventBatch.byteLength()),
   );
   const counters = new Int32Array(new SharedArrayBuffer(4));
-  const start: Start = { name, fd: file.fd, only, batches, counters };
+  const start: Start = { ...what, name, fd: file.fd, only, batches, counters };
   const thread = new ReadingThread(start);
   try {
-    await thread.next();
+    const begun = await thread.next();
+    if (begun.kind !== 'opened') throw unexpected(begun);
+    return new ThreadRecording(start, begun, file, thread);
   } catch (error) {
     await thread.end();
     throw error;
   }
-  return new ThreadRecording(start, file, thread);
 }
+
+const unexpected = ({ kind }: Message): TypeError => new TypeError(`a reading thread said ${kind}`);
 
 /** The reading thread's messages, in order. */
 class ReadingThread {
@@ -69,7 +78,7 @@ class ReadingThread {
     this.#worker.on('exit', (code) => this.#fail(new Error(`a reading thread ended: ${code}`)));
   }
 
-  /** @throws FormatError where the text can't be read any further. */
+  /** @throws FormatError where the recording can't be read any further. */
   async next(): Promise<Exclude<Message, { kind: 'failed' }>> {
     while (this.#arrived.length === 0) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -95,23 +104,32 @@ class ReadingThread {
 
 class ThreadRecording implements Recording {
   readonly name: string;
-  readonly format = 'ftrace text';
-  readonly kernelRelease = undefined;
-  readonly guests = [];
+  readonly format: Recording['format'];
+  readonly kernelRelease: string | undefined;
+  readonly guests: readonly RecordedGuest[];
   readonly stats: RecordingStats = emptyStats();
   readonly #file: FileHandle;
   readonly #thread: ReadingThread;
   readonly #batches: readonly EventBatch[];
   readonly #counters: Int32Array;
-  #clock = UNKNOWN_CLOCK;
+  #clock: TraceClock;
   #names: string[] = [];
   /** Batches delivered. */
   #count = 0;
   #ended = false;
   #closed = false;
 
-  constructor(start: Start, file: FileHandle, thread: ReadingThread) {
+  constructor(
+    start: Start,
+    { format, clock, kernelRelease, guests }: Begun,
+    file: FileHandle,
+    thread: ReadingThread,
+  ) {
     this.name = start.name;
+    this.format = format;
+    this.kernelRelease = kernelRelease;
+    this.guests = guests;
+    this.#clock = clock;
     this.#file = file;
     this.#thread = thread;
     this.#batches = start.batches.map((buffer) => new EventBatch(undefined, buffer));
@@ -129,7 +147,7 @@ class ThreadRecording implements Recording {
     Atomics.store(this.#counters, FREED, this.#count);
     Atomics.notify(this.#counters, FREED);
     const message = await this.#thread.next();
-    if (message.kind !== 'filled') throw new TypeError(`a reading thread said ${message.kind}`);
+    if (message.kind !== 'filled') throw unexpected(message);
     batch.show(this.#filled(message));
     return message.rows;
   }

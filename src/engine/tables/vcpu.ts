@@ -30,8 +30,10 @@ export const VCPU_TABLE: MachineTable = {
           },
         },
         LOAD: { run: ['moveToCpu', 'requestStealUpdate'], to: 'loaded' },
+        MESSAGE_SLOT: { run: ['noteMessageSlot'] },
         MSR_WRITTEN: { run: ['msrWritten'] },
         PAIR_CLOCKS: { run: ['pairClocks'] },
+        PROCESS_STIMERS: { run: ['processStimers'] },
         READ_MSR: { run: ['readMsr'] },
         READ_TSC: { run: ['readTsc'] },
         RECORD_STEAL_TIME: { run: ['recordStealTime'] },
@@ -56,10 +58,18 @@ export const VCPU_TABLE: MachineTable = {
         RESET: { run: ['forgetStealTimeMsr'] },
         SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
         SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
+        SERVE_HV_STIMER: { run: ['serveHvStimer'] },
         SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
         SERVE_MIGRATE_TIMER: { run: ['serveMigrateTimer'] },
         SERVE_STEAL_UPDATE: { run: ['serveStealUpdate'] },
         STEAL_TIME_MSR: { run: ['storeStealTimeMsr'] },
+        STIMER_CONFIG_MSR: { run: ['storeStimerConfig'] },
+        STIMER_COUNT_MSR: { run: ['storeStimerCount'] },
+        STIMER_FIRED: { run: ['stimerFired'] },
+        XEN_HYPERCALL_DONE: { run: ['xenHypercallDone'] },
+        XEN_READ_ATTR: { run: ['readXenAttr'] },
+        XEN_READ_LEAF: { run: ['readXenLeaf'] },
+        XEN_SET_LEAF: { run: ['storeXenLeaf'] },
       },
       loaded: {
         APPLY_TSC_ADJUSTMENT: { run: ['applyTscAdjustment'] },
@@ -73,8 +83,10 @@ export const VCPU_TABLE: MachineTable = {
           },
         },
         ENTER: { run: [], to: 'guest' },
+        MESSAGE_SLOT: { run: ['noteMessageSlot'] },
         MSR_WRITTEN: { run: ['msrWritten'] },
         PAIR_CLOCKS: { run: ['pairClocks'] },
+        PROCESS_STIMERS: { run: ['processStimers'] },
         PUT: { run: ['markPreempted', 'noteHostTsc'], to: 'unloaded' },
         READ_MSR: { run: ['readMsr'] },
         READ_TSC: { run: ['readTsc'] },
@@ -100,10 +112,18 @@ export const VCPU_TABLE: MachineTable = {
         RESET: { run: ['forgetStealTimeMsr'] },
         SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
         SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
+        SERVE_HV_STIMER: { run: ['serveHvStimer'] },
         SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
         SERVE_MIGRATE_TIMER: { run: ['serveMigrateTimer'] },
         SERVE_STEAL_UPDATE: { run: ['serveStealUpdate'] },
         STEAL_TIME_MSR: { run: ['storeStealTimeMsr'] },
+        STIMER_CONFIG_MSR: { run: ['storeStimerConfig'] },
+        STIMER_COUNT_MSR: { run: ['storeStimerCount'] },
+        STIMER_FIRED: { run: ['stimerFired'] },
+        XEN_HYPERCALL_DONE: { run: ['xenHypercallDone'] },
+        XEN_READ_ATTR: { run: ['readXenAttr'] },
+        XEN_READ_LEAF: { run: ['readXenLeaf'] },
+        XEN_SET_LEAF: { run: ['storeXenLeaf'] },
       },
       guest: {
         APPLY_TSC_ADJUSTMENT: { run: ['applyTscAdjustment'] },
@@ -117,8 +137,10 @@ export const VCPU_TABLE: MachineTable = {
           },
         },
         EXIT: { run: ['noteGuestTsc'], to: 'loaded' },
+        MESSAGE_SLOT: { run: ['noteMessageSlot'] },
         MSR_WRITTEN: { run: ['msrWritten'] },
         PAIR_CLOCKS: { run: ['pairClocks'] },
+        PROCESS_STIMERS: { run: ['processStimers'] },
         READ_MSR: { run: ['readMsr'] },
         READ_TSC: { run: ['readTsc'] },
         RECORD_STEAL_TIME: { run: ['recordStealTime'] },
@@ -143,10 +165,18 @@ export const VCPU_TABLE: MachineTable = {
         RESET: { run: ['forgetStealTimeMsr'] },
         SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
         SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
+        SERVE_HV_STIMER: { run: ['serveHvStimer'] },
         SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
         SERVE_MIGRATE_TIMER: { run: ['serveMigrateTimer'] },
         SERVE_STEAL_UPDATE: { run: ['serveStealUpdate'] },
         STEAL_TIME_MSR: { run: ['storeStealTimeMsr'] },
+        STIMER_CONFIG_MSR: { run: ['storeStimerConfig'] },
+        STIMER_COUNT_MSR: { run: ['storeStimerCount'] },
+        STIMER_FIRED: { run: ['stimerFired'] },
+        XEN_HYPERCALL_DONE: { run: ['xenHypercallDone'] },
+        XEN_READ_ATTR: { run: ['readXenAttr'] },
+        XEN_READ_LEAF: { run: ['readXenLeaf'] },
+        XEN_SET_LEAF: { run: ['storeXenLeaf'] },
       },
     },
     kvmclock: {
@@ -225,10 +255,8 @@ export const VCPU_TABLE: MachineTable = {
         ADJUST_GUEST_TSC: { run: ['adjustGuestTsc'] },
         ADOPT_SYNCHRONIZATION: { run: ['adoptSynchronization'] },
         BACKWARDS_TSC: { run: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
-        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'] },
         LOAD_UNSTABLE: { run: ['continueTsc'], to: 'catchup' },
         PROTECT_TSC: { run: ['protectTsc'] },
-        SET_TSC_DEADLINE: { run: ['setTscDeadline'] },
         SET_TSC_KHZ: {
           ask: 'needsSoftwareUpscaling',
           yes: { run: ['setTscKhz'], to: 'always' },
@@ -247,10 +275,8 @@ export const VCPU_TABLE: MachineTable = {
         ADJUST_GUEST_TSC: { run: ['adjustGuestTsc'] },
         ADOPT_SYNCHRONIZATION: { run: ['adoptSynchronization'] },
         BACKWARDS_TSC: { run: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
-        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'] },
         LOAD_UNSTABLE: { run: ['continueTsc'] },
         PROTECT_TSC: { run: ['protectTsc'] },
-        SET_TSC_DEADLINE: { run: ['setTscDeadline'] },
         SET_TSC_KHZ: {
           ask: 'needsSoftwareUpscaling',
           yes: { run: ['setTscKhz'], to: 'always' },
@@ -270,10 +296,8 @@ export const VCPU_TABLE: MachineTable = {
         ADOPT_SYNCHRONIZATION: { run: ['adoptSynchronization'] },
         BACKWARDS_TSC: { run: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
         EXIT: { run: ['requestClockUpdate'] },
-        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'] },
         LOAD_UNSTABLE: { run: ['continueTsc'] },
         PROTECT_TSC: { run: ['protectTsc'] },
-        SET_TSC_DEADLINE: { run: ['setTscDeadline'] },
         SET_TSC_KHZ: {
           ask: 'needsSoftwareUpscaling',
           yes: { run: ['setTscKhz'] },
@@ -289,12 +313,240 @@ export const VCPU_TABLE: MachineTable = {
         WRITE_GUEST_TSC: { run: ['writeGuestTsc'] },
       },
     },
+    deadlineTimer: {
+      off: {
+        SET_TSC_DEADLINE: {
+          ask: 'isNoDeadline',
+          yes: { run: ['storeTscDeadline'] },
+          no: {
+            ask: 'deadlineIsDue',
+            yes: { run: ['storeTscDeadline', 'fireTscDeadline'] },
+            no: {
+              ask: 'usesPreemptionTimer',
+              yes: { run: ['storeTscDeadline', 'armPreemptionTimer'], to: 'preemption' },
+              no: { run: ['storeTscDeadline', 'armDeadline'], to: 'software' },
+            },
+          },
+        },
+      },
+      software: {
+        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'], to: 'off' },
+        SET_TSC_DEADLINE: {
+          ask: 'isNoDeadline',
+          yes: { run: ['storeTscDeadline'], to: 'off' },
+          no: {
+            ask: 'deadlineIsDue',
+            yes: { run: ['storeTscDeadline', 'fireTscDeadline'], to: 'off' },
+            no: {
+              ask: 'usesPreemptionTimer',
+              yes: { run: ['storeTscDeadline', 'armPreemptionTimer'], to: 'preemption' },
+              no: { run: ['storeTscDeadline', 'armDeadline'] },
+            },
+          },
+        },
+      },
+      preemption: {
+        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'], to: 'off' },
+        RESTART_DEADLINE: {
+          ask: 'deadlineIsDue',
+          yes: { run: ['fireTscDeadline'], to: 'off' },
+          no: {
+            ask: 'usesPreemptionTimer',
+            yes: { run: ['armPreemptionTimer'] },
+            no: { run: ['armDeadline'], to: 'software' },
+          },
+        },
+        SET_TSC_DEADLINE: {
+          ask: 'isNoDeadline',
+          yes: { run: ['storeTscDeadline'], to: 'off' },
+          no: {
+            ask: 'deadlineIsDue',
+            yes: { run: ['storeTscDeadline', 'fireTscDeadline'], to: 'off' },
+            no: {
+              ask: 'usesPreemptionTimer',
+              yes: { run: ['storeTscDeadline', 'armPreemptionTimer'] },
+              no: { run: ['storeTscDeadline', 'armDeadline'], to: 'software' },
+            },
+          },
+        },
+      },
+    },
     level: {
       l1: {
-        ENTER_L2: { run: [], to: 'l2' },
+        ENTER_L2: {
+          ask: 'nestedEntryIsRefused',
+          yes: { run: ['refuseNestedEntry'] },
+          no: {
+            ask: 'nestedEntryFails',
+            yes: { run: ['failNestedEntry'] },
+            no: { run: ['enterL2'], to: 'l2' },
+          },
+        },
+        TSC_RATIO_MSR: { run: ['storeTscRatioMsr'] },
       },
       l2: {
-        LEAVE_L2: { run: [], to: 'l1' },
+        LEAVE_L2: { run: ['leaveL2'], to: 'l1' },
+        RESET: { run: ['leaveL2'], to: 'l1' },
+        TSC_RATIO_MSR: { run: ['storeTscRatioMsr'] },
+      },
+    },
+    xenTimer: {
+      off: {
+        XEN_SET_TIMER: { run: ['stopXenTimer', 'storeXenTimerPort'] },
+        XEN_START_TIMER: {
+          ask: 'xenTimerIsDue',
+          yes: { run: ['fireXenTimerAtOnce'] },
+          no: { run: ['armXenTimer'], to: 'armed' },
+        },
+        XEN_STOP_TIMER: { run: ['stopXenTimer'] },
+      },
+      armed: {
+        XEN_SET_TIMER: { run: ['stopXenTimer', 'storeXenTimerPort'], to: 'off' },
+        XEN_START_TIMER: {
+          ask: 'xenTimerIsDue',
+          yes: { run: ['fireXenTimerAtOnce'], to: 'off' },
+          no: { run: ['armXenTimer'] },
+        },
+        XEN_STOP_TIMER: { run: ['stopXenTimer'], to: 'off' },
+        XEN_TIMER: { run: ['fireXenTimer'], to: 'off' },
+      },
+    },
+    runstate: {
+      running: {
+        RUNSTATE_ADDR: {
+          ask: 'placesRunstate',
+          yes: { run: ['placeRunstate'] },
+          no: { run: ['removeRunstate'] },
+        },
+        RUNSTATE_ADJUST: { run: ['adjustRunstate'] },
+        RUNSTATE_CHANGE: {
+          ask: 'asksRunning',
+          yes: { run: ['accountRunstate'] },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['accountRunstate'], to: 'runnable' },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['accountRunstate'], to: 'blocked' },
+              no: { run: ['accountRunstate'], to: 'offline' },
+            },
+          },
+        },
+        RUNSTATE_DATA: {
+          ask: 'asksRunning',
+          yes: { run: ['storeRunstate'] },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['storeRunstate'], to: 'runnable' },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['storeRunstate'], to: 'blocked' },
+              no: { run: ['storeRunstate'], to: 'offline' },
+            },
+          },
+        },
+      },
+      runnable: {
+        RUNSTATE_ADDR: {
+          ask: 'placesRunstate',
+          yes: { run: ['placeRunstate'] },
+          no: { run: ['removeRunstate'] },
+        },
+        RUNSTATE_ADJUST: { run: ['adjustRunstate'] },
+        RUNSTATE_CHANGE: {
+          ask: 'asksRunning',
+          yes: { run: ['accountRunstate'], to: 'running' },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['accountRunstate'] },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['accountRunstate'], to: 'blocked' },
+              no: { run: ['accountRunstate'], to: 'offline' },
+            },
+          },
+        },
+        RUNSTATE_DATA: {
+          ask: 'asksRunning',
+          yes: { run: ['storeRunstate'], to: 'running' },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['storeRunstate'] },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['storeRunstate'], to: 'blocked' },
+              no: { run: ['storeRunstate'], to: 'offline' },
+            },
+          },
+        },
+      },
+      blocked: {
+        RUNSTATE_ADDR: {
+          ask: 'placesRunstate',
+          yes: { run: ['placeRunstate'] },
+          no: { run: ['removeRunstate'] },
+        },
+        RUNSTATE_ADJUST: { run: ['adjustRunstate'] },
+        RUNSTATE_CHANGE: {
+          ask: 'asksRunning',
+          yes: { run: ['accountRunstate'], to: 'running' },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['accountRunstate'], to: 'runnable' },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['accountRunstate'] },
+              no: { run: ['accountRunstate'], to: 'offline' },
+            },
+          },
+        },
+        RUNSTATE_DATA: {
+          ask: 'asksRunning',
+          yes: { run: ['storeRunstate'], to: 'running' },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['storeRunstate'], to: 'runnable' },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['storeRunstate'] },
+              no: { run: ['storeRunstate'], to: 'offline' },
+            },
+          },
+        },
+      },
+      offline: {
+        RUNSTATE_ADDR: {
+          ask: 'placesRunstate',
+          yes: { run: ['placeRunstate'] },
+          no: { run: ['removeRunstate'] },
+        },
+        RUNSTATE_ADJUST: { run: ['adjustRunstate'] },
+        RUNSTATE_CHANGE: {
+          ask: 'asksRunning',
+          yes: { run: ['accountRunstate'], to: 'running' },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['accountRunstate'], to: 'runnable' },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['accountRunstate'], to: 'blocked' },
+              no: { run: ['accountRunstate'] },
+            },
+          },
+        },
+        RUNSTATE_DATA: {
+          ask: 'asksRunning',
+          yes: { run: ['storeRunstate'], to: 'running' },
+          no: {
+            ask: 'asksRunnable',
+            yes: { run: ['storeRunstate'], to: 'runnable' },
+            no: {
+              ask: 'asksBlocked',
+              yes: { run: ['storeRunstate'], to: 'blocked' },
+              no: { run: ['storeRunstate'] },
+            },
+          },
+        },
       },
     },
     xenVcpuInfo: {

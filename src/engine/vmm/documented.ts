@@ -5,9 +5,15 @@
  * `plain` and `plain-realtime` put back TSCs as MSRs and the clock, `tsc-offset` is the procedure of
  * Documentation/virt/kvm/devices/vcpu.rst (Linux 5.16 to 7.3).
  */
-import { KVM_CLOCK_REALTIME, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
+import {
+  KVM_CLOCK_REALTIME,
+  type VmmCtx,
+  type VmmState,
+  type VmmVcpuState,
+  vmmMsrs,
+} from '../../clock/index.ts';
 import { addU64, asS64, subU64 } from '../../num/index.ts';
-import type { VmmRoute } from './phase.ts';
+import type { Call, VmmRoute } from './phase.ts';
 import { callVm, eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
 import {
   CREATE_VCPU,
@@ -91,17 +97,39 @@ export const PLAIN_REALTIME: VmmPolicy = {
   routes: routesOf(plainWith(SET_CLOCK_REALTIME)),
 };
 
+/** KVM_GET_CLOCK at one side: kvmclock and host TSC of one instant. */
+interface ClockRead {
+  readonly clock: bigint;
+  readonly hostTsc: bigint;
+}
+
 /**
  * The offset that vcpu.rst has a VMM compute, in cycles:
  * ofs_src − (guest_src − guest_dest) · freq + (tsc_src − tsc_dest). It knows of no TSC scaling.
  */
-function documentedOffset({ saved, savedVcpu, vmm: here }: VmmCtx): bigint {
-  if (saved === undefined || savedVcpu === undefined) return 0n;
-  const elapsedNs = asS64(subU64(here.clock, saved.clock));
-  const cycles = (elapsedNs * BigInt(savedVcpu.tscKhz)) / 1_000_000n;
-  const sinceSource = addU64(savedVcpu.tscOffset, BigInt.asUintN(64, cycles));
-  return addU64(sinceSource, subU64(saved.clockHostTsc, here.clockHostTsc));
+export function documentedOffset(
+  source: ClockRead,
+  destination: ClockRead,
+  { tscOffset, tscKhz }: Pick<VmmVcpuState, 'tscOffset' | 'tscKhz'>,
+): bigint {
+  const elapsedNs = asS64(subU64(destination.clock, source.clock));
+  const cycles = (elapsedNs * BigInt(tscKhz)) / 1_000_000n;
+  const advanced = addU64(tscOffset, BigInt.asUintN(64, cycles));
+  return addU64(advanced, subU64(source.hostTsc, destination.hostTsc));
 }
+
+const clockOf = ({ clock, clockHostTsc }: Readonly<VmmState>): ClockRead => ({
+  clock,
+  hostTsc: clockHostTsc,
+});
+
+const putDocumentedOffset = ({ saved, savedVcpu, vmm: here }: VmmCtx): Call => ({
+  type: 'KVM_SET_TSC_OFFSET',
+  offset:
+    saved === undefined || savedVcpu === undefined
+      ? 0n
+      : documentedOffset(clockOf(saved), clockOf(here), savedVcpu),
+});
 
 export const TSC_OFFSET: VmmPolicy = {
   title: 'KVM_VCPU_TSC_OFFSET and KVM_CLOCK_REALTIME, as vcpu.rst of 5.16 to 7.3 has it',
@@ -131,7 +159,7 @@ export const TSC_OFFSET: VmmPolicy = {
       ...SET_CLOCK_REALTIME,
       GET_CLOCK,
       moment('restore-tscs'),
-      eachSaved(ioctl((ctx) => ({ type: 'KVM_SET_TSC_OFFSET', offset: documentedOffset(ctx) }))),
+      eachSaved(ioctl(putDocumentedOffset)),
     ],
   }),
 };

@@ -15,6 +15,8 @@ export interface Plan {
   readonly steps?: 'inputs' | 'ioctls';
   /** What passes at a moment, beside the step to the next input or ioctl. */
   readonly waits?: { readonly [M in VmmMoment]?: bigint };
+  /** CLOCK_REALTIME at a host TSC, ns, told with every ioctl that reads it; default: derived. */
+  readonly realtimeNs?: (tsc: bigint) => bigint;
 }
 
 /** The instants of a plan, one after another. */
@@ -36,6 +38,11 @@ export class Instants {
   /** Time passes that the plan has for this moment. */
   reach(moment: VmmMoment): void {
     this.#now = addU64(this.#now, this.#plan.waits?.[moment] ?? 0n);
+  }
+
+  /** What the plan tells of CLOCK_REALTIME at a host TSC, ns. */
+  realtimeAt(tsc: bigint): bigint | undefined {
+    return this.#plan.realtimeNs?.(tsc);
   }
 
   /** What is done inside belongs to one ioctl. */

@@ -2,6 +2,7 @@
  * QEMU: its kvmclock device stops the clock while the guest does not run, and a TSC is written but
  * after reset, at hotplug and at the destination of a migration.
  *
+ * vCPUs that are there from the start are reset when all are created; one plugged in later is at once.
  * At a stop all TSCs are read once and stay as they are until the guest runs; the clock is read
  * after them. Of a migration it is read again at the last moment, when all memory has been sent, so
  * that the clock has counted what the TSCs have not.
@@ -9,7 +10,7 @@
  * Source: QEMU, hw/i386/kvm/clock.c, target/i386/kvm/kvm.c, accel/kvm/kvm-all.c,
  * system/cpus.c, migration/savevm.c; the kvmclock device since 09360a048bd7.
  */
-import { vmmMsrs } from '../../clock/index.ts';
+import { type VmmCtx, vmmMsrs } from '../../clock/index.ts';
 import type { VmmPhase, VmmRoute } from './phase.ts';
 import { eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
 import {
@@ -47,8 +48,10 @@ const GET_MSRS: VmmRoute = [
   when((ctx) => ctx.vcpu.tscKept === 'no', GET_TSC),
 ];
 
-/** What is done with every vCPU plugged in. */
-const RESET: VmmRoute = [GET_TSC_KHZ, PUT_MSRS];
+const isLaunched = (ctx: VmmCtx): boolean => ctx.vmm.run === 'launched';
+
+/** `qemu_system_reset()`: the vCPUs that were there from the start, one after another. */
+const RESET: VmmPhase = eachPlugged(PUT_MSRS);
 
 /** `kvmclock_vm_state_change()`, stopped: the clock is read once, after the TSCs. */
 const STOP_CLOCK: VmmPhase = when(
@@ -81,14 +84,15 @@ export const QEMU: VmmPolicy = {
   source: 'QEMU hw/i386/kvm/clock.c, target/i386/kvm/kvm.c; 09360a048bd7',
   routes: routesOf({
     launch: [...CREATE_VM, GET_CLOCK],
-    hotplug: [...PLUG, ...RESET],
+    hotplug: [...PLUG, GET_TSC_KHZ, when((ctx) => !isLaunched(ctx), PUT_MSRS)],
     pause: [...STOP, STOP_CLOCK],
-    resume: [moment('restore-clock'), ...START_CLOCK, ...RESUME],
+    resume: [when(isLaunched, RESET), moment('restore-clock'), ...START_CLOCK, ...RESUME],
     save: [when(isRunning, ...STOP, STOP_CLOCK), ...SAVE],
     // All vCPUs are there before the first TSC is written: the creation of one is recorded as a 0
     // written just then (§5.9 of the project's notes), which a restored value would be far from.
     restore: [
-      eachSaved(vcpu('PLUG'), ...CREATE_VCPU, ...RESET),
+      eachSaved(vcpu('PLUG'), ...CREATE_VCPU, GET_TSC_KHZ),
+      RESET,
       moment('restore-tscs'),
       eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, PUT_MSRS),
     ],

@@ -1,7 +1,13 @@
 /** How a VMM's policy is walked: what each composite event comes to, at the instants of a plan. */
-import type { Composite, Input, Observation } from '../../../events/index.ts';
+import type { Composite, Input, InputType, Observation } from '../../../events/index.ts';
 import type { VmmSignal, VmmVcpuSignal } from '../../../machines/index.ts';
-import { VcpuState, type VmmCtx, type VmmState, VmmVcpuState } from '../../clock/index.ts';
+import {
+  realtimeAt,
+  VcpuState,
+  type VmmCtx,
+  type VmmState,
+  VmmVcpuState,
+} from '../../clock/index.ts';
 import type { Cell } from '../stepper.ts';
 import type { Dispatched, World } from '../world.ts';
 import type { Call, MakeCall, VmmPhase, VmmRoute } from './phase.ts';
@@ -24,6 +30,9 @@ export interface SavedVm {
 export type VmmCell = Cell<VmmState, VmmSignal, VmmCtx>;
 /** The machine of a VMM's vCPU. */
 export type VmmVcpuCell = Cell<VmmVcpuState, VmmVcpuSignal, VmmCtx>;
+
+/** Ioctls that read CLOCK_REALTIME. */
+const READS_REALTIME: ReadonlySet<InputType> = new Set(['KVM_GET_CLOCK', 'KVM_SET_CLOCK']);
 
 const NO_VCPU = new VmmVcpuState();
 const NO_KVM = new VcpuState();
@@ -64,11 +73,9 @@ export class Walk {
     return {
       event,
       switches: this.#world.switches,
-      get host() {
-        return walk.#world.host;
-      },
-      get now() {
-        return walk.#world.lastTsc;
+      get realtimeNs() {
+        const { host, lastTsc } = walk.#world;
+        return walk.#instants.realtimeAt(lastTsc) ?? realtimeAt(host, lastTsc);
       },
       saved: this.#cells.saved?.vmm,
       get result() {
@@ -180,7 +187,10 @@ export class Walk {
   }
 
   #call(call: Call, name: { readonly vcpu?: number } = {}): void {
-    const input = { ...call, vm: this.#vm, ...name, tsc: this.#instants.next() } as Input;
+    const tsc = this.#instants.next();
+    const realtime = READS_REALTIME.has(call.type) ? this.#instants.realtimeAt(tsc) : undefined;
+    const readings = realtime === undefined ? {} : { readings: { 'realtime.ns': realtime } };
+    const input = { ...call, vm: this.#vm, ...name, tsc, ...readings } as Input;
     const dispatched = this.#world.dispatch(input);
     this.#inputs.push({ input, dispatched });
     this.#result = dispatched.observations.findLast(

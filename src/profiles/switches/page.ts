@@ -47,6 +47,12 @@ export const PAGE_SWITCHES = {
       'guest-page': by('ca28aa63918b'),
     },
   ),
+  xenTimerPast: choice(
+    ['etime', 'fires'],
+    'What becomes of a single shot in the past with VCPU_SSHOTTMR_future. etime: -ETIME; fires: the flag is ignored.',
+    { fires: by('409f2e92a27a') },
+  ),
+  xenRunstate: flag('vCPUs have runstates, and their attributes.', { true: by('30b5c851af79') }),
   xenTscUnstableFlag: flag(
     'Userspace can have TSC_STABLE cleared on Xen’s pages (KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE).',
     { true: by('6d7228352609') },
@@ -62,8 +68,17 @@ export const PAGE_SWITCHES = {
     { 'at-update': by('f422f853af03'), 'at-read': by('a2b00f85d783'), none: by('7d3bd21e457b') },
   ),
   eventInjCheck: choice(
-    ['none', 'merged'],
-    'Whether nested SVM entry refuses an inconsistent EVENTINJ.',
-    { merged: by('7e79f71bca5c') },
+    ['none', 'posted-2020', 'merged'],
+    'Which EVENTINJ nested SVM entry refuses, if it is valid. posted-2020: reserved types, and exceptions with vector 2 or above 31; merged: also every other vector that is no exception of this guest’s.',
+    { 'posted-2020': posted('eventinj-2020', 1), merged: by('7e79f71bca5c') },
+  ),
+  hvStimerByHost: flag(
+    'The VMM writing STIMERn_COUNT enables a timer that enables itself, as the guest’s write does.',
+    { false: by('d6800af51c76') },
+  ),
+  stealPreempted: choice(
+    ['every-put', 'preempted'],
+    'When a vCPU that leaves its CPU is marked preempted in its steal time. preempted: when it was, and not in the middle of an instruction.',
+    { preempted: by('54aa83c90198') },
   ),
 } as const;

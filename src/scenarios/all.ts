@@ -1,0 +1,31 @@
+/** Every scenario by its name; one line each. */
+import { nearest } from '../profiles/nearest.ts';
+import { ScenarioError } from './error.ts';
+import { migration } from './migration/migration.ts';
+import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
+import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
+import { rawResidue } from './monotonic-raw/raw-residue.ts';
+import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
+import type { Scenario } from './scenario.ts';
+
+/** All of them, in the order of the source mails. */
+// biome-ignore format: one a line, so that two can be added at once
+export const SCENARIOS: readonly Scenario[] = [
+  ntpHotplug,
+  ntpTriggers,
+  setClockOrder,
+  rawResidue,
+  migration,
+];
+
+/** The scenario of that name. @throws ScenarioError naming the nearest ones. */
+export function scenarioOf(name: string): Scenario {
+  const found = SCENARIOS.find((its) => its.name === name);
+  if (found !== undefined) return found;
+  const names = nearest(
+    name,
+    SCENARIOS.map((its) => its.name),
+  );
+  const shown = JSON.stringify(name.slice(0, 40));
+  throw new ScenarioError(`scenario: expected ${names.join(' or ')}, found ${shown}`);
+}

@@ -1,0 +1,22 @@
+/** Parameters that many scenarios have. */
+import type { HostOptions } from '../engine/index.ts';
+import { duration, khz, ppm } from './params.ts';
+
+export const tscKhz = (preset = '2000000') =>
+  khz(preset, 'frequency of the host’s TSC', { least: '500000', most: '5000000' });
+
+export const uptime = (preset = '30d') =>
+  duration(preset, 'how long the guest has run', { least: '1s', most: '3650d' });
+
+export const ntpPpm = (preset = '20') =>
+  ppm(preset, 'by how much NTP steers the host’s CLOCK_MONOTONIC', { least: '-500', most: '500' });
+
+/** CLOCK_REALTIME when a host booted: 2019-09-11 14:48:34 UTC, 30 days before the log of the mail. */
+const BOOTED_NS = 1_568_213_314_000_000_000n;
+
+/** A host that has just booted. */
+export const booted = (khzOfTsc: number, more: Partial<HostOptions> = {}): HostOptions => ({
+  tscKhz: khzOfTsc,
+  offsReal: BOOTED_NS,
+  ...more,
+});

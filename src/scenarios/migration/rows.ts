@@ -1,0 +1,130 @@
+/** What a migration comes to, in the words of its table. */
+import { VMM_POLICIES, type VmmPolicyId } from '../../engine/index.ts';
+import { errorsOf, spread, type VcpuErrors } from './errors.ts';
+import type { MigrationOptions } from './options.ts';
+import { type Journey, type MakeHost, type RefusedIoctl, runMigration } from './run.ts';
+
+/** A clock against what it should read. */
+export type Direction = 'exact' | 'ahead' | 'behind';
+
+/** What became of PVCLOCK_TSC_STABLE_BIT. */
+export type StableBit = 'kept' | 'lost' | 'gained' | 'never set';
+
+/** One vCPU after a migration. */
+export interface MigrationRow extends VcpuErrors {
+  readonly policy: VmmPolicyId;
+  readonly tscDirection: Direction;
+  readonly kvmclockDirection: Direction;
+  readonly stableBit: StableBit;
+  /** What its guest would notice, worst first; empty: nothing. */
+  readonly notices: readonly string[];
+}
+
+/** A migration, judged. */
+export interface MigrationVerdict {
+  readonly journey: Journey;
+  readonly rows: readonly MigrationRow[];
+}
+
+/** Steps that Linux or a person can tell from a slow moment. */
+const LEAST_NOTICED_NS = 1_000n;
+/** When Linux's soft lockup detector speaks up: twice `watchdog_thresh`. */
+const SOFT_LOCKUP_NS = 20_000_000_000n;
+
+const directionOf = (ns: bigint): Direction =>
+  // An instant is rounded to a cycle and back to a nanosecond.
+  ns > 1n ? 'ahead' : ns < -1n ? 'behind' : 'exact';
+
+function stableBitOf({ stable, stableBefore }: VcpuErrors): StableBit {
+  if (stable) return stableBefore ? 'kept' : 'gained';
+  return stableBefore ? 'lost' : 'never set';
+}
+
+const size = (ns: bigint): bigint => (ns < 0n ? -ns : ns);
+
+/** A duration in the largest unit that keeps four digits or all. */
+export function duration(ns: bigint): string {
+  const units = [
+    ['s', 1_000_000_000n],
+    ['ms', 1_000_000n],
+    ['µs', 1_000n],
+  ] as const;
+  const magnitude = size(ns);
+  const unit = units.find(([, of]) => magnitude >= of);
+  if (unit === undefined) return `${magnitude} ns`;
+  const [name, of] = unit;
+  const fraction = ((magnitude % of) * 1000n) / of;
+  return `${magnitude / of}.${String(fraction).padStart(3, '0')} ${name}`;
+}
+
+const ERRNO: Readonly<Record<number, string>> = {
+  1: 'EPERM',
+  6: 'ENXIO',
+  22: 'EINVAL',
+  25: 'ENOTTY',
+  34: 'ERANGE',
+  61: 'ENODATA',
+};
+
+export const refusalText = ({ at, name, ret }: RefusedIoctl): string =>
+  `${name} fails at the ${at} (${ERRNO[-ret] ?? `errno ${-ret}`})`;
+
+/** What holds for the whole VM. */
+function vmNotices(all: readonly VcpuErrors[]): string[] {
+  const notices: string[] = [];
+  const apart = spread(all.map(({ against }) => against.advance.tscCycles));
+  if (apart !== 0n) notices.push(`TSCs of vCPUs are ${apart} cycles apart`);
+  const warp = spread(all.map(({ against }) => against.advance.kvmclockNs));
+  if (warp > 1n && all.every(({ stable }) => stable)) {
+    notices.push(`kvmclock differs by ${duration(warp)} between vCPUs that trust it`);
+  }
+  return notices;
+}
+
+/** What one vCPU's guest would notice. */
+function vcpuNotices(errors: VcpuErrors): string[] {
+  const { firstStepNs, laterStepNs, driftNs, stable, stableBefore, toldStopped } = errors;
+  const notices: string[] = [];
+  if (firstStepNs < 0n) notices.push(`kvmclock goes back by ${duration(firstStepNs)}`);
+  if (laterStepNs < 0n) {
+    const clamp = stable ? 'and nothing clamps it' : 'which the guest clamps';
+    notices.push(`kvmclock then goes back by ${duration(laterStepNs)}, ${clamp}`);
+  }
+  if (stableBefore && !stable) notices.push('no vDSO clock any more: every read is clamped');
+  if (firstStepNs >= SOFT_LOCKUP_NS && !toldStopped) {
+    notices.push(`soft lockups reported: kvmclock leaps by ${duration(firstStepNs)}, untold`);
+  } else if (firstStepNs >= LEAST_NOTICED_NS) {
+    notices.push(`kvmclock leaps by ${duration(firstStepNs)}`);
+  }
+  if (size(driftNs) >= LEAST_NOTICED_NS) {
+    notices.push(`kvmclock ${driftNs > 0n ? 'gains' : 'loses'} ${duration(driftNs)} on the TSC`);
+  }
+  return notices;
+}
+
+/** The rows of one migration. */
+export function rowsOf(journey: Journey): readonly MigrationRow[] {
+  const all = journey.vcpus.map((vcpu) => errorsOf(journey, vcpu));
+  const refused = [...new Set(journey.refused.map(refusalText))];
+  const forAll = [...refused.map((text) => `${text}: the VMM gives up`), ...vmNotices(all)];
+  return all.map((errors) => ({
+    ...errors,
+    policy: journey.options.policy,
+    tscDirection: directionOf(errors.tscNs),
+    kvmclockDirection: directionOf(errors.kvmclockNs),
+    stableBit: stableBitOf(errors),
+    notices: [...forAll, ...vcpuNotices(errors)],
+  }));
+}
+
+/** Runs a migration and judges it. */
+export function judgeMigration(options: MigrationOptions, make: MakeHost): MigrationVerdict {
+  const journey = runMigration(options, make);
+  return { journey, rows: rowsOf(journey) };
+}
+
+/** What a policy means time to do, as the table has it. */
+export const intentOf = (policy: VmmPolicyId): string => {
+  const { tsc, kvmclock } = VMM_POLICIES[policy];
+  return tsc === kvmclock ? tsc : `TSC ${tsc}, kvmclock ${kvmclock}`;
+};

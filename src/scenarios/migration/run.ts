@@ -1,0 +1,221 @@
+/** Runs one migration: two hosts, the values saved on one being the arguments of the other's ioctls. */
+import type { Observation } from '../../../events/index.ts';
+import {
+  type Dispatched,
+  type HostOptions,
+  type Performed,
+  type Plan,
+  Vmm,
+  type VmmMoment,
+} from '../../engine/index.ts';
+import type { Profile } from '../../profiles/index.ts';
+import type { Simulation } from '../simulation.ts';
+import { type Frozen, Threads, VM } from './guest.ts';
+import type { MigrationOptions } from './options.ts';
+import { hostOf, Site, type SiteOptions } from './site.ts';
+
+/** An ioctl that the kernel refused. */
+export interface RefusedIoctl {
+  readonly at: 'source' | 'destination';
+  readonly name: string;
+  /** Minus errno. */
+  readonly ret: number;
+}
+
+/** A vCPU on its way. */
+export interface VcpuJourney {
+  readonly id: number;
+  /** As the guest last had it at the source, and true time of its exit. */
+  readonly before: Frozen;
+  readonly stoppedAt: bigint;
+  /** As the guest first had it at the destination, and true time of its entry. */
+  readonly first: Frozen;
+  readonly enteredAt: bigint;
+  /** As it has it when all requests are served. */
+  readonly after: Frozen;
+}
+
+/** What became of one migration. */
+export interface Journey {
+  readonly options: MigrationOptions;
+  readonly source: Site;
+  readonly destination: Site;
+  readonly out: Performed;
+  readonly into: Performed;
+  readonly vcpus: readonly VcpuJourney[];
+  readonly refused: readonly RefusedIoctl[];
+  /** Masterclock references taken after the guest runs at the destination. */
+  readonly snapshots: number;
+  /** True time at which the clocks are compared: everything is served. */
+  readonly comparedAt: bigint;
+}
+
+/** Between two things that the guest's threads do. */
+const GUEST_GAP_NS = 1000n;
+
+/** TSCs of the hosts when the guest boots. */
+const SOURCE_TSC = 1_000_000_000_000n;
+const DESTINATION_TSC = 77_000_000_000_000n;
+
+const LEAP_NS = { none: 0n, inserted: -1_000_000_000n, deleted: 1_000_000_000n } as const;
+const LEAP_TAI = { none: 0, inserted: 1, deleted: -1 } as const;
+/** CLOCK_TAI − CLOCK_REALTIME since 2017, s. */
+const TAI_OFFSET = 37;
+
+/** Makes a simulated host; what runs a migration does not keep it. */
+export type MakeHost = (
+  side: 'source' | 'destination',
+  profile: Profile,
+  host: HostOptions,
+) => Simulation;
+
+function makeSite(options: MigrationOptions, side: 'source' | 'destination', make: MakeHost): Site {
+  const isSource = side === 'source';
+  const its: SiteOptions = {
+    khz: isSource ? options.sourceKhz : options.destinationKhz,
+    ntpPpt: isSource ? options.sourceNtpPpt : options.destinationNtpPpt,
+    cpus: Math.max(4, options.vcpus),
+    scaling: isSource || options.scaling,
+    tsc: isSource ? SOURCE_TSC : DESTINATION_TSC,
+    realtimeErrorNs: isSource ? 0n : options.realtimeErrorNs,
+  };
+  const profile = isSource ? options.from : options.to;
+  return new Site(make(side, profile, hostOf(its)), its);
+}
+
+/** A VMM whose inputs the site keeps too. */
+class Keeper {
+  readonly #site: Site;
+  readonly vmm: Vmm;
+
+  constructor(site: Site, options: MigrationOptions) {
+    this.#site = site;
+    this.vmm = new Vmm({ world: site.world, vm: VM, policy: options.policy });
+  }
+
+  perform(event: Parameters<Vmm['perform']>[0], plan: Plan): Performed {
+    return this.#site.simulation.perform(this.vmm, VM, event, plan);
+  }
+
+  /** Right after what was done last. */
+  soon(event: Parameters<Vmm['perform']>[0]): Performed {
+    const gap = this.#site.cycles(GUEST_GAP_NS);
+    return this.perform(event, {
+      tsc: this.#site.world.lastTsc + gap,
+      step: gap,
+      steps: 'ioctls',
+      realtimeNs: this.#site.realtimeNs,
+    });
+  }
+}
+
+function planOf(
+  site: Site,
+  at: bigint,
+  gaps: readonly bigint[],
+  waits: { readonly [M in VmmMoment]?: bigint },
+): Plan {
+  const inCycles = Object.entries(waits).map(([moment, ns]) => [moment, site.cycles(ns)]);
+  return {
+    tsc: site.tscAt(at),
+    step: gaps.map((ns) => site.cycles(ns)),
+    steps: 'ioctls',
+    waits: Object.fromEntries(inCycles),
+    realtimeNs: site.realtimeNs,
+  };
+}
+
+/** The guest boots and runs until the stop. */
+function boot(site: Site, options: MigrationOptions): { keeper: Keeper; threads: Threads } {
+  const { vcpus, guestKhz, uptimeNs } = options;
+  const keeper = new Keeper(site, options);
+  const gap = site.cycles(GUEST_GAP_NS);
+  const tscKhz = guestKhz === 0 ? {} : { tscKhz: guestKhz };
+  keeper.perform({ type: 'launch', ...tscKhz }, { tsc: site.tscAt(0n), step: gap });
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) keeper.soon({ type: 'hotplug', vcpu, cpu: vcpu });
+  keeper.soon({ type: 'resume' });
+  const threads = new Threads(site, vcpus, GUEST_GAP_NS);
+  threads.register();
+  threads.settle();
+  site.tick(uptimeNs);
+  return { keeper, threads };
+}
+
+const isRefusal = (o: Observation): o is Observation & { type: 'ioctl_result' } =>
+  o.type === 'ioctl_result' && o.ret < 0;
+
+/** Ioctls that failed; KVM_KVMCLOCK_CTRL may, where the guest has no page. */
+function refusedOf({ inputs }: Performed, at: RefusedIoctl['at']): RefusedIoctl[] {
+  return inputs
+    .flatMap(({ dispatched }) => dispatched.observations.filter(isRefusal))
+    .filter(({ name }) => name !== 'KVM_KVMCLOCK_CTRL')
+    .map(({ name, ret }) => ({ at, name, ret }));
+}
+
+const exitOf = (site: Site, { inputs }: Performed, id: number): bigint => {
+  const exit = inputs.find(({ input }) => input.type === 'kvm_exit' && input.vcpu === id);
+  if (exit === undefined) throw new RangeError(`vCPU ${id} did not stop`);
+  return site.timeAt(exit.input.tsc);
+};
+
+const isSnapshot = ({ masterclock }: Dispatched): boolean => masterclock.decision === 'recomputed';
+
+/** One migration, from the guest's boot to when all is quiet at the destination. */
+export function runMigration(options: MigrationOptions, make: MakeHost): Journey {
+  const { uptimeNs, downtimeNs, leapSecond, timescale } = options;
+  const source = makeSite(options, 'source', make);
+  const destination = makeSite(options, 'destination', make);
+  const { keeper, threads } = boot(source, options);
+  const before = threads.ids.map((id) => threads.freeze(id));
+  const told = (offset: number) => (timescale === 'tai' ? { taiOffset: offset } : {});
+
+  const out = keeper.perform(
+    { type: 'migration', incoming: false, ...told(TAI_OFFSET) },
+    planOf(source, uptimeNs, options.sourceIoctlsNs, {
+      'save-tscs': options.saveTscsNs,
+      'save-memory': options.saveMemoryNs,
+      'save-clock': options.saveClockNs,
+    }),
+  );
+  const there = new Keeper(destination, options);
+  destination.tick(uptimeNs);
+  there.soon({ type: 'launch', ...(options.guestKhz === 0 ? {} : { tscKhz: options.guestKhz }) });
+  destination.leap(uptimeNs + downtimeNs / 2n, LEAP_NS[leapSecond]);
+  if (out.saved !== undefined) there.vmm.receive(out.saved);
+  const into = there.perform(
+    { type: 'migration', incoming: true, ...told(TAI_OFFSET + LEAP_TAI[leapSecond]) },
+    planOf(destination, uptimeNs + downtimeNs, options.destinationIoctlsNs, {
+      'restore-tscs': options.restoreTscsNs,
+      'restore-clock': options.restoreClockNs,
+    }),
+  );
+
+  const runners = new Threads(destination, options.vcpus, GUEST_GAP_NS);
+  const entries: Dispatched[] = [];
+  const firsts = runners.ids.map((id) => {
+    entries.push(runners.enter(id));
+    return { frozen: runners.freeze(id), at: destination.timeAt(destination.world.lastTsc) };
+  });
+  entries.push(...runners.settle());
+  const vcpus = runners.ids.map(
+    (id): VcpuJourney => ({
+      id,
+      before: before[id]!,
+      stoppedAt: exitOf(source, out, id),
+      first: firsts[id]!.frozen,
+      enteredAt: firsts[id]!.at,
+      after: runners.freeze(id),
+    }),
+  );
+  return {
+    options,
+    source,
+    destination,
+    out,
+    into,
+    vcpus,
+    refused: [...refusedOf(out, 'source'), ...refusedOf(into, 'destination')],
+    snapshots: entries.filter(isSnapshot).length,
+    comparedAt: destination.timeAt(destination.world.lastTsc),
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * Parameters of scenarios: declared once, with unit, default, range and meaning. The command line's
+ * options, its help, the pages of docs/scenarios and the types that a scenario sees derive from them.
+ */
+
+/** A parameter, read from text. */
+export interface Param<T = unknown> {
+  /** What it is given in, with an example: `a duration such as 30d`. */
+  readonly unit: string;
+  readonly default: string;
+  /** From … to …, as it is written. */
+  readonly range: string;
+  /** What it is, in a few words. */
+  readonly doc: string;
+  /** @returns `undefined` for text that is none, or out of range. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+/** A scenario's parameters by name: `ntpPpm` is the option `--ntp-ppm`. */
+export type Params = Readonly<Record<string, Param>>;
+
+/** The values of parameters. */
+export type ParamValues<P extends Params> = {
+  readonly [K in keyof P]: P[K] extends Param<infer T> ? T : never;
+};
+
+/** The least and the most, as they are written. */
+interface Range {
+  readonly least: string;
+  readonly most: string;
+}
+
+/** A parameter whose values can be compared; its own default must be one. */
+function ranged<T extends bigint | number>(
+  read: (text: string) => T | undefined,
+  { unit, range, ...rest }: Pick<Param, 'unit' | 'default' | 'doc'> & { readonly range: Range },
+): Param<T> {
+  const least = read(range.least);
+  const most = read(range.most);
+  if (least === undefined || most === undefined) throw new TypeError(`range ${range.least}`);
+  const parse = (text: string): T | undefined => {
+    const value = read(text);
+    return value === undefined || value < least || value > most ? undefined : value;
+  };
+  if (parse(rest.default) === undefined) throw new TypeError(`default ${rest.default}`);
+  return { unit, range: `${range.least} to ${range.most}`, ...rest, parse };
+}
+
+/** ns of each unit of time. */
+const NS: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  us: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  min: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+  d: 86_400_000_000_000n,
+};
+
+const DIGITS = 12;
+
+/** A number with a fraction as a whole number of `10^-decimals`; `undefined` if it is finer. */
+function fixed(text: string, decimals: number): bigint | undefined {
+  const parts = /^([+-]?)(\d{1,18})(?:\.(\d+))?$/.exec(text);
+  const [, sign, whole = '', fraction = ''] = parts ?? [];
+  if (parts === null || fraction.length > decimals) return undefined;
+  const size = BigInt(whole + fraction.padEnd(decimals, '0'));
+  return sign === '-' ? -size : size;
+}
+
+function readDuration(text: string): bigint | undefined {
+  const [, number = '', unit = ''] = /^([\d.+-]+)([a-z]*)$/.exec(text) ?? [];
+  const ns = NS[unit];
+  const value = fixed(number, DIGITS);
+  if (value === undefined) return undefined;
+  if (ns === undefined) return value === 0n && unit === '' ? 0n : undefined;
+  const scaled = value * ns;
+  const one = 10n ** BigInt(DIGITS);
+  return scaled % one === 0n ? scaled / one : undefined;
+}
+
+const readInteger = (text: string): number | undefined =>
+  /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+
+/** A length of time; its value is in ns. */
+export const duration = (preset: string, doc: string, range: Range): Param<bigint> =>
+  ranged(readDuration, {
+    unit: 'a duration in ns, us, ms, s, min, h or d such as 250ms',
+    default: preset,
+    doc,
+    range,
+  });
+
+/** Lengths of time with commas between them; their values are in ns. */
+export function durations(preset: string, doc: string, range: Range): Param<readonly bigint[]> {
+  const { parse, range: from } = duration(preset, doc, range);
+  return {
+    unit: 'durations such as 20us,1ms',
+    default: preset,
+    range: from,
+    doc,
+    parse: (text) => {
+      const values = text.split(',').map(parse);
+      return values.every((value) => value !== undefined) ? values : undefined;
+    },
+  };
+}
+
+/** Decimals of a part per million that count: 10^-6, a part in 10^12. */
+const PPM_DECIMALS = 6;
+
+/** A rate in parts per million; its value is in parts per 10^12. */
+export const ppm = (preset: string, doc: string, range: Range): Param<bigint> =>
+  ranged((text) => fixed(text, PPM_DECIMALS), {
+    unit: 'parts per million such as 20 or -0.5',
+    default: preset,
+    doc,
+    range,
+  });
+
+/** A frequency; its value is in kHz. */
+export const khz = (preset: string, doc: string, range: Range): Param<number> =>
+  ranged(readInteger, { unit: 'kHz such as 2500000', default: preset, doc, range });
+
+/** A number of things. */
+export const number = (preset: string, doc: string, range: Range): Param<number> =>
+  ranged(readInteger, { unit: 'a whole number', default: preset, doc, range });
+
+/** One of several names. */
+export function choice<const V extends string>(
+  values: readonly [V, ...V[]],
+  doc: string,
+): Param<V> {
+  return {
+    unit: `one of ${values.join(', ')}`,
+    default: values[0],
+    range: values.join(', '),
+    doc,
+    parse: (text) => values.find((value) => value === text),
+  };
+}
+
+/** The option of a parameter, without dashes: `ntp-ppm` for `ntpPpm`. */
+export const optionOf = (name: string): string =>
+  name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);

@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, test } from 'vitest';
+import { PROFILE_IDS } from '../../src/profiles/index.ts';
+import { SCENARIOS } from '../../src/scenarios/all.ts';
+import { optionOf, type Params } from '../../src/scenarios/params.ts';
+import { play } from '../../src/scenarios/play.ts';
+import { cli, json } from '../cli/run.ts';
+import { emptyFolder } from '../conformance/bundled.ts';
+
+describe('every scenario', () => {
+  test.each(SCENARIOS)('$name: its log’s replay has the findings that it prints', async (its) => {
+    const path = join(emptyFolder(), 'a.mclog');
+    const printed = await cli('simulate', its.name, '--json', '--log', path);
+    expect(printed.stderr).toBe('');
+    const lines = json(printed.stdout);
+    const [host, ...others] = (lines.at(-1) as { hosts: { digest: string; name: string }[] }).hosts;
+    const logs = [path, ...others.map(({ name }) => path.replace('.mclog', `-${name}.mclog`))];
+    const replayed = await Promise.all(logs.map((log) => cli('replay', '--json', log)));
+    const found = (stdout: string) => json(stdout).slice(0, -1);
+    const of = replayed.flatMap(({ stdout }) => found(stdout));
+    expect(lines.slice(0, -1).map(({ host: _, ...finding }) => finding)).toEqual(of);
+    expect(json(replayed[0]!.stdout).at(-1)).toMatchObject({ digest: host!.digest });
+    expect(Math.max(...replayed.map(({ code }) => code))).toBe(printed.code);
+  });
+
+  test.each(SCENARIOS)('$name: plays under every kernel', async (its) => {
+    for (const profile of PROFILE_IDS) {
+      const { hosts } = await play(its, { profile });
+      for (const { summary } of hosts) expect(summary.impossible).toBe(0);
+    }
+  });
+
+  test.each(SCENARIOS)(
+    '$name: text has the verdict first, then story, findings, table',
+    async (its) => {
+      const { stdout } = await cli('simulate', its.name);
+      const { table, story } = await play(its);
+      const lines = stdout.split('\n');
+      expect(lines[0]).not.toBe('');
+      expect(lines[2]).toContain(its.title);
+      for (const { text } of story) expect(stdout).toContain(text);
+      const head = lines.findIndex(
+        (line) => line.trim().replace(/ {2,}/g, '  ') === table.columns.join('  '),
+      );
+      expect(head).toBeGreaterThan(story.length);
+    },
+  );
+
+  test.each(SCENARIOS)('$name: parameters are in its help, with default and range', async (its) => {
+    const { stdout, code } = await cli('simulate', its.name, '--help');
+    expect(code).toBe(0);
+    const help = stdout.replace(/\s+/g, ' ');
+    for (const [name, { doc, range, default: preset }] of Object.entries(its.params as Params)) {
+      expect(help).toContain(`--${optionOf(name)}`);
+      expect(help).toContain(doc);
+      expect(help).toContain(`(default: ${preset})`);
+      for (const bound of range.split(' to ')) expect(help).toContain(bound);
+    }
+  });
+
+  it('is listed', async () => {
+    const { stdout, code } = await cli('simulate', '--list');
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(SCENARIOS.map(({ name }) => name));
+    expect(json((await cli('simulate', '--list', '--json')).stdout)).toEqual(
+      SCENARIOS.map(({ name, title, source }) => ({ name, title, source })),
+    );
+  });
+});
+
+describe('what is none names what is near', () => {
+  test.each([
+    [['ntp-hotplg'], /^masterclock: scenario: expected ntp-hotplug.*, found "ntp-hotplg"\n$/],
+    [['ntp-hotplug', '--uptme', '3d'], /expected --uptime or .*, found --uptme\n$/],
+    [['ntp-hotplug', 'more'], /simulate ntp-hotplug: expected .*, found more\n$/],
+    [
+      ['ntp-hotplug', '--uptime', '3 days'],
+      /--uptime: expected a duration .* such as 250ms, 1s to 3650d, found "3 days"\n$/,
+    ],
+    [
+      ['ntp-hotplug', '--ntp-ppm', '501'],
+      /--ntp-ppm: expected parts per million .*, -500 to 500, found "501"\n$/,
+    ],
+    [['ntp-hotplug', '--tsc-khz', '2.5'], /--tsc-khz: expected kHz .*, found "2.5"\n$/],
+    [['ntp-hotplug', '--profile', 'v4.18'], /profile: expected v4.19 or /],
+    [['ntp-hotplug', '--set', 'masterBse=raw'], /switch: expected masterBase or /],
+    [['ntp-hotplug', '--set', 'masterBase=rw'], /masterBase: expected boottime or raw, found "rw"/],
+    [['ntp-hotplug', '--log', 'a.txt'], /expected a name that ends in .jsonl or .mclog\n$/],
+    [[], /expected a scenario, or --list\n$/],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await cli('simulate', ...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('values with units', () => {
+  const { uptime, ntpPpm } = SCENARIOS.find(({ name }) => name === 'ntp-hotplug')!.params as Params;
+
+  test.each([
+    ['1500ms', 1_500_000_000n],
+    ['30d', 2_592_000_000_000_000n],
+    ['0.5h', 1_800_000_000_000n],
+    ['2min', 120_000_000_000n],
+    ['1000000us', 1_000_000_000n],
+  ])('%s', (text, ns) => {
+    expect(uptime!.parse(text)).toBe(ns);
+  });
+
+  test.each(['', 's', '1', '-1s', '1e3s', '0.5ns', '1 s', '99999d', '1.0000000000001s'])(
+    'no duration: %j',
+    (text) => expect(uptime!.parse(text)).toBeUndefined(),
+  );
+
+  test.each([
+    ['20', 20_000_000n],
+    ['-0.5', -500_000n],
+    ['0.000001', 1n],
+  ])('%s ppm', (text, ppt) => expect(ntpPpm!.parse(text)).toBe(ppt));
+});
+
+test('a log that is there already is not overwritten', async () => {
+  const path = join(emptyFolder(), 'a.jsonl');
+  expect((await cli('simulate', 'ntp-hotplug', '--log', path)).code).toBe(1);
+  const before = readFileSync(path, 'utf8');
+  expect(await cli('simulate', 'ntp-hotplug', '--log', path)).toMatchObject({ code: 2 });
+  expect(readFileSync(path, 'utf8')).toBe(before);
+});
