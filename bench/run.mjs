@@ -10,6 +10,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { writeLongLog } from './lib/long-log.mjs';
 import { writeLongText } from './lib/long-text.mjs';
 import { writeLongTraceDat } from './lib/long-tracedat.mjs';
 
@@ -110,6 +111,38 @@ async function traceDat(name, compression) {
   );
 }
 
+/** The usual way to read a log of JSON lines in JavaScript: what only reading it takes. */
+const JSON_PEER = `
+import { createInterface } from 'node:readline';
+import { createReadStream } from 'node:fs';
+let entries = 0, last = 0n;
+for await (const line of createInterface({ input: createReadStream(process.argv[2]) })) {
+  const entry = JSON.parse(line);
+  if (entry.tsc !== undefined) last = BigInt(entry.tsc);
+  entries++;
+}
+`;
+
+/** Logs: dispatched, digested and judged by us, only read by the peer. */
+async function logs(name) {
+  const peerScript = `${out}/readline-json.mjs`;
+  writeFileSync(peerScript, JSON_PEER);
+  const paths = { mclog: `${out}/${name}.mclog`, jsonl: `${out}/${name}.jsonl` };
+  const inputs = await writeLongLog(`${root}test/fixtures/recordings/${name}`, paths, LINES / 16);
+  const commands = [replay(paths.mclog), replay(paths.jsonl)];
+  const [binary, readable, theirs] = inTurn([
+    ...commands,
+    [process.execPath, peerScript, paths.jsonl],
+  ]);
+  for (const [form, seconds] of [
+    ['.mclog', binary],
+    ['.jsonl', readable],
+  ]) {
+    const ratio = `${(theirs / seconds).toFixed(2)}×`;
+    row(`${form}: ${name}`, millions(inputs / seconds), millions(inputs / theirs), ratio);
+  }
+}
+
 /** Peak resident memory of a replay, MiB. */
 function peakMemory(file) {
   const script = `
@@ -138,6 +171,10 @@ if (has('trace-cmd')) {
     await traceDat('threads-6.12', compression);
   }
 } else console.log('trace.dat: not measured, trace-cmd (the peer) is not installed');
+
+console.log();
+row('log in, findings out', 'masterclock', 'JSON.parse', 'ratio');
+await logs('threads-6.12');
 
 console.log('\nthe model: whole dispatch, decision tables beside XState actors');
 spawnSync(process.execPath, [`${root}bench/stepper.bench.mjs`], { stdio: 'inherit' });

@@ -36,6 +36,7 @@ export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
   type Request,
+  requestMask,
 } from './requests.ts';
 export { MSR_READERS } from './results.ts';
 export {

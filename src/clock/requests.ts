@@ -40,11 +40,16 @@ export function raiseMasterclockUpdate(self: VcpuState, by: string, ctx: Ctx): v
 export const isRequested = (self: Readonly<VcpuState>, request: Request): boolean =>
   (self.requests & REQUEST_BIT[request]) !== 0;
 
-const serve =
-  (request: Request): VcpuRecipe =>
-  (self) => {
-    self.requests &= ~REQUEST_BIT[request];
+/** The bits of some requests, as they stand in `requests`. */
+export const requestMask = (...requests: readonly Request[]): number =>
+  requests.reduce((mask, request) => mask | REQUEST_BIT[request], 0);
+
+function serve(request: Request): VcpuRecipe {
+  const others = ~REQUEST_BIT[request];
+  return (self) => {
+    self.requests &= others;
   };
+}
 
 const ask =
   (request: Request): VcpuRecipe =>

@@ -10,6 +10,14 @@ export type InputErrorCode =
   | 'unknown-msr'
   | 'kernel-hangs';
 
+/** Which input. */
+export interface InputPlace {
+  /** How many were dispatched before it. */
+  readonly index: number;
+  /** Its type, as far as it has one. */
+  readonly type: string;
+}
+
 /** An input that cannot have happened; nothing was changed. */
 export class InputError extends Error {
   override readonly name = 'InputError';
@@ -22,12 +30,7 @@ export class InputError extends Error {
   readonly found: string;
 
   /** @internal */
-  constructor(
-    code: InputErrorCode,
-    at: { readonly index: number; readonly type: string },
-    expected: string,
-    found: string,
-  ) {
+  constructor(code: InputErrorCode, at: InputPlace, expected: string, found: string) {
     super(`input ${at.index} (${at.type}): expected ${expected}, found ${found}`);
     this.code = code;
     this.index = at.index;

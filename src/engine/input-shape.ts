@@ -2,40 +2,37 @@
 import {
   INPUTS,
   type Input,
+  type InputSpec,
   type InputType,
   READINGS,
+  type Readings,
   type ValueType,
 } from '../../events/index.ts';
-import { S64_MAX, S64_MIN } from '../num/index.ts';
-import { InputError } from './input-error.ts';
+import { InputError, type InputPlace } from './input-error.ts';
 
 interface Kind {
   readonly expected: string;
   readonly is: (value: unknown) => boolean;
 }
 
-const wide = (name: string, least: bigint, most: bigint): Kind => ({
-  expected: `${name} as a bigint`,
-  is: (value) => typeof value === 'bigint' && value >= least && value <= most,
-});
-
 /** Comparing with a truncation costs a fifth of comparing with two limits. */
-const u64 = (value: unknown): boolean =>
+const isU64 = (value: unknown): value is bigint =>
   typeof value === 'bigint' && BigInt.asUintN(64, value) === value;
+const isS64 = (value: unknown): value is bigint =>
+  typeof value === 'bigint' && BigInt.asIntN(64, value) === value;
+const isU32 = (value: unknown): value is number =>
+  typeof value === 'number' && value >>> 0 === value;
+const isS32 = (value: unknown): value is number =>
+  typeof value === 'number' && (value | 0) === value;
 
-const narrow = (name: string, least: number, most: number): Kind => ({
-  expected: name,
-  is: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most,
-});
-
-const U64: Kind = { expected: 'a u64 as a bigint', is: u64 };
-const U32 = narrow('a u32', 0, 0xffff_ffff);
+const U64: Kind = { expected: 'a u64 as a bigint', is: isU64 };
+const U32: Kind = { expected: 'a u32', is: isU32 };
 
 const KINDS: Readonly<Record<ValueType, Kind>> = {
   u64: U64,
-  s64: wide('an s64', S64_MIN, S64_MAX),
+  s64: { expected: 'an s64 as a bigint', is: isS64 },
   u32: U32,
-  s32: narrow('an s32', -0x8000_0000, 0x7fff_ffff),
+  s32: { expected: 'an s32', is: isS32 },
   bool: { expected: 'true or false', is: (value) => typeof value === 'boolean' },
   bytes: { expected: 'bytes', is: (value) => value instanceof Uint8Array },
   text: { expected: 'text', is: (value) => typeof value === 'string' },
@@ -51,13 +48,14 @@ const describe = (value: unknown): string =>
         : typeof value;
 
 const isReading = (value: unknown): boolean =>
-  Array.isArray(value) ? value.every((item) => item === undefined || U64.is(item)) : U64.is(value);
+  Array.isArray(value) ? value.every((item) => item === undefined || isU64(item)) : isU64(value);
 
-function checkReadings(readings: unknown, at: { index: number; type: string }): void {
+function checkReadings(readings: unknown, at: InputPlace): asserts readings is Readings {
   if (typeof readings !== 'object' || readings === null) {
     throw new InputError('bad-value', at, 'readings by name', describe(readings));
   }
-  for (const [name, value] of Object.entries(readings)) {
+  for (const name in readings) {
+    const value = (readings as Record<string, unknown>)[name];
     if (!Object.hasOwn(READINGS, name)) {
       throw new InputError('bad-value', at, 'the name of a reading', describe(name));
     }
@@ -67,7 +65,7 @@ function checkReadings(readings: unknown, at: { index: number; type: string }): 
   }
 }
 
-/** A field of an input. */
+/** A field of an input beside its instant and the VM and vCPU it names. */
 interface FieldShape {
   readonly name: string;
   readonly kind: Kind;
@@ -75,56 +73,111 @@ interface FieldShape {
 }
 
 /** What the inputs of one type have. */
-interface Shape {
+export interface Shape {
+  readonly type: InputType;
+  readonly hasVm: boolean;
+  readonly hasVcpu: boolean;
   readonly fields: readonly FieldShape[];
+  /** How many members are there at least. */
+  readonly least: number;
   /** All names that may be there. */
   readonly names: ReadonlySet<string>;
 }
 
-function shapeOf({ target, fields }: (typeof INPUTS)[InputType]): Shape {
-  const all: FieldShape[] = [{ name: 'tsc', kind: U64, optional: false }];
-  if (target !== 'host') all.push({ name: 'vm', kind: U32, optional: false });
-  if (target === 'vcpu') all.push({ name: 'vcpu', kind: U32, optional: false });
-  for (const [name, field] of Object.entries<{ type: ValueType; optional?: true }>(fields)) {
-    all.push({ name, kind: KINDS[field.type], optional: field.optional === true });
-  }
-  return { fields: all, names: new Set(['type', 'readings', ...all.map(({ name }) => name)]) };
+/** The shape that a type's declaration says. */
+export function shapeOf(type: InputType): Shape {
+  const { target, fields }: InputSpec = INPUTS[type];
+  const own = Object.entries(fields).map(([name, { type, optional }]) => ({
+    name,
+    kind: KINDS[type],
+    optional: optional === true,
+  }));
+  const hasVm = target !== 'host';
+  const hasVcpu = target === 'vcpu';
+  const named = [...(hasVm ? ['vm'] : []), ...(hasVcpu ? ['vcpu'] : [])];
+  const names = new Set(['type', 'readings', 'tsc', ...named, ...own.map(({ name }) => name)]);
+  const least = 2 + named.length + own.filter(({ optional }) => !optional).length;
+  return { type, hasVm, hasVcpu, fields: own, least, names };
 }
 
-const SHAPES: ReadonlyMap<unknown, Shape> = new Map(
-  Object.entries(INPUTS).map(([type, spec]) => [type, shapeOf(spec)]),
-);
+/**
+ * What all inputs have: looked up once, as looking up a member of an object that can have any of
+ * some forty shapes takes as long as most of what is done with it.
+ */
+export class InputHead {
+  tsc = 0n;
+  /** The VM and vCPU it names; those of the input before where it names none. */
+  vm = 0;
+  vcpu = 0;
+  readings: Readings | undefined = undefined;
+}
+
+/** The members of a value, of which nothing is known yet. */
+type Members = { readonly [name: string]: unknown } & {
+  readonly [name in keyof InputHead]: unknown;
+};
+
+function refuse(name: string, { expected }: Kind, found: unknown, at: InputPlace): never {
+  throw new InputError('bad-value', at, `${name} ${expected}`, describe(found));
+}
+
+/** The members that an input need not have: its readings, and none but those of its type. */
+function checkMore(members: Members, { names }: Shape, head: InputHead, at: InputPlace): void {
+  for (const name in members) {
+    if (names.has(name)) continue;
+    throw new InputError('bad-value', at, `only the fields of ${at.type}`, describe(name));
+  }
+  const { readings } = members;
+  if (readings === undefined) return;
+  checkReadings(readings, at);
+  head.readings = readings;
+}
 
 /**
- * The input that a value is.
+ * Checks that a value has what an input of its type has, and no more.
  *
- * @param index - how many came before, for the error.
- * @throws InputError when it is none: unknown type, missing or unknown field, value out of range.
+ * @param head - takes what all inputs have.
+ * @param index - how many inputs came before, for the error.
+ * @throws InputError for a missing or unknown field, or a value out of range.
  */
-export function checkShape(value: Input, index: number): Input {
-  const given: unknown = value;
-  if (typeof given !== 'object' || given === null) {
-    throw new InputError('unknown-input', { index, type: '' }, 'an input', describe(given));
+export function checkShape(value: Input, shape: Shape, head: InputHead, index: number): void {
+  const members = value as unknown as Members;
+  const { type, fields } = shape;
+  /** Members that none of what must be there accounts for. */
+  let more = -shape.least;
+  for (const _ in members) more += 1;
+  const { tsc } = members;
+  if (!isU64(tsc)) refuse('tsc', U64, tsc, { index, type });
+  head.tsc = tsc;
+  if (shape.hasVm) {
+    const { vm } = members;
+    if (!isU32(vm)) refuse('vm', U32, vm, { index, type });
+    head.vm = vm;
   }
-  const fields = given as Readonly<Record<string, unknown>>;
-  const { type } = fields;
-  const shape = SHAPES.get(type);
-  if (shape === undefined) {
-    const at = { index, type: typeof type === 'string' ? type.slice(0, 40) : '' };
-    throw new InputError('unknown-input', at, 'a known type', describe(type));
+  if (shape.hasVcpu) {
+    const { vcpu } = members;
+    if (!isU32(vcpu)) refuse('vcpu', U32, vcpu, { index, type });
+    head.vcpu = vcpu;
   }
-  for (let i = 0; i < shape.fields.length; i++) {
-    const { name, kind, optional } = shape.fields[i]!;
-    const found = fields[name];
-    if (kind.is(found) || (optional && found === undefined)) continue;
-    const at = { index, type: value.type };
-    throw new InputError('bad-value', at, `${name} ${kind.expected}`, describe(found));
+  for (let i = 0; i < fields.length; i++) {
+    const { name, kind, optional } = fields[i]!;
+    const found = members[name];
+    if (optional && found === undefined) continue;
+    if (!kind.is(found)) refuse(name, kind, found, { index, type });
+    if (optional) more -= 1;
   }
-  for (const name in fields) {
-    if (shape.names.has(name)) continue;
-    const at = { index, type: value.type };
-    throw new InputError('bad-value', at, `only the fields of ${value.type}`, describe(name));
-  }
-  if (value.readings !== undefined) checkReadings(value.readings, { index, type: value.type });
-  return value;
+  head.readings = undefined;
+  if (more !== 0) checkMore(members, shape, head, { index, type });
+}
+
+/** The type that a value says to have, as far as it is a value with members. */
+export function typeOf(value: unknown, index: number): unknown {
+  if (typeof value === 'object' && value !== null) return (value as { type?: unknown }).type;
+  throw new InputError('unknown-input', { index, type: '' }, 'an input', describe(value));
+}
+
+/** Says that a type is none. */
+export function refuseType(type: unknown, index: number): never {
+  const at = { index, type: typeof type === 'string' ? type.slice(0, 40) : '' };
+  throw new InputError('unknown-input', at, 'a known type', describe(type));
 }

@@ -2,7 +2,7 @@
  * The kernel's clock reads during one input: as told with it, or derived from its instant and the
  * host's timekeepers.
  */
-import type { Input, Observation, ReadingName } from '../../events/index.ts';
+import type { Observation, ReadingName } from '../../events/index.ts';
 import {
   type BaseClock,
   baseAt,
@@ -11,8 +11,9 @@ import {
   realtimeAt,
   type VcpuState,
 } from '../clock/index.ts';
-import { isBefore } from '../num/index.ts';
+import { asU64, isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
+import type { InputHead } from './input-shape.ts';
 
 /** Where in an input a clock is read. */
 export interface ReadingPlace {
@@ -33,7 +34,8 @@ export type ReadingSource = (name: ReadingName, place: ReadingPlace) => bigint |
 
 /** What a derivation may use. */
 interface Here {
-  readonly input: Input;
+  /** The input's instant. */
+  readonly tsc: bigint;
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
   readonly vcpu: Readonly<VcpuState> | undefined;
@@ -46,11 +48,11 @@ const baseAtReading = (here: Here, tsc: ReadingName, base: BaseClock): bigint =>
 
 const largest = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
-const atInstant = ({ input }: Here): bigint => input.tsc;
+const atInstant = ({ tsc }: Here): bigint => tsc;
 
 /** The kernel never reads a TSC before its timekeepers' last: it takes the later of the two. */
-const ofTimekeeper = ({ input, host }: Here): bigint =>
-  isBefore(input.tsc, host.rawCycleLast) ? host.rawCycleLast : input.tsc;
+const ofTimekeeper = ({ tsc, host }: Here): bigint =>
+  isBefore(tsc, host.rawCycleLast) ? host.rawCycleLast : tsc;
 
 /** `kvm_get_time_and_clockread()`, where the host's clock is the TSC; else two reads. */
 const isOneRead = ({ host }: Here): boolean => isTscMode(host.vclockMode);
@@ -84,22 +86,22 @@ const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
   'create.ns': (here) =>
     seeds(here)
       ? baseAtReading(here, 'create.tsc', baseOfBoth(here))
-      : baseAt(here.host, here.input.tsc, here.switches.otherBase),
+      : baseAt(here.host, here.tsc, here.switches.otherBase),
   'enable.tsc': atInstant,
   'getClock.tsc': atInstant,
   'getClock.ns': (here) => baseAtReading(here, 'getClock.tsc', here.switches.otherBase),
   'realtime.ns': (here) => realtimeAt(here.host, here.read('getClock.tsc')),
-  'wallClock.ns': ({ host, input }) => realtimeAt(host, input.tsc),
-  'setClock.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
-  'restart.ns': ({ host, input, switches }) => baseAt(host, input.tsc, switches.otherBase),
+  'wallClock.ns': ({ host, tsc }) => realtimeAt(host, tsc),
+  'setClock.ns': ({ host, tsc, switches }) => baseAt(host, tsc, switches.otherBase),
+  'restart.ns': ({ host, tsc, switches }) => baseAt(host, tsc, switches.otherBase),
   'timer.tsc': (here) => here.read('getClock.tsc'),
   // A thread that did not wait since the last time it was asked.
   run_delay: ({ vcpu }) => largest(vcpu?.lastSteal ?? 0n, vcpu?.xenLastSteal ?? 0n),
 };
 
 /** What the reads of an input depend on, as it is when one is asked for. */
-export interface ReadingScope {
-  readonly input: Input;
+interface ReadingScope {
+  readonly head: Readonly<InputHead>;
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
   /** The vCPU whose turn it is, if any. */
@@ -107,35 +109,42 @@ export interface ReadingScope {
   readonly observations: readonly Observation[];
 }
 
-/** One clock read; those of an input are a list. */
-interface Read {
+/** A read that was derived, and those before it. */
+export interface Derived {
   readonly name: ReadingName;
-  readonly value: bigint;
-  readonly isDerived: boolean;
-  /** Reads before the turn passed on are known no more. */
-  readonly turns: number;
-  next: Read | undefined;
+  readonly before: Derived | undefined;
 }
 
-/** All reads of one input: few, so that they are found by going through them. */
-export class ReadingsOf implements Here {
-  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
-  private place: number;
-  /** How often the turn passed on. */
-  private turns = 0;
-  private first: Read | undefined = undefined;
-  private last: Read | undefined = undefined;
-  private readonly scope: ReadingScope;
-  private readonly source: ReadingSource | undefined;
+const NAMES = Object.keys(DERIVATIONS) as ReadingName[];
+const INDEX = new Map(NAMES.map((name, index) => [name, index]));
+const DERIVATION = NAMES.map((name) => DERIVATIONS[name]);
 
-  constructor(scope: ReadingScope, source: ReadingSource | undefined, place: number) {
+/** The clock reads of one input after the other; a value is found by the place of its name. */
+export class ReadingsOf implements Here {
+  /** Those that were derived, over all turns. */
+  derived: Derived | undefined = undefined;
+  private readonly scope: ReadingScope;
+  private source: ReadingSource | undefined = undefined;
+  /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
+  private place = 0;
+  /** A bit for each that was read in this turn, and what it gave. */
+  private known = 0;
+  private readonly values = new BigUint64Array(NAMES.length);
+
+  constructor(scope: ReadingScope) {
     this.scope = scope;
-    this.source = source;
-    this.place = place;
   }
 
-  get input(): Input {
-    return this.scope.input;
+  /** Another input begins. */
+  begin(source: ReadingSource | undefined): void {
+    this.derived = undefined;
+    this.source = source;
+    this.place = 0;
+    this.known = 0;
+  }
+
+  get tsc(): bigint {
+    return this.scope.head.tsc;
   }
 
   get switches(): Switches {
@@ -156,31 +165,36 @@ export class ReadingsOf implements Here {
 
   /** Passes the turn on to the vCPU at this place. */
   turn(place: number): void {
-    if (place !== this.place) this.turns += 1;
+    if (place !== this.place) this.known = 0;
     this.place = place;
   }
 
   /** A clock read; the same each time within one turn. */
   read(name: ReadingName): bigint {
-    for (let known = this.first; known !== undefined; known = known.next) {
-      if (known.name === name && known.turns === this.turns) return known.value;
-    }
-    const told = this.told(name);
-    const value = told ?? BigInt.asUintN(64, DERIVATIONS[name](this));
-    const { turns } = this;
-    const read: Read = { name, value, isDerived: told === undefined, turns, next: undefined };
-    if (this.last === undefined) this.first = read;
-    else this.last.next = read;
-    this.last = read;
+    const index = INDEX.get(name)!;
+    const bit = 1 << index;
+    if ((this.known & bit) !== 0) return this.values[index]!;
+    const value = this.tellOf(name) ?? this.derive(name, index);
+    this.known |= bit;
+    this.values[index] = value;
     return value;
   }
 
-  private told(name: ReadingName): bigint | undefined {
-    const { readings } = this.scope.input;
-    if (readings === undefined && this.source === undefined) return undefined;
-    const told = readings?.[name];
-    const mine = typeof told === 'bigint' || told === undefined ? told : told[this.place];
-    return mine ?? this.source?.(name, this.seenBySource());
+  private derive(name: ReadingName, index: number): bigint {
+    const value = DERIVATION[index]!(this);
+    this.derived = { name, before: this.derived };
+    return value;
+  }
+
+  private tellOf(name: ReadingName): bigint | undefined {
+    const { source } = this;
+    const told = this.scope.head.readings;
+    if (told === undefined && source === undefined) return undefined;
+    const value = told?.[name];
+    const mine = typeof value === 'bigint' || value === undefined ? value : value[this.place];
+    if (mine !== undefined || source === undefined) return mine;
+    const found = source(name, this.seenBySource());
+    return found === undefined ? undefined : asU64(found);
   }
 
   private seenBySource(): ReadingPlace {
@@ -195,13 +209,13 @@ export class ReadingsOf implements Here {
       read: (name) => reads.read(name),
     };
   }
+}
 
-  /** How many reads of each name were derived. */
-  derived(): ReadonlyMap<ReadingName, number> {
-    const counts = new Map<ReadingName, number>();
-    for (let read = this.first; read !== undefined; read = read.next) {
-      if (read.isDerived) counts.set(read.name, (counts.get(read.name) ?? 0) + 1);
-    }
-    return counts;
-  }
+/** How many reads of each name were derived. */
+export function countDerived(derived: Derived | undefined): ReadonlyMap<ReadingName, number> {
+  const inOrder: ReadingName[] = [];
+  for (let read = derived; read !== undefined; read = read.before) inOrder.push(read.name);
+  const counts = new Map<ReadingName, number>();
+  for (const name of inOrder.reverse()) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
 }

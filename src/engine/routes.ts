@@ -13,13 +13,13 @@ import {
   countsRunstate,
   cpuidAsksForClock,
   isPageOutdated,
-  isRequested,
   loadMatters,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
   placesSharedInfo,
   putChangesRunstate,
   type Request,
+  requestMask,
   runstateMoves,
   startsXenTimer,
   stopsXenTimer,
@@ -39,13 +39,16 @@ import {
 } from './phase.ts';
 import { SET_TSC_KHZ, SYNCHRONIZE_TSC } from './tsc-routes.ts';
 
-const requested = (request: Request): Condition =>
-  named(`${request} requested`, (ctx) => isRequested(ctx.vcpu, request));
+function requested(request: Request): Condition {
+  const mask = requestMask(request);
+  return named(`${request} requested`, (ctx) => (ctx.vcpu.requests & mask) !== 0);
+}
 
 const masterclockIsOn = (ctx: Ctx): boolean => ctx.vm.masterclock === 'on';
 const tscIsUnstable = (ctx: Ctx): boolean => ctx.host.tsc === 'unstable';
+const CLOCK_UPDATE = requestMask('CLOCK_UPDATE');
 /** Only an update that is to be retried leaves the request up. */
-const pageIsUpToDate = (ctx: Ctx): boolean => !isRequested(ctx.vcpu, 'CLOCK_UPDATE');
+const pageIsUpToDate = (ctx: Ctx): boolean => (ctx.vcpu.requests & CLOCK_UPDATE) === 0;
 
 /** `pvclock_update_vm_gtod_copy()`. */
 const UPDATE_COPY: Route = [vm('UPDATE_COPY'), when(masterclockIsOn, host('MASTERCLOCK_TAKEN'))];

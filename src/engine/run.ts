@@ -10,8 +10,9 @@ import {
   VmState,
 } from '../clock/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import type { Refusal } from './admit.ts';
-import { type ReadingScope, type ReadingSource, ReadingsOf } from './readings.ts';
+import type { Refusal } from './answers.ts';
+import { InputHead } from './input-shape.ts';
+import { type ReadingSource, ReadingsOf } from './readings.ts';
 import type { HostCell, VcpuCell, VmCell } from './stepper.ts';
 import { STEP, type Step } from './steps.ts';
 
@@ -29,12 +30,6 @@ export interface MasterclockRecord {
   readonly by: string;
 }
 
-/** Which machines have their turn. */
-export interface Turn {
-  vm: VmOf | undefined;
-  vcpu: VcpuCell | undefined;
-}
-
 const NOT_REACHED: MasterclockRecord = {
   decision: 'kept',
   by: 'nothing on this route asks for it',
@@ -47,45 +42,50 @@ const NO_VCPU = VcpuState.of({ cpu: -1 });
 /** Most inputs show nothing. */
 const NOTHING_SEEN: readonly Observation[] = Object.freeze([]);
 
+/** What a run has before its first input. */
+const NO_INPUT: Input = { type: 'suspend', tsc: 0n };
+
 const rankOf = (decision: MasterclockDecision): number => MASTERCLOCK_DECISIONS.indexOf(decision);
 
 /**
  * One input on its way, and what recipes see of it.
  *
- * There is one for each input, so it is no more than its fields: lists and readings are made when
- * something is shown or read, and methods are not `#private`, which would cost each instance a mark. Structs are read where they are now, as a step may have replaced them.
+ * A world has one run, which begins anew with each input; what it tells of one is never changed
+ * afterwards, so that others may keep it. Structs are read where they are now, as a step may have
+ * replaced them.
  */
-export class Run implements Ctx, ReadingScope {
-  readonly input: Input;
+export class Run implements Ctx {
   readonly switches: Switches;
   /** This run itself, also for who puts other members before its own. */
   readonly own: Run = this;
+  input = NO_INPUT;
+  readonly head = new InputHead();
   observations = NOTHING_SEEN;
   masterclock = NOT_REACHED;
-  readonly turn: Turn;
-  readonly hostCell: HostCell;
-  readonly #vms: ReadonlyMap<number, VmOf>;
-  readonly #source: ReadingSource | undefined;
-  #seen: Observation[] | undefined = undefined;
-  /** Made at the first read. */
-  readings: ReadingsOf | undefined = undefined;
-  /** The place of the vCPU whose turn it is. */
-  #index = 0;
+  readonly readings: ReadingsOf;
+  /** Whose turn it is. */
+  vmOf: VmOf | undefined = undefined;
+  vcpuCell: VcpuCell | undefined = undefined;
+  private seen: Observation[] | undefined = undefined;
+  private readonly hostCell: HostCell;
+  private readonly vms: ReadonlyMap<number, VmOf>;
 
-  constructor(
-    host: HostCell,
-    vms: ReadonlyMap<number, VmOf>,
-    turn: Turn,
-    input: Input,
-    switches: Switches,
-    source: ReadingSource | undefined,
-  ) {
+  constructor(host: HostCell, vms: ReadonlyMap<number, VmOf>, switches: Switches) {
     this.hostCell = host;
-    this.#vms = vms;
-    this.turn = turn;
-    this.input = input;
+    this.vms = vms;
     this.switches = switches;
-    this.#source = source;
+    this.readings = new ReadingsOf(this);
+  }
+
+  /** Begins with another input, whose head is there already. */
+  begin(input: Input, source: ReadingSource | undefined): void {
+    this.input = input;
+    this.observations = NOTHING_SEEN;
+    this.masterclock = NOT_REACHED;
+    this.vmOf = undefined;
+    this.vcpuCell = undefined;
+    this.seen = undefined;
+    this.readings.begin(source);
   }
 
   get host(): Readonly<HostState> {
@@ -93,20 +93,22 @@ export class Run implements Ctx, ReadingScope {
   }
 
   get vm(): Readonly<VmState> {
-    return this.turn.vm?.cell.state ?? NO_VM;
+    const { vmOf } = this;
+    return vmOf === undefined ? NO_VM : vmOf.cell.state;
   }
 
   get vcpu(): Readonly<VcpuState> {
-    return this.turn.vcpu?.state ?? NO_VCPU;
+    const { vcpuCell } = this;
+    return vcpuCell === undefined ? NO_VCPU : vcpuCell.state;
   }
 
   get bootVcpu(): Readonly<VcpuState> {
-    const first = this.turn.vm?.vcpus.values().next().value;
+    const first = this.vmOf?.vcpus.values().next().value;
     return first?.state ?? NO_VCPU;
   }
 
   get subject(): Readonly<VcpuState> | undefined {
-    return this.turn.vcpu?.state;
+    return this.vcpuCell?.state;
   }
 
   get out(): Ctx['out'] {
@@ -114,18 +116,14 @@ export class Run implements Ctx, ReadingScope {
   }
 
   read(name: ReadingName): bigint {
-    return this.own.readNow(name);
+    return this.own.readings.read(name);
   }
 
-  /** @internal */
-  readNow(name: ReadingName): bigint {
-    this.readings ??= new ReadingsOf(this, this.#source, this.#index);
-    return this.readings.read(name);
-  }
-
-  emit(seen: SeenOf<Observation>): void {
-    if (this.#seen === undefined) this.observations = this.#seen = [];
-    this.#seen.push({ vm: this.turn.vm?.id ?? -1, ...seen } as Observation);
+  /** The observation is the run's from now on, which says of which VM it is. */
+  emit(seen: SeenOf<Observation> & { vm?: number }): void {
+    seen.vm = this.vmOf?.id ?? -1;
+    if (this.seen === undefined) this.observations = this.seen = [];
+    this.seen.push(seen as Observation);
   }
 
   /** The first of the highest rank counts: what asked first, or what the last update came to. */
@@ -136,60 +134,62 @@ export class Run implements Ctx, ReadingScope {
     }
   }
 
-  walk(steps: readonly Step[]): void {
-    for (let i = 0; i < steps.length; i++) {
+  /** Takes these steps, or those of them from one place to another. */
+  walk(steps: readonly Step[], from = 0, to = steps.length): void {
+    for (let i = from; i < to; i++) {
       const step = steps[i]!;
       switch (step.kind) {
         case STEP.host:
           this.hostCell.step(step.host, this);
           break;
         case STEP.vm:
-          this.turn.vm?.cell.step(step.vm, this);
+          this.vmOf?.cell.step(step.vm, this);
           break;
         case STEP.vcpu:
-          this.turn.vcpu?.step(step.vcpu, this);
+          this.vcpuCell?.step(step.vcpu, this);
           break;
         case STEP.when:
-          if (step.condition(this)) this.walk(step.steps);
+          if (!step.condition(this)) i += step.inner;
           break;
         case STEP.eachVm:
-          this.eachVm(step.steps);
+          this.eachVm(steps, i + 1, i + 1 + step.inner);
+          i += step.inner;
           break;
         case STEP.eachVcpu:
-          this.eachVcpu(step.steps);
+          this.eachVcpu(steps, i + 1, i + 1 + step.inner);
+          i += step.inner;
           break;
       }
     }
   }
 
-  private eachVm(steps: readonly Step[]): void {
-    const { vm, vcpu } = this.turn;
-    for (const other of this.#vms.values()) {
+  private eachVm(steps: readonly Step[], from: number, to: number): void {
+    const { vmOf, vcpuCell } = this;
+    for (const other of this.vms.values()) {
       if (other.cell.state.life !== 'alive') continue;
       this.take(other, undefined, 0);
-      this.walk(steps);
+      this.walk(steps, from, to);
     }
-    this.take(vm, vcpu, 0);
+    this.take(vmOf, vcpuCell, 0);
   }
 
-  private eachVcpu(steps: readonly Step[]): void {
-    const { vm, vcpu } = this.turn;
-    if (vm !== undefined) {
-      let index = 0;
-      for (const other of vm.vcpus.values()) {
-        this.take(vm, other, index);
-        this.walk(steps);
-        index += 1;
+  private eachVcpu(steps: readonly Step[], from: number, to: number): void {
+    const { vmOf, vcpuCell } = this;
+    if (vmOf !== undefined) {
+      let place = 0;
+      for (const other of vmOf.vcpus.values()) {
+        this.take(vmOf, other, place);
+        this.walk(steps, from, to);
+        place += 1;
       }
     }
-    this.take(vm, vcpu, 0);
+    this.take(vmOf, vcpuCell, 0);
   }
 
-  private take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, index: number): void {
-    this.turn.vm = vm;
-    this.turn.vcpu = vcpu;
-    this.#index = index;
-    this.readings?.turn(index);
+  private take(vm: VmOf | undefined, vcpu: VcpuCell | undefined, place: number): void {
+    this.vmOf = vm;
+    this.vcpuCell = vcpu;
+    this.readings.turn(place);
   }
 
   /** The kernel's answer, and nothing else. */

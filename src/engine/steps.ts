@@ -1,6 +1,7 @@
 /**
- * Routes in the form in which they are walked: all steps have one shape, so that walking them takes
- * no more than what they do.
+ * Routes in the form in which they are walked: one list of steps of one shape, in which what happens
+ * under a condition or for each follows its condition, so that walking them takes no more than what
+ * they do.
  */
 import type { HostSignal, VcpuSignal, VmSignal } from '../../machines/index.ts';
 import type { Condition, Phase, Route } from './phase.ts';
@@ -8,43 +9,54 @@ import type { Condition, Phase, Route } from './phase.ts';
 /** What a step does. */
 export const STEP = { host: 0, vm: 1, vcpu: 2, when: 3, eachVm: 4, eachVcpu: 5 } as const;
 
-/** One step of a route; `kind` says which of the members count. */
-export interface Step {
+/** What a step does, by its kind. */
+interface Deed {
+  readonly host?: HostSignal;
+  readonly vm?: VmSignal;
+  readonly vcpu?: VcpuSignal;
+  readonly condition?: Condition;
+  readonly inner?: number;
+}
+
+/** One step of a route; `kind` says which of the members count. A class, so that V8 knows one shape. */
+export class Step {
   readonly kind: (typeof STEP)[keyof typeof STEP];
   readonly host: HostSignal;
   readonly vm: VmSignal;
   readonly vcpu: VcpuSignal;
   readonly condition: Condition;
-  readonly steps: readonly Step[];
+  /** How many of the steps that follow are those of the condition, or of each. */
+  readonly inner: number;
+
+  constructor(kind: Step['kind'], deed: Deed) {
+    this.kind = kind;
+    this.host = deed.host ?? 'SUSPEND';
+    this.vm = deed.vm ?? 'GET_CLOCK';
+    this.vcpu = deed.vcpu ?? 'LOAD';
+    this.condition = deed.condition ?? (() => true);
+    this.inner = deed.inner ?? 0;
+  }
 }
 
-const BLANK: Step = {
-  kind: STEP.host,
-  host: 'SUSPEND',
-  vm: 'GET_CLOCK',
-  vcpu: 'LOAD',
-  condition: () => false,
-  steps: [],
-};
-
-function stepOf(phase: Phase): Step {
+function stepsOfPhase(phase: Phase): readonly Step[] {
   if ('when' in phase) {
-    const steps = stepsOf(phase.phases);
-    return { ...BLANK, kind: STEP.when, condition: phase.when, steps };
+    const inner = stepsOf(phase.phases);
+    return [new Step(STEP.when, { condition: phase.when, inner: inner.length }), ...inner];
   }
   if ('each' in phase) {
+    const inner = stepsOf(phase.phases);
     const kind = phase.each === 'vm' ? STEP.eachVm : STEP.eachVcpu;
-    return { ...BLANK, kind, steps: stepsOf(phase.phases) };
+    return [new Step(kind, { inner: inner.length }), ...inner];
   }
   switch (phase.level) {
     case 'host':
-      return { ...BLANK, kind: STEP.host, host: phase.signal };
+      return [new Step(STEP.host, { host: phase.signal })];
     case 'vm':
-      return { ...BLANK, kind: STEP.vm, vm: phase.signal };
+      return [new Step(STEP.vm, { vm: phase.signal })];
     case 'vcpu':
-      return { ...BLANK, kind: STEP.vcpu, vcpu: phase.signal };
+      return [new Step(STEP.vcpu, { vcpu: phase.signal })];
   }
 }
 
 /** The steps of a route. */
-export const stepsOf = (route: Route): readonly Step[] => route.map(stepOf);
+export const stepsOf = (route: Route): readonly Step[] => route.flatMap(stepsOfPhase);

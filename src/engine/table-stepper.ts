@@ -40,6 +40,8 @@ interface Node<S> {
   readonly yes: Node<S> | undefined;
   readonly no: Node<S> | undefined;
   readonly recipes: readonly Recipe<S>[];
+  /** Where in the struct the region's state stands. */
+  readonly offset: number;
   /** The byte of the state to be in afterwards; −1 where it stays. */
   readonly to: number;
 }
@@ -52,8 +54,13 @@ interface Reaction<S> {
   readonly nodes: readonly (Node<S> | undefined)[];
 }
 
-/** What the regions of a machine do, by signal, in the order in which they act. */
-type Program<S> = ReadonlyMap<string, readonly Reaction<S>[]>;
+/** A machine's tables with their names bound. */
+interface Program<S> {
+  /** What the regions do, by signal, in the order in which they act. */
+  readonly reactions: ReadonlyMap<string, readonly Reaction<S>[]>;
+  /** Room for what the regions of one machine decide in one step. */
+  readonly decided: Node<S>[];
+}
 
 /** A table names what the machine's code or struct does not have. */
 function missing(table: MachineTable, what: string): never {
@@ -73,7 +80,7 @@ class Binder<S> {
   }
 
   bind(): Program<S> {
-    const program = new Map<string, Reaction<S>[]>();
+    const bound = new Map<string, Reaction<S>[]>();
     for (const [region, states] of Object.entries(this.#table.regions)) {
       const place = this.#type.layout.fields.get(region) ?? missing(this.#table, region);
       for (const signal of new Set(Object.values(states).flatMap(Object.keys))) {
@@ -83,12 +90,12 @@ class Binder<S> {
           if (decision === undefined) continue;
           nodes[this.#byteOf(region, state)] = this.#node(region, decision);
         }
-        const reactions = program.get(signal) ?? [];
-        program.set(signal, reactions);
+        const reactions = bound.get(signal) ?? [];
+        bound.set(signal, reactions);
         reactions.push({ offset: place.offset, nodes });
       }
     }
-    return program;
+    return { reactions: bound, decided: [] };
   }
 
   /** The byte that stands for a state: what the struct writes for its name. */
@@ -101,25 +108,19 @@ class Binder<S> {
   }
 
   #node(region: string, decision: Decision): Node<S> {
+    const { offset } = this.#type.layout.fields.get(region)!;
     if ('run' in decision) {
       const recipes = decision.run.map(
         (name) => this.#code.recipes[name] ?? missing(this.#table, name),
       );
       const to = decision.to === undefined ? -1 : this.#byteOf(region, decision.to);
-      return { guard: undefined, yes: undefined, no: undefined, recipes, to };
+      return { guard: undefined, yes: undefined, no: undefined, recipes, offset, to };
     }
     const guard = this.#code.guards[decision.ask] ?? missing(this.#table, decision.ask);
     const yes = this.#node(region, decision.yes);
     const no = this.#node(region, decision.no);
-    return { guard, yes, no, recipes: [], to: -1 };
+    return { guard, yes, no, recipes: [], offset, to: -1 };
   }
-}
-
-/** Asks the guards until it is decided. */
-function decide<S>(first: Node<S>, self: S, ctx: Ctx): Node<S> {
-  let node = first;
-  while (node.guard !== undefined) node = (node.guard(self, ctx) ? node.yes : node.no)!;
-  return node;
 }
 
 /** One machine as a table. */
@@ -132,33 +133,30 @@ class TableCell<S extends StructBase, N extends string> implements Cell<S, N> {
     this.#program = program;
   }
 
-  step(signal: N, ctx: Ctx): void {
-    const reactions = this.#program.get(signal);
-    if (reactions === undefined) return;
-    if (reactions.length > 1) this.#stepTogether(reactions, ctx);
-    else this.#stepOne(reactions[0]!, ctx);
-  }
-
-  #stepOne({ offset, nodes }: Reaction<S>, ctx: Ctx): void {
-    const self = this.state;
-    const first = nodes[self.bytes[offset]!];
-    if (first === undefined) return;
-    const { recipes, to } = decide(first, self, ctx);
-    for (let i = 0; i < recipes.length; i++) recipes[i]!(self, ctx);
-    if (to >= 0) self.bytes[offset] = to;
-  }
-
   /** All regions decide before any acts, and the states change when all have acted. */
-  #stepTogether(reactions: readonly Reaction<S>[], ctx: Ctx): void {
+  step(signal: N, ctx: Ctx): void {
+    const { reactions, decided } = this.#program;
+    const regions = reactions.get(signal);
+    if (regions === undefined) return;
     const self = this.state;
-    const decided = reactions.map(({ offset, nodes }) => {
-      const first = nodes[self.bytes[offset]!];
-      return first === undefined ? undefined : decide(first, self, ctx);
-    });
-    for (const node of decided) for (const recipe of node?.recipes ?? []) recipe(self, ctx);
-    decided.forEach((node, index) => {
-      if (node !== undefined && node.to >= 0) self.bytes[reactions[index]!.offset] = node.to;
-    });
+    const { bytes } = self;
+    let acting = 0;
+    for (let i = 0; i < regions.length; i++) {
+      const { offset, nodes } = regions[i]!;
+      let node = nodes[bytes[offset]!];
+      if (node === undefined) continue;
+      while (node.guard !== undefined) node = (node.guard(self, ctx) ? node.yes : node.no)!;
+      decided[acting] = node;
+      acting += 1;
+    }
+    for (let i = 0; i < acting; i++) {
+      const { recipes } = decided[i]!;
+      for (let k = 0; k < recipes.length; k++) recipes[k]!(self, ctx);
+    }
+    for (let i = 0; i < acting; i++) {
+      const { offset, to } = decided[i]!;
+      if (to >= 0) bytes[offset] = to;
+    }
   }
 }
 

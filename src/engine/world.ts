@@ -8,23 +8,12 @@ import type { Input, Observation, ReadingName } from '../../events/index.ts';
 import { type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import {
-  checkCpu,
-  checkEntry,
-  checkHostOrder,
-  checkMsr,
-  checkNested,
-  checkVcpuOrder,
-  checkVmOrder,
-  type Fail,
-  type Refusal,
-  refusalOf,
-} from './admit.ts';
+import { admit, type Fail } from './admit.ts';
 import { InputError } from './input-error.ts';
 import { checkShape } from './input-shape.ts';
 import { type Plan, planFor, stepsFor } from './plan.ts';
-import type { ReadingSource, ReadingsOf } from './readings.ts';
-import { type MasterclockRecord, Run, type Turn, type VmOf } from './run.ts';
+import { countDerived, type Derived, type ReadingSource } from './readings.ts';
+import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
 import { tableStepper } from './table-stepper.ts';
 
@@ -40,26 +29,24 @@ export interface Dispatched {
   readonly refused: boolean;
 }
 
-const NO_READS: ReadonlyMap<ReadingName, number> = new Map();
-
 /** What one input came to; its reads are counted when somebody asks. */
 class Done implements Dispatched {
   readonly index: number;
   readonly observations: readonly Observation[];
   readonly masterclock: MasterclockRecord;
   readonly refused: boolean;
-  readonly #readings: ReadingsOf | undefined;
+  readonly #derived: Derived | undefined;
 
   constructor(index: number, run: Run, refused: boolean) {
     this.index = index;
     this.observations = run.observations;
     this.masterclock = run.masterclock;
     this.refused = refused;
-    this.#readings = run.readings;
+    this.#derived = run.readings.derived;
   }
 
   get derived(): ReadonlyMap<ReadingName, number> {
-    return this.#readings?.derived() ?? NO_READS;
+    return countDerived(this.#derived);
   }
 }
 
@@ -76,14 +63,14 @@ export interface WorldOptions {
 export class World {
   readonly switches: Switches;
   readonly #stepper: Stepper;
-  #host: HostCell;
-  #vms = new Map<number, VmOf>();
+  readonly #host: HostCell;
+  readonly #vms = new Map<number, VmOf>();
+  readonly #run: Run;
   #count = 0;
-  #lastTsc = 0n;
-  /** The one being dispatched, or the last one. */
-  #input: Input | undefined;
+  /** Instant of the last input. */
+  readonly #last = new BigUint64Array(1);
   readonly #fail: Fail = (code, expected, found) => {
-    const type = this.#input?.type ?? '';
+    const { type } = this.#run.input;
     throw new InputError(code, { index: this.#count, type }, expected, found);
   };
 
@@ -91,6 +78,7 @@ export class World {
     this.switches = options.switches;
     this.#stepper = options.stepper ?? tableStepper();
     this.#host = this.#stepper.host(options.host.clone());
+    this.#run = new Run(this.#host, this.#vms, this.switches);
   }
 
   /** The host as it is now; not to be changed. */
@@ -110,7 +98,7 @@ export class World {
 
   /** Instant of the last one, host TSC. */
   get lastTsc(): bigint {
-    return this.#lastTsc;
+    return this.#last[0]!;
   }
 
   /** @internal Puts back what was saved. */
@@ -120,7 +108,7 @@ export class World {
     vms: ReadonlyMap<number, { state: VmState; vcpus: ReadonlyMap<number, VcpuState> }>,
   ): void {
     this.#count = count;
-    this.#lastTsc = lastTsc;
+    this.#last[0] = lastTsc;
     for (const [id, { state, vcpus }] of vms) {
       const vm = this.#addVm(id, state);
       for (const [vcpu, its] of vcpus) this.#addVcpu(vm, vcpu, its);
@@ -135,69 +123,58 @@ export class World {
    */
   dispatch(input: Input, source?: ReadingSource): Dispatched {
     const index = this.#count;
-    checkShape(input, index);
-    this.#input = input;
-    const fail = this.#fail;
-    this.#checkInstant(input, fail);
-    const turn = this.#turnOf(input, fail);
-    const run = new Run(this.#host, this.#vms, turn, input, this.switches, source);
-    const plan = planFor(input.type);
-    const refusal = this.#admit(input, plan, run, fail);
+    const run = this.#run;
+    const plan = planFor(input, index);
+    checkShape(input, plan.shape, run.head, index);
+    run.begin(input, source);
+    this.#checkInstant(plan);
+    this.#find(plan);
+    const refusal = admit(input, plan.admission, run, this.#fail);
     if (refusal === undefined) {
-      this.#create(input, turn);
+      this.#create(plan);
       run.walk(stepsFor(input, plan));
     } else {
       run.refuse(refusal);
     }
     this.#count += 1;
-    this.#lastTsc = input.tsc;
+    this.#last[0] = run.head.tsc;
     return new Done(index, run, refusal !== undefined);
   }
 
-  #checkInstant(input: Input, fail: Fail): void {
-    if (!isBefore(input.tsc, this.#lastTsc)) return;
-    const mayGoBack =
-      this.#host.state.tsc === 'unstable' || input.type === 'resume' || input.type === 'cpu_online';
-    if (!mayGoBack) fail('tsc-backwards', `a TSC of at least ${this.#lastTsc}`, String(input.tsc));
+  #checkInstant({ mayGoBack }: Plan): void {
+    const { tsc } = this.#run.head;
+    if (!isBefore(tsc, this.#last[0]!) || mayGoBack || this.#host.state.tsc === 'unstable') return;
+    this.#fail('tsc-backwards', `a TSC of at least ${this.lastTsc}`, String(tsc));
   }
 
-  #turnOf(input: Input, fail: Fail): Turn {
-    if (!('vm' in input)) return { vm: undefined, vcpu: undefined };
-    const vm = this.#vms.get(input.vm);
-    if (input.type === 'KVM_CREATE_VM') {
-      if (vm !== undefined) fail('vm-exists', 'a VM id not used before', String(input.vm));
-      return { vm, vcpu: undefined };
+  /** Gives the turn to the VM and vCPU that an input names. */
+  #find({ type, target }: Plan): void {
+    if (target === 'host') return;
+    const run = this.#run;
+    const { vm: id, vcpu } = run.head;
+    const vm = this.#vms.get(id);
+    if (type === 'KVM_CREATE_VM') {
+      if (vm !== undefined) this.#fail('vm-exists', 'a VM id not used before', String(id));
+      return;
     }
     if (vm === undefined || vm.cell.state.life !== 'alive') {
-      return fail('no-such-vm', 'a VM that exists', `VM ${input.vm}`);
+      this.#fail('no-such-vm', 'a VM that exists', `VM ${id}`);
     }
-    if (!('vcpu' in input)) return { vm, vcpu: undefined };
-    const vcpu = vm.vcpus.get(input.vcpu);
-    if (vcpu === undefined && input.type !== 'KVM_CREATE_VCPU') {
-      fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${input.vcpu} of VM ${input.vm}`);
+    run.vmOf = vm;
+    if (target === 'vm') return;
+    run.vcpuCell = vm.vcpus.get(vcpu);
+    if (run.vcpuCell === undefined && type !== 'KVM_CREATE_VCPU') {
+      this.#fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${vcpu} of VM ${id}`);
     }
-    return { vm, vcpu };
-  }
-
-  #admit(input: Input, plan: Plan, run: Run, fail: Fail): Refusal | undefined {
-    const { vm, vcpu } = run.turn;
-    if (plan.hasCpu) checkCpu(input, fail);
-    if (plan.hasMsr) checkMsr(input, fail);
-    if (plan.target === 'host') checkHostOrder(input, run, fail);
-    if (plan.target === 'vm') checkVmOrder(input, run, [...(vm?.vcpus.values() ?? [])], fail);
-    if (plan.hasVcpu) {
-      checkVcpuOrder(input, run.vcpu, fail);
-      checkEntry(input, run, fail);
-      if (plan.hasLimits) checkNested(input, run, fail);
-    }
-    return refusalOf(input, run, vcpu !== undefined);
   }
 
   /** Makes room for what an input creates. */
-  #create(input: Input, turn: Turn): void {
-    if (input.type === 'KVM_CREATE_VM') turn.vm = this.#addVm(input.vm, new VmState());
-    if (input.type === 'KVM_CREATE_VCPU' && turn.vm !== undefined) {
-      turn.vcpu = this.#addVcpu(turn.vm, input.vcpu, new VcpuState());
+  #create({ type }: Plan): void {
+    const run = this.#run;
+    const { vm, vcpu } = run.head;
+    if (type === 'KVM_CREATE_VM') run.vmOf = this.#addVm(vm, new VmState());
+    if (type === 'KVM_CREATE_VCPU' && run.vmOf !== undefined) {
+      run.vcpuCell = this.#addVcpu(run.vmOf, vcpu, new VcpuState());
     }
   }
 

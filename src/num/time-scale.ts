@@ -10,6 +10,11 @@ export const NSEC_PER_SEC = 1_000_000_000n;
 
 const U32_MAX = 0xffff_ffffn;
 const BIT31 = 0x8000_0000n;
+const TWO16 = 2 ** 16;
+const TWO31 = 2 ** 31;
+const TWO32 = 2 ** 32;
+/** Numbers below this, doubled, are exact. */
+const EXACT = 2 ** 52;
 
 /** How to scale a count: shift first, then take `mul / 2^32` of it. */
 export interface TimeScale {
@@ -31,8 +36,36 @@ export interface TimeScale {
  * @throws RangeError when either is 0 or `scaledHz` is 2^63, for which the kernel loops for ever.
  */
 export function timeScale(scaledHz: bigint, baseHz: bigint): TimeScale {
-  let scaled = asU64(scaledHz);
-  let base = asU64(baseHz);
+  const scaled = Number(asU64(scaledHz));
+  const base = Number(asU64(baseHz));
+  return scaled > 0 && scaled < EXACT && base > 0 && base < EXACT
+    ? exactScale(scaled, base)
+    : wideScale(asU64(scaledHz), asU64(baseHz));
+}
+
+/** Frequencies of real machines, whose doubles and halves are whole numbers that a double holds. */
+function exactScale(scaledHz: number, baseHz: number): TimeScale {
+  let scaled = scaledHz;
+  let base = baseHz;
+  let shift = 0;
+  while (base > scaledHz * 2 || base >= TWO32) {
+    base = Math.floor(base / 2);
+    shift -= 1;
+  }
+  while (base <= scaled || scaled >= TWO32) {
+    if (scaled >= TWO32 || base >= TWO31) scaled = Math.floor(scaled / 2);
+    else base *= 2;
+    shift += 1;
+  }
+  // 32 bits of the quotient in two halves: no product or dividend has more than 53.
+  const high = Math.floor((scaled * TWO16) / base);
+  const rest = scaled * TWO16 - high * base;
+  return { shift, mul: high * TWO16 + Math.floor((rest * TWO16) / base) };
+}
+
+function wideScale(scaledHz: bigint, baseHz: bigint): TimeScale {
+  let scaled = scaledHz;
+  let base = baseHz;
   let shift = 0;
   const twice = asU64(scaled << 1n);
   while (base > twice || base > U32_MAX) {

@@ -42,7 +42,7 @@ export interface Played {
  *
  * @throws ScenarioError for one that it does not have, or that is out of range.
  */
-export function readParams(
+function readParams(
   { name, params }: Scenario,
   given: Readonly<Record<string, string>>,
 ): { readonly values: Record<string, unknown>; readonly texts: Record<string, string> } {

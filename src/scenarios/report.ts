@@ -17,7 +17,7 @@ import type { Played, PlayedHost } from './play.ts';
 import type { Cell, StoryLine, Table } from './scenario.ts';
 
 /** A scenario's parameters as they would be written: `--uptime 30d --ntp-ppm 20`. */
-export const paramsText = (params: Readonly<Record<string, string>>): string =>
+const paramsText = (params: Readonly<Record<string, string>>): string =>
   Object.entries(params)
     .map(([name, text]) => `--${optionOf(name)} ${text}`)
     .join(' ');
@@ -38,7 +38,8 @@ function worstOf(hosts: readonly PlayedHost[]): { host: PlayedHost; worst: Findi
 }
 
 /** The verdict in one line. */
-export function verdictText({ hosts }: Played): string {
+export function verdictText({ hosts, table }: Played): string {
+  if (table.verdict !== undefined) return table.verdict;
   const found = worstOf(hosts) ?? { host: hosts[0], worst: undefined };
   if (found.host === undefined) return 'nothing happened';
   const on = hosts.length > 1 ? `${found.host.simulation.name}: ` : '';
@@ -56,7 +57,7 @@ function* storyLines(story: readonly StoryLine[], hosts: number): Generator<stri
 const isNumber = (cell: Cell): boolean => typeof cell === 'bigint' || typeof cell === 'number';
 
 /** A table as aligned lines; numbers are aligned to the right. */
-export function* tableLines({ columns, rows }: Table): Generator<string> {
+function* tableLines({ columns, rows }: Table): Generator<string> {
   const right = columns.map((_, i) => rows.some((row) => isNumber(row[i]!)));
   const texts = [columns, ...rows].map((row) => row.map(String));
   const widths = columns.map((_, i) => Math.max(...texts.map((row) => row[i]!.length)));

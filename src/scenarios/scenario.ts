@@ -18,6 +18,8 @@ export interface Table {
   /** With units: `jump (ns)`. */
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
+  /** In a line, where what it comes to is in no single host's log. */
+  readonly verdict?: string;
 }
 
 /** One thing that happens. */

@@ -40,26 +40,32 @@ const MSRS = vmmMsrs(
   'MSR_KVM_STEAL_TIME',
 );
 
-const PUT_MSRS = putMsrs(MSRS);
+/** How a vCPU's clock is read and put back: in what `x-precise-tsc` differs. */
+export interface QemuVcpu {
+  /** `kvm_get_tsc()`. */
+  readonly getTsc: VmmPhase;
+  /** `kvm_get_msrs()`, but for the TSC. */
+  readonly getMsrs: VmmPhase;
+  /** At the levels of reset and of the full state. */
+  readonly put: VmmRoute;
+}
 
-/** `kvm_get_msrs()`: a TSC that is valid is not read again. */
-const GET_MSRS: VmmRoute = [
-  getMsrs(MSRS.filter(({ field }) => field !== 'tsc')),
-  when((ctx) => ctx.vcpu.tscKept === 'no', GET_TSC),
-];
+const PLAIN_VCPU: QemuVcpu = {
+  getTsc: GET_TSC,
+  getMsrs: getMsrs(MSRS.filter(({ field }) => field !== 'tsc')),
+  put: [putMsrs(MSRS)],
+};
 
 const isLaunched = (ctx: VmmCtx): boolean => ctx.vmm.run === 'launched';
 
-/** `qemu_system_reset()`: the vCPUs that were there from the start, one after another. */
-const RESET: VmmPhase = eachPlugged(PUT_MSRS);
-
 /** `kvmclock_vm_state_change()`, stopped: the clock is read once, after the TSCs. */
-const STOP_CLOCK: VmmPhase = when(
-  (ctx) => ctx.vmm.clockDevice === 'invalid',
-  moment('save-tscs'),
-  eachPlugged(GET_TSC),
-  GET_CLOCK,
-);
+const stopClock = ({ getTsc }: QemuVcpu): VmmPhase =>
+  when(
+    (ctx) => ctx.vmm.clockDevice === 'invalid',
+    moment('save-tscs'),
+    eachPlugged(getTsc),
+    GET_CLOCK,
+  );
 
 /** `kvmclock_vm_state_change()`, running; KVM_KVMCLOCK_CTRL may fail where no page is in use. */
 const START_CLOCK: VmmRoute = [
@@ -68,33 +74,46 @@ const START_CLOCK: VmmRoute = [
   eachPlugged(ioctl(() => ({ type: 'KVM_KVMCLOCK_CTRL' }))),
 ];
 
-/** What travels; a clock that the user did not stop counts until the last moment. */
-const SAVE: VmmRoute = [
+/**
+ * What travels: a TSC that is valid is not read again, a clock that the user did not stop counts
+ * until the last moment.
+ */
+const save = ({ getTsc, getMsrs: others }: QemuVcpu): VmmRoute => [
   moment('save-memory'),
-  eachPlugged(...GET_MSRS),
+  eachPlugged(
+    others,
+    when((ctx) => ctx.vcpu.tscKept === 'no', getTsc),
+  ),
   moment('save-clock'),
   when((ctx) => ctx.vmm.stoppedBy !== 'user', GET_CLOCK),
   vmm('SAVE'),
 ];
+
+/** QEMU's routes, with vCPUs as told. */
+export function qemuRoutes(its: QemuVcpu): VmmPolicy['routes'] {
+  /** `qemu_system_reset()`: the vCPUs that were there from the start, one after another. */
+  const reset = eachPlugged(...its.put);
+  return routesOf({
+    launch: [...CREATE_VM, GET_CLOCK],
+    hotplug: [...PLUG, GET_TSC_KHZ, when((ctx) => !isLaunched(ctx), ...its.put)],
+    pause: [...STOP, stopClock(its)],
+    resume: [when(isLaunched, reset), moment('restore-clock'), ...START_CLOCK, ...RESUME],
+    save: [when(isRunning, ...STOP, stopClock(its)), ...save(its)],
+    // All vCPUs are there before the first TSC is written: the creation of one is recorded as a 0
+    // written just then (§5.9 of the project's notes), which a restored value would be far from.
+    restore: [
+      eachSaved(vcpu('PLUG'), ...CREATE_VCPU, GET_TSC_KHZ),
+      reset,
+      moment('restore-tscs'),
+      eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, ...its.put),
+    ],
+  });
+}
 
 export const QEMU: VmmPolicy = {
   title: 'QEMU: time stops while the guest does not run',
   tsc: 'freeze',
   kvmclock: 'freeze',
   source: 'QEMU hw/i386/kvm/clock.c, target/i386/kvm/kvm.c; 09360a048bd7',
-  routes: routesOf({
-    launch: [...CREATE_VM, GET_CLOCK],
-    hotplug: [...PLUG, GET_TSC_KHZ, when((ctx) => !isLaunched(ctx), PUT_MSRS)],
-    pause: [...STOP, STOP_CLOCK],
-    resume: [when(isLaunched, RESET), moment('restore-clock'), ...START_CLOCK, ...RESUME],
-    save: [when(isRunning, ...STOP, STOP_CLOCK), ...SAVE],
-    // All vCPUs are there before the first TSC is written: the creation of one is recorded as a 0
-    // written just then (§5.9 of the project's notes), which a restored value would be far from.
-    restore: [
-      eachSaved(vcpu('PLUG'), ...CREATE_VCPU, GET_TSC_KHZ),
-      RESET,
-      moment('restore-tscs'),
-      eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, PUT_MSRS),
-    ],
-  }),
+  routes: qemuRoutes(PLAIN_VCPU),
 };

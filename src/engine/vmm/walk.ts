@@ -151,7 +151,9 @@ export class Walk {
       this.#callVcpu(make(ctx));
       if (then !== undefined) this.#turn?.step(then, ctx);
     }
+    const result = this.#result;
     this.#callVcpu({ type: 'vcpu_put' });
+    this.#result = result;
   }
 
   #each(which: 'plugged' | 'saved', route: VmmRoute): void {

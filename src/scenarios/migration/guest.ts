@@ -2,8 +2,9 @@
 import { type InputOf, type InputType, MSRS } from '../../../events/index.ts';
 import { guestRdtsc, type HostState, type VcpuState } from '../../clock/index.ts';
 import type { Dispatched } from '../../engine/index.ts';
-import { PVCLOCK_TSC_STABLE_BIT, pvclockRead } from '../../num/index.ts';
+import { pvclockRead } from '../../num/index.ts';
 import type { Site } from './site.ts';
+import type { Mark } from './witness.ts';
 
 /** The one VM there is. */
 export const VM = 0;
@@ -56,13 +57,9 @@ export class Threads {
     return cell.state;
   }
 
-  /** A vCPU as it is now, to be kept. */
-  freeze(id: number): Frozen {
-    return { vcpu: this.state(id).clone(), host: this.#site.world.host.clone() };
-  }
-
-  isStable(id: number): boolean {
-    return (this.state(id).pageFlags & PVCLOCK_TSC_STABLE_BIT) !== 0;
+  /** A vCPU as it is now, to be looked at when the log is replayed. */
+  mark(id: number): Mark {
+    return { id, inputs: this.#site.world.count };
   }
 
   /** Does something with a vCPU, a little later than what was done last. */

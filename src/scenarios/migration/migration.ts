@@ -1,11 +1,13 @@
 /** The migration lab: one migration under every policy that a VMM may follow. */
 import { VMM_POLICY_IDS, type VmmPolicyId } from '../../engine/index.ts';
 import { PROFILE_IDS, type Profile, profile } from '../../profiles/index.ts';
+import { ScenarioError } from '../error.ts';
 import { choice, duration, durations, khz, number, ppm } from '../params.ts';
 import { type Cell, type Stage, scenario, type Table } from '../scenario.ts';
 import { LEAP_SECONDS, type MigrationNumbers, TIMESCALES } from './options.ts';
 import { intentOf, judgeMigration, type MigrationVerdict } from './rows.ts';
 import { storyOf } from './story.ts';
+import { verdictOf } from './verdict.ts';
 
 const DAY = { least: '0', most: '1d' } as const;
 const NTP = { least: '-500', most: '500' } as const;
@@ -48,6 +50,16 @@ const PARAMS = {
 const kernelThere = (to: (typeof PROFILE_IDS)[number] | 'same', here: Profile): Profile =>
   to === 'same' ? here : profile(to);
 
+/** What is restored was saved before. */
+function checkDowntime({ journey: { options, out, source } }: MigrationVerdict): void {
+  const { uptimeNs, downtimeNs, policy } = options;
+  const saved = source.timeAt(out.inputs.at(-1)?.input.tsc ?? 0n) - uptimeNs;
+  if (saved <= downtimeNs) return;
+  throw new ScenarioError(
+    `--downtime: expected at least ${saved}ns, in which ${policy} saves, found ${downtimeNs}ns`,
+  );
+}
+
 function judge(
   stage: Stage,
   policy: VmmPolicyId,
@@ -60,6 +72,7 @@ function judge(
   const verdict = judgeMigration(options, (side, kernel, host) =>
     stage.host(host, `${prefix}${side}`, kernel),
   );
+  checkDowntime(verdict);
   stage.story.push(...storyOf(verdict.journey));
   return verdict;
 }
@@ -78,6 +91,7 @@ const COLUMNS = [
 ];
 
 const tableOf = (verdicts: readonly MigrationVerdict[]): Table => ({
+  verdict: verdictOf(verdicts),
   columns: COLUMNS,
   rows: verdicts.flatMap(({ rows }) =>
     rows.map((row): Cell[] => [

@@ -5,6 +5,7 @@ import {
   type HostOptions,
   type Performed,
   type Plan,
+  type SavedVm,
   Vmm,
   type VmmMoment,
 } from '../../engine/index.ts';
@@ -13,6 +14,7 @@ import type { Simulation } from '../simulation.ts';
 import { type Frozen, Threads, VM } from './guest.ts';
 import type { MigrationOptions } from './options.ts';
 import { hostOf, Site, type SiteOptions } from './site.ts';
+import { witness } from './witness.ts';
 
 /** An ioctl that the kernel refused. */
 export interface RefusedIoctl {
@@ -52,6 +54,9 @@ export interface Journey {
 
 /** Between two things that the guest's threads do. */
 const GUEST_GAP_NS = 1000n;
+
+/** How long before the stop the destination's VM is created. */
+const LAUNCHED_NS = 1_000_000n;
 
 /** TSCs of the hosts when the guest boots. */
 const SOURCE_TSC = 1_000_000_000_000n;
@@ -160,62 +165,85 @@ const exitOf = (site: Site, { inputs }: Performed, id: number): bigint => {
 
 const isSnapshot = ({ masterclock }: Dispatched): boolean => masterclock.decision === 'recomputed';
 
-/** One migration, from the guest's boot to when all is quiet at the destination. */
-export function runMigration(options: MigrationOptions, make: MakeHost): Journey {
-  const { uptimeNs, downtimeNs, leapSecond, timescale } = options;
-  const source = makeSite(options, 'source', make);
-  const destination = makeSite(options, 'destination', make);
-  const { keeper, threads } = boot(source, options);
-  const before = threads.ids.map((id) => threads.freeze(id));
-  const told = (offset: number) => (timescale === 'tai' ? { taiOffset: offset } : {});
+/** What a VMM is told of CLOCK_TAI at one side. */
+const taiOf = ({ timescale, leapSecond }: MigrationOptions, side: 'source' | 'destination') => {
+  if (timescale !== 'tai') return {};
+  return { taiOffset: TAI_OFFSET + (side === 'source' ? 0 : LEAP_TAI[leapSecond]) };
+};
 
-  const out = keeper.perform(
-    { type: 'migration', incoming: false, ...told(TAI_OFFSET) },
-    planOf(source, uptimeNs, options.sourceIoctlsNs, {
+function save(keeper: Keeper, site: Site, options: MigrationOptions): Performed {
+  return keeper.perform(
+    { type: 'migration', incoming: false, ...taiOf(options, 'source') },
+    planOf(site, options.uptimeNs, options.sourceIoctlsNs, {
       'save-tscs': options.saveTscsNs,
       'save-memory': options.saveMemoryNs,
       'save-clock': options.saveClockNs,
     }),
   );
-  const there = new Keeper(destination, options);
-  destination.tick(uptimeNs);
-  there.soon({ type: 'launch', ...(options.guestKhz === 0 ? {} : { tscKhz: options.guestKhz }) });
-  destination.leap(uptimeNs + downtimeNs / 2n, LEAP_NS[leapSecond]);
-  if (out.saved !== undefined) there.vmm.receive(out.saved);
-  const into = there.perform(
-    { type: 'migration', incoming: true, ...told(TAI_OFFSET + LEAP_TAI[leapSecond]) },
-    planOf(destination, uptimeNs + downtimeNs, options.destinationIoctlsNs, {
+}
+
+/** The destination's VMM makes its VM just before the stop, and then waits. */
+function restore(site: Site, saved: SavedVm | undefined, options: MigrationOptions): Performed {
+  const { guestKhz, uptimeNs, downtimeNs, leapSecond } = options;
+  const keeper = new Keeper(site, options);
+  const launch = { type: 'launch', ...(guestKhz === 0 ? {} : { tscKhz: guestKhz }) } as const;
+  keeper.perform(launch, { tsc: site.tscAt(uptimeNs - LAUNCHED_NS), realtimeNs: site.realtimeNs });
+  site.tick(uptimeNs);
+  site.leap(uptimeNs + downtimeNs / 2n, LEAP_NS[leapSecond]);
+  if (saved !== undefined) keeper.vmm.receive(saved);
+  return keeper.perform(
+    { type: 'migration', incoming: true, ...taiOf(options, 'destination') },
+    planOf(site, uptimeNs + downtimeNs, options.destinationIoctlsNs, {
       'restore-tscs': options.restoreTscsNs,
       'restore-clock': options.restoreClockNs,
     }),
   );
+}
 
-  const runners = new Threads(destination, options.vcpus, GUEST_GAP_NS);
+/** The guest runs at the destination, until nothing is left to be done. */
+function arrive(site: Site, vcpus: number) {
+  const threads = new Threads(site, vcpus, GUEST_GAP_NS);
   const entries: Dispatched[] = [];
-  const firsts = runners.ids.map((id) => {
-    entries.push(runners.enter(id));
-    return { frozen: runners.freeze(id), at: destination.timeAt(destination.world.lastTsc) };
+  const firsts = threads.ids.map((id) => {
+    entries.push(threads.enter(id));
+    return { mark: threads.mark(id), at: site.timeAt(site.world.lastTsc) };
   });
-  entries.push(...runners.settle());
-  const vcpus = runners.ids.map(
-    (id): VcpuJourney => ({
-      id,
-      before: before[id]!,
-      stoppedAt: exitOf(source, out, id),
-      first: firsts[id]!.frozen,
-      enteredAt: firsts[id]!.at,
-      after: runners.freeze(id),
-    }),
+  entries.push(...threads.settle());
+  const afters = threads.ids.map((id) => threads.mark(id));
+  return { firsts, afters, snapshots: entries.filter(isSnapshot).length };
+}
+
+/** One migration, from the guest's boot to when all is quiet at the destination. */
+export function runMigration(options: MigrationOptions, make: MakeHost): Journey {
+  const source = makeSite(options, 'source', make);
+  const destination = makeSite(options, 'destination', make);
+  const { keeper, threads } = boot(source, options);
+  const marks = threads.ids.map((id) => threads.mark(id));
+  const out = save(keeper, source, options);
+  const into = restore(destination, out.saved, options);
+  const { firsts, afters, snapshots } = arrive(destination, options.vcpus);
+  const before = witness(source.simulation, marks);
+  const first = witness(
+    destination.simulation,
+    firsts.map(({ mark }) => mark),
   );
+  const after = witness(destination.simulation, afters);
   return {
     options,
     source,
     destination,
     out,
     into,
-    vcpus,
+    vcpus: threads.ids.map((id) => ({
+      id,
+      before: before[id]!,
+      stoppedAt: exitOf(source, out, id),
+      first: first[id]!,
+      enteredAt: firsts[id]!.at,
+      after: after[id]!,
+    })),
     refused: [...refusedOf(out, 'source'), ...refusedOf(into, 'destination')],
-    snapshots: entries.filter(isSnapshot).length,
+    snapshots,
     comparedAt: destination.timeAt(destination.world.lastTsc),
   };
 }

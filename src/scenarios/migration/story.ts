@@ -7,6 +7,9 @@ import type { Site } from './site.ts';
 
 const IA32_TSC = 0x10;
 
+/** The same deed so much later is told again. */
+const AGAIN_NS = 1_000_000n;
+
 /** What an input is to a reader; the same thing done to several vCPUs is told once. */
 const DEEDS: { readonly [T in InputType]?: string } = {
   kvm_exit: 'the guest is stopped',
@@ -26,13 +29,15 @@ function deedOf(input: Input): string | undefined {
 
 function* deeds(site: Site, performed: Performed): Generator<StoryLine> {
   const host = site.simulation.name;
-  let last: string | undefined;
+  const told = new Map<string, bigint>();
   for (const { input, dispatched } of performed.inputs) {
     const deed = deedOf(input);
-    if (deed === undefined || deed === last) continue;
-    last = deed;
-    const text = dispatched.refused ? `${deed}, but the kernel refuses` : deed;
-    yield { host, timeNs: site.timeAt(input.tsc), text };
+    if (deed === undefined) continue;
+    const timeNs = site.timeAt(input.tsc);
+    const last = told.get(deed);
+    told.set(deed, timeNs);
+    if (last !== undefined && timeNs - last < AGAIN_NS) continue;
+    yield { host, timeNs, text: dispatched.refused ? `${deed}, but the kernel refuses` : deed };
   }
 }
 

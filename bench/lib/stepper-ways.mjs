@@ -1,0 +1,104 @@
+/** The ways that the stepper's bench compares: dispatch by tables or actors, and recipes alone. */
+import { hrtime } from 'node:process';
+import { median } from './in-turn.mjs';
+
+const dist = new URL('../../dist/', import.meta.url);
+const { actorStepper, TABLES, tableStepper, World } = await import(
+  new URL('src/engine/index.js', dist)
+);
+const clock = await import(new URL('src/clock/index.js', dist));
+const { HostState } = clock;
+
+/** Nanoseconds an input that `all` takes for so many. */
+function nsEach(inputs, all) {
+  const from = hrtime.bigint();
+  all();
+  return Number(hrtime.bigint() - from) / inputs;
+}
+
+const medianOf = (passes, pass) => median(Array.from({ length: passes }, pass));
+
+/** Dispatches all inputs to a new world, whose making is left out. */
+export function dispatchAll({ switches, host, inputs }, by, passes) {
+  const stepper = by === 'table' ? tableStepper() : actorStepper();
+  const pass = () => {
+    const world = new World({ switches, host: HostState.fromJSON(host), stepper });
+    return nsEach(inputs.length, () => {
+      for (const input of inputs) world.dispatch(input);
+    });
+  };
+  return () => medianOf(passes, pass);
+}
+
+const CODE = {
+  host: [clock.hostGuards, clock.hostRecipes],
+  vm: [clock.vmGuards, clock.vmRecipes],
+  vcpu: [clock.vcpuGuards, clock.vcpuRecipes],
+};
+
+/** The guards and recipes that one step calls, each with copies of all that it may look at. */
+function callsOf(machine, self, signal, ctx) {
+  const [guards, recipes] = CODE[machine];
+  const calls = [];
+  for (const [region, states] of Object.entries(TABLES[machine].regions)) {
+    let node = states[self[region]]?.[signal];
+    while (node?.ask !== undefined) {
+      calls.push(guards[node.ask]);
+      node = guards[node.ask](self, ctx) ? node.yes : node.no;
+    }
+    for (const name of node?.run ?? []) calls.push(recipes[name]);
+  }
+  return calls;
+}
+
+/** A context that stays as it is now; what is shown goes nowhere. */
+function still(ctx) {
+  const { input, switches } = ctx;
+  const [host, vm, vcpu, bootVcpu] = [ctx.host, ctx.vm, ctx.vcpu, ctx.bootVcpu].map((s) =>
+    s.clone(),
+  );
+  const known = new Map();
+  const read = (reading) => {
+    if (!known.has(reading)) known.set(reading, ctx.read(reading));
+    return known.get(reading);
+  };
+  const out = { emit() {}, considered() {} };
+  return { input, switches, host, vm, vcpu, bootVcpu, read, out };
+}
+
+/** All calls of guards and recipes that the inputs lead to. */
+function recordCalls({ switches, host, inputs }) {
+  const calls = [];
+  const right = tableStepper();
+  const noting = (machine, cell) => ({
+    state: cell.state,
+    step(signal, ctx) {
+      const codes = callsOf(machine, cell.state, signal, ctx);
+      if (codes.length > 0) {
+        const call = { codes, self: cell.state.clone(), ctx: still(ctx) };
+        // Reads are made now, in the context's lifetime.
+        for (const code of codes) code(cell.state.clone(), call.ctx);
+        calls.push(call);
+      }
+      cell.step(signal, ctx);
+    },
+  });
+  const stepper = {
+    host: (state) => noting('host', right.host(state)),
+    vm: (state, id) => noting('vm', right.vm(state, id)),
+    vcpu: (state, id) => noting('vcpu', right.vcpu(state, id)),
+  };
+  const world = new World({ switches, host: HostState.fromJSON(host), stepper });
+  for (const input of inputs) world.dispatch(input);
+  return calls;
+}
+
+/** Guards and recipes alone, as the inputs lead to them. */
+export function recipesAlone(history, passes) {
+  const calls = recordCalls(history);
+  const pass = () =>
+    nsEach(history.inputs.length, () => {
+      for (const { codes, self, ctx } of calls) for (const code of codes) code(self, ctx);
+    });
+  return () => medianOf(passes, pass);
+}
