@@ -54,7 +54,7 @@ export class TextRecording implements Recording {
   readonly #names = new ThreadNames();
   readonly #header = new LineHeader(this.#names);
   readonly #pending = new PendingGaps();
-  /** Made when it is needed: a text may be a few lines, or have no ticks. */
+  /** Made when it is needed: then the clock is known. */
   #usual: UsualLines | undefined;
   #clock: TraceClock;
   /** Whether timestamps have no fraction; not known before the first event. */
@@ -107,8 +107,7 @@ export class TextRecording implements Recording {
     const lines = this.#lines;
     while (!batch.full) {
       if (this.#usuallyReadable) {
-        this.#usual ??= new UsualLines(this.#header.prefixes, this.#events);
-        this.#line += this.#usual.read(lines, batch, this.stats);
+        this.#line += this.#usualLines.read(lines, batch, this.stats);
         if (batch.full) return;
       }
       const newline = lines.lineEnd();
@@ -122,14 +121,16 @@ export class TextRecording implements Recording {
     }
   }
 
-  /** Whether the next lines may be usual ones: ticks, with nothing that waits for its event or end. */
+  get #usualLines(): UsualLines {
+    const { prefixes } = this.#header;
+    this.#usual ??= new UsualLines(prefixes, this.#events, this.#inTicks === true);
+    return this.#usual;
+  }
+
+  /** Whether the next lines may be usual ones: nothing waits for its event or for a line's end. */
   get #usuallyReadable(): boolean {
     return (
-      this.#inTicks === true &&
-      this.stats.events > 0 &&
-      this.#pending.size === 0 &&
-      !this.#inOverlong &&
-      !this.#lines.seen
+      this.stats.events > 0 && this.#pending.size === 0 && !this.#inOverlong && !this.#lines.seen
     );
   }
 

@@ -2,7 +2,7 @@
  * Usual lines, read at one go.
  *
  * Nearly every line of a long recording is an event of the kernel's own text, from a thread and a
- * CPU seen before, with an instant in ticks. `scan/scanner.ts` makes a function for them from the
+ * CPU seen before. `scan/scanner.ts` makes a function for them from the
  * catalogue's patterns; here a piece of text after the other is handed to it and its rows are taken.
  */
 import type { EventBatch } from '../../../events/index.ts';
@@ -25,8 +25,8 @@ export class UsualLines {
   #to = 0;
   #moves = -1;
 
-  constructor(prefixes: PrefixCache, events: EventNameTable) {
-    this.#scan = this.#memory.start(scannerModule(events.all, this.#memory));
+  constructor(prefixes: PrefixCache, events: EventNameTable, inTicks: boolean) {
+    this.#scan = this.#memory.start(scannerModule(events.all, inTicks, this.#memory));
     prefixes.moveTo(this.#memory.prefixes);
   }
 

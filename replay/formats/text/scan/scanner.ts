@@ -26,21 +26,32 @@ const CARRIAGE_RETURN = 13;
 const BLANK = 0x20;
 const DASH = 0x2d;
 const COLON = 0x3a;
+const POINT = 0x2e;
 const MIN_TICK_DIGITS = 9;
 const MAX_TICK_DIGITS = 16;
+/** With nine decimals these are nineteen digits, which 64 bits hold. */
+const MAX_SECOND_DIGITS = 10;
 const EIGHT_ZEROS = 0x3030303030303030n;
 const RECORD_BYTES = 64;
 
-/** The module's bytes. Its function: `(start, end, rows) → where the first line left begins`. */
-export function scannerModule(events: readonly NamedEvent[], places: Places): Uint8Array {
+/**
+ * The module's bytes, for a text whose instants are ticks or seconds. Its function:
+ * `(start, end, rows) → where the first line left begins`.
+ */
+export function scannerModule(
+  events: readonly NamedEvent[],
+  inTicks: boolean,
+  places: Places,
+): Uint8Array {
   const number = numberFunction(places.classes);
-  const scan = new Scan(events, places).function();
+  const scan = new Scan(events, inTicks, places).function();
   return w.assemble([number, scan], ['i64', 'i32']);
 }
 
 /** `stop` is where the function ends for good: before the line that it is reading. */
 class Scan {
   readonly #events: readonly NamedEvent[];
+  readonly #inTicks: boolean;
   readonly #event: EventCode;
   readonly #places: Places;
   readonly #line = new Line();
@@ -56,8 +67,9 @@ class Scan {
   readonly #kept = this.#f.local('i64');
   readonly #last = this.#f.local('i64');
 
-  constructor(events: readonly NamedEvent[], places: Places) {
+  constructor(events: readonly NamedEvent[], inTicks: boolean, places: Places) {
     this.#events = events;
+    this.#inTicks = inTicks;
     this.#places = places;
     this.#event = new EventCode(this.#line, places);
   }
@@ -71,7 +83,9 @@ class Scan {
         f.goIf(stop, w.atLeast(w.add(start.get, i32(COMM_COLUMNS)), end.get)),
         this.#beginning(start.get, stop),
         this.#flags(stop),
-        this.#instant(stop),
+        this.#inTicks ? this.#readTicks(stop) : this.#readSeconds(stop),
+        this.#line.p.set(w.add(this.#line.q.get, i32(1))),
+        this.#line.skipBlanks(),
         this.#event.of(this.#events, stop),
         this.#lineEnd(end.get, stop),
         f.when(w.unequal(this.#line.code.get, i32(NOT_ASKED)), () => this.#rest()),
@@ -125,7 +139,6 @@ class Scan {
     const blanks = f.loop((again) =>
       f.when(w.equal(w.load8(q.get), i32(BLANK)), () => [step, f.go(again)]),
     );
-    const isDigit = w.below(w.sub(w.load8(q.get), i32(48)), i32(10));
     return f.block((done) => [
       f.when(w.equal64(w.load64(p.get), known), () => [
         p.set(w.add(p.get, w.load32(record, RECORD.flagsLength * 4))),
@@ -133,7 +146,7 @@ class Scan {
       ]),
       q.set(p.get),
       blanks,
-      f.when(w.isZero(isDigit), () => [
+      f.when(w.isZero(this.#isDigit), () => [
         this.#line.value.set(q.get),
         f.loop((again) => f.when(w.above(w.load8(q.get), i32(BLANK)), () => [step, f.go(again)])),
         f.goIf(stop, w.equal(q.get, this.#line.value.get)),
@@ -149,18 +162,21 @@ class Scan {
     ]);
   }
 
-  /** Ticks of 9 to 16 digits, usually as many as in the line before; `p` to what follows the colon. */
-  #instant(stop: Label): Code {
+  get #isDigit(): Code {
+    return w.below(w.sub(w.load8(this.#line.q.get), i32(48)), i32(10));
+  }
+
+  /** Ticks of 9 to 16 digits, usually as many as in the line before; `q` to the colon. */
+  #readTicks(stop: Label): Code {
     const f = this.#f;
     const q = this.#line.q;
     const digits = this.#digits;
-    const isDigit = w.below(w.sub(w.load8(q.get), i32(48)), i32(10));
     const spare = w.sub(i32(MAX_TICK_DIGITS), digits.get);
     return [
       q.set(w.add(this.#line.p.get, digits.get)),
       f.when(w.unequal(w.load8(q.get), i32(COLON)), () => [
         q.set(this.#line.p.get),
-        f.loop((again) => f.when(isDigit, () => [q.set(w.add(q.get, i32(1))), f.go(again)])),
+        f.loop((again) => f.when(this.#isDigit, () => [q.set(w.add(q.get, i32(1))), f.go(again)])),
         f.goIf(stop, w.unequal(w.load8(q.get), i32(COLON))),
         digits.set(w.sub(q.get, this.#line.p.get)),
       ]),
@@ -181,8 +197,36 @@ class Scan {
       this.#ticks.set(
         w.add64(w.mul64(decimalOf(this.#head), i64(100000000n)), decimalOf(this.#tail)),
       ),
-      this.#line.p.set(w.add(q.get, i32(1))),
-      this.#line.skipBlanks(),
+    ];
+  }
+
+  /** Seconds of up to ten digits with six or nine decimals, as nanoseconds; `q` to the colon. */
+  #readSeconds(stop: Label): Code {
+    const f = this.#f;
+    const { p, q } = this.#line;
+    const ticks = this.#ticks;
+    const digit = w.widen(w.sub(w.load8(q.get), i32(48)));
+    const length = w.sub(q.get, p.get);
+    const digits = f.loop((again) =>
+      f.when(this.#isDigit, () => [
+        ticks.set(w.add64(w.mul64(ticks.get, i64(10n)), digit)),
+        q.set(w.add(q.get, i32(1))),
+        f.go(again),
+      ]),
+    );
+    return [
+      ticks.set(i64(0n)),
+      q.set(p.get),
+      digits,
+      f.goIf(stop, w.atLeast(w.sub(length, i32(1)), i32(MAX_SECOND_DIGITS))),
+      f.goIf(stop, w.unequal(w.load8(q.get), i32(POINT))),
+      q.set(p.tee(w.add(q.get, i32(1)))),
+      digits,
+      f.goIf(stop, w.unequal(w.load8(q.get), i32(COLON))),
+      f.when(w.unequal(length, i32(9)), () => [
+        f.goIf(stop, w.unequal(length, i32(6))),
+        ticks.set(w.mul64(ticks.get, i64(1000n))),
+      ]),
     ];
   }
 
