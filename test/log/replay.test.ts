@@ -208,7 +208,7 @@ describe('the command line', () => {
     const binary = await cli('replay', written('a.mclog'));
     expect(binary).toMatchObject({ code: 0, stderr: '' });
     expect(binary.stdout).toMatch(
-      /^no jump of 1 µs or more on 3 vCPUs of 2 VMs[\s\S]*40 inputs replayed under v6\.1: \d+ VMs?, \d+ vCPUs?, masterclock recomputed/,
+      /^no page was written, so no clock can be judged; 40 inputs replayed under v6\.1: \d+ VMs?, \d+ vCPUs?, masterclock recomputed/,
     );
     const readable = await cli('replay', '--json', written('a.jsonl'));
     const [summary] = json(readable.stdout);
