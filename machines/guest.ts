@@ -11,12 +11,21 @@
  * set once: it counts from the time of that read, and is *stable* if the boot vCPU's page was.
  * (Linux 4.2 left the counting to the host, PVCLOCK_COUNTS_FROM_ZERO, and subtracted nothing.)
  * `watchdog`: a page with GUEST_STOPPED says that the guest did not run for a while; the clocksource
- * clears the flag and has the watchdogs *touched*, so that they overlook the gap once.
+ * clears the flag and has the watchdogs *touched*, so that they overlook the gap once. `steal` is *on*
+ * once a vCPU has a steal clock, of KVM's record or of Xen's runstate, which each tick accounts for.
  *
- * Source: arch/x86/kernel/pvclock.c, arch/x86/kernel/kvmclock.c, Linux 4.4 to 7.3.
+ * Source: arch/x86/kernel/pvclock.c, arch/x86/kernel/kvmclock.c,
+ * kernel/sched/cputime.c, Linux 4.4 to 7.3.
  */
 import { setup } from 'xstate';
-import { type GuestCtx, type GuestState, guestGuards, guestRecipes } from '../src/clock/index.ts';
+import {
+  type GuestCtx,
+  type GuestState,
+  guestGuards,
+  guestRecipes,
+  guestStealGuards,
+  guestStealRecipes,
+} from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
 /** What a guest reacts to. */
@@ -32,6 +41,8 @@ export const GUEST_SIGNALS = {
   WATCHDOG: 'a watchdog’s timer fires',
   SUSPEND: 'the guest suspends itself',
   RESUME: 'it resumes',
+  ENABLE_STEAL: 'a vCPU tells where its steal clock is to be',
+  TICK: 'a tick accounts what was stolen',
 } as const;
 
 /** Name of a signal to a guest. */
@@ -45,8 +56,8 @@ export const guestMachine = setup({
     events: {} as SignalEvent<GuestSignal, GuestCtx>,
     input: {} as Holder<GuestState>,
   },
-  guards: code.guards(guestGuards),
-  actions: code.actions(guestRecipes),
+  guards: code.guards({ ...guestGuards, ...guestStealGuards }),
+  actions: code.actions({ ...guestRecipes, ...guestStealRecipes }),
 }).createMachine({
   id: 'guest',
   type: 'parallel',
@@ -106,6 +117,20 @@ export const guestMachine = setup({
         ],
       },
       states: { clamped: {}, stable: {} },
+    },
+    steal: {
+      initial: 'off',
+      states: {
+        off: { on: { ENABLE_STEAL: 'on' } },
+        on: {
+          on: {
+            TICK: [
+              { guard: 'stealClockLeapt', actions: 'resyncSteal' },
+              { actions: 'accountSteal' },
+            ],
+          },
+        },
+      },
     },
     watchdog: {
       initial: 'watching',

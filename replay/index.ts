@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+export type { Counts } from './assimilate/books.ts';
+export type { ProfileChoice } from './assimilate/profile.ts';
 export { type Finding, RULES, type Rule } from './findings/finding.ts';
 export { MECHANISMS, type Mechanism, type MechanismId } from './findings/mechanism.ts';
 export {
@@ -16,6 +18,8 @@ export {
 export * from './formats/index.ts';
 export type { IdentitySource, Vm, VmSummary } from './identity/vm.ts';
 export {
+  type ModelOptions,
+  type ModelSummary,
   REPLAY_EVENTS,
   type ReplayOptions,
   type ReplaySummary,

@@ -2,6 +2,11 @@
  * Replays a recording: every event once, in order, and what it shows of guests' clocks.
  */
 import { EventBatch } from '../events/index.ts';
+import type { Profile, Switches } from '../src/profiles/index.ts';
+import { Assimilator } from './assimilate/assimilator.ts';
+import type { Counts } from './assimilate/books.ts';
+import type { MakeWorld } from './assimilate/driver.ts';
+import { ChosenProfile, type ProfileChoice } from './assimilate/profile.ts';
 import { Digest } from './digest.ts';
 import { Agreement } from './findings/agreement.ts';
 import { SEEN_IN_RECORDING } from './findings/explain.ts';
@@ -22,6 +27,33 @@ export interface ReplayOptions {
   /** Report only findings of the VM with this id (and those of no VM). */
   readonly vm?: string;
   readonly thresholds?: Thresholds;
+  /**
+   * The kernel whose model runs beside the recording; by default the one that the recording suggests.
+   * `false`: none does, and nothing is said of what the model has otherwise.
+   */
+  readonly model?: ModelOptions | false;
+}
+
+/** The kernel that a recording is compared with. */
+export interface ModelOptions {
+  /** Default: what the recording's release stands for, and what the recording shows. */
+  readonly profile?: Profile | undefined;
+  /** Switches to set otherwise. */
+  readonly set?: Partial<Switches> | undefined;
+  /** @internal How the world is made: for logs of what a recording shows. */
+  readonly makeWorld?: MakeWorld | undefined;
+  /** @internal Frequency of the host's TSC, where it is known beforehand, kHz. */
+  readonly tscKhz?: number | undefined;
+}
+
+/** What came of running a model beside a recording. */
+export interface ModelSummary {
+  readonly choice: ProfileChoice;
+  /** One line: the profile, and what speaks for it. */
+  readonly profileText: string;
+  readonly counts: Counts;
+  /** @internal */
+  readonly tscKhz: number;
 }
 
 /** What a replay saw, beside its findings. */
@@ -58,6 +90,8 @@ export interface ReplaySummary extends FindingCounts {
   /** Pages that were written in the recording. */
   readonly pages: number;
   readonly digest: string;
+  /** How the recording compares with the model; `undefined` where none ran. */
+  readonly model: ModelSummary | undefined;
 }
 
 /**
@@ -122,6 +156,7 @@ class Replay {
   readonly #judge: Judge;
   readonly #tracker: Tracker;
   readonly #digest: Digest;
+  readonly #model: Assimilator | undefined;
   /** Held back until it is settled which VM each belongs to. */
   readonly #settled = new Settled();
 
@@ -138,6 +173,7 @@ class Replay {
     this.#identity = new Identity(recording.name, new Map(guests), (vm) => {
       this.#masterclock.forget(vm);
       agreement.forget(vm);
+      this.#model?.ended(vm);
     });
     this.#judge = new Judge(
       this.#clock,
@@ -145,8 +181,9 @@ class Replay {
       { masterclock: this.#masterclock, agreement, knowledge: SEEN_IN_RECORDING },
       report,
     );
-    this.#tracker = new Tracker(this.#identity, this.#judge, this.#clock);
-    this.#digest = new Digest({ minNs: String(minNs), vm: options.vm ?? '' });
+    this.#model = modelOf(recording, this.#clock, options.model ?? {}, report);
+    this.#tracker = new Tracker(this.#identity, this.#judge, this.#clock, this.#model);
+    this.#digest = new Digest({ minNs: String(minNs), vm: options.vm ?? '', ...given(options) });
   }
 
   get isFull(): boolean {
@@ -212,6 +249,36 @@ class Replay {
       pages: this.#tracker.pages,
       ...this.#settled.counts,
       digest: this.#digest.finish(),
+      model: this.#modelSummary(),
     };
   }
+
+  #modelSummary(): ModelSummary | undefined {
+    if (this.#model === undefined) return undefined;
+    const { choice, profileText, counts, tscKhz } = this.#model;
+    const { predicted, inferred, unknown, diverged } = counts;
+    return { choice, profileText, counts: { predicted, inferred, unknown, diverged }, tscKhz };
+  }
+}
+
+function modelOf(
+  recording: Recording,
+  clock: HostClock,
+  options: ModelOptions | false,
+  report: (finding: Finding) => void,
+): Assimilator | undefined {
+  if (options === false) return undefined;
+  const { profile, set, makeWorld, tscKhz } = options;
+  const chosen = new ChosenProfile(recording.kernelRelease, profile, set);
+  return new Assimilator(clock, { chosen, tscKhz, makeWorld }, report);
+}
+
+/** What was asked for of the model, for the digest; nothing where the recording decides. */
+function given({ model }: ReplayOptions): Readonly<Record<string, string>> {
+  if (model === undefined) return {};
+  if (model === false) return { model: 'none' };
+  const { profile, set = {} } = model;
+  if (profile === undefined && Object.keys(set).length === 0) return {};
+  const switches = JSON.stringify({ ...profile?.switches, ...set });
+  return { profile: profile?.id ?? '', switches };
 }

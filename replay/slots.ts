@@ -23,6 +23,14 @@ export const MASTERCLOCK = {
   matched: slotOf('kvm_update_master_clock', 'offset_matched'),
 } as const;
 
+export const TRACK = {
+  vcpu: slotOf('kvm_track_tsc', 'vcpu_id'),
+  matched: slotOf('kvm_track_tsc', 'nr_vcpus_matched_tsc'),
+  online: slotOf('kvm_track_tsc', 'online_vcpus'),
+  use: slotOf('kvm_track_tsc', 'use_master_clock'),
+  hostClock: slotOf('kvm_track_tsc', 'host_clock'),
+} as const;
+
 export const ENTRY = {
   vcpu: slotOf('kvm_entry', 'vcpu_id'),
   immediateExit: slotOf('kvm_entry', 'immediate_exit'),

@@ -6,10 +6,14 @@ import {
   EVENT_CODES,
   type EventBatch,
   type EventName,
+  IOCTLS,
+  type Ioctl,
   MSRS,
   NARROW_COLUMNS,
   WIDE_COLUMNS,
 } from '../events/index.ts';
+import type { Assimilator } from './assimilate/assimilator.ts';
+import { trackOf, updateOf, whenOf } from './assimilate/rows.ts';
 import { addCause, type Cause, type CauseKind, recomputeCause } from './causes.ts';
 import { Entryless } from './entryless.ts';
 import type { HostClock } from './host-clock.ts';
@@ -17,7 +21,7 @@ import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
-import { ENTRY, GAP, IOCTL, MASTERCLOCK, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
+import { ENTRY, GAP, IOCTL, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
 
 type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
 
@@ -37,6 +41,8 @@ const MSR_CAUSES: ReadonlyMap<number, CauseKind> = new Map(
 const SLEEP_STEPS = new Set(['machine_suspend', 'timekeeping_freeze']);
 const MSR_ENABLE = 1n;
 const MOST_SHIFT = 63;
+
+const KVM_RUN: Ioctl | undefined = IOCTLS.find(({ name }) => name === 'KVM_RUN');
 
 const ENTRY_CODE = EVENT_CODES.kvm_entry;
 const EXIT_CODE = EVENT_CODES.kvm_exit;
@@ -64,9 +70,12 @@ export class Tracker {
   readonly #clock: HostClock;
   readonly #handlers: (Handler | undefined)[] = [];
   readonly #entryless: Entryless;
+  readonly #model: Assimilator | undefined;
 
-  constructor(identity: Identity, judge: Judge, clock: HostClock) {
+  /** `model`: runs beside the recording, if given. */
+  constructor(identity: Identity, judge: Judge, clock: HostClock, model?: Assimilator) {
     this.#identity = identity;
+    this.#model = model;
     this.#judge = judge;
     this.#clock = clock;
     this.#entryless = new Entryless(judge);
@@ -76,12 +85,14 @@ export class Tracker {
     on('kvm_pvclock_update', (b, row, thread) => this.#page(b, row, thread));
     on('kvm_write_tsc_offset', (b, row, thread) => this.#offset(b, row, thread));
     on('kvm_update_master_clock', (b, row, thread) => this.#recompute(b, row, thread));
+    on('kvm_track_tsc', (b, row, thread) => model?.track(thread, trackOf(b, row)));
     on('kvm_msr', (b, row, thread) => this.#msr(b, row, thread));
     on('sys_enter_ioctl', (b, row, thread) => this.#ioctl(b, row, thread));
     on('sys_exit_ioctl', (b, row, thread) => this.#ioctlExit(b, row, thread));
     on('suspend_resume', (b, row) => {
       const begins = b.narrows[row * NARROW_COLUMNS + SUSPEND.start] === 1;
       if (begins && SLEEP_STEPS.has(b.texts[row]!)) this.#judge.lastSuspend = b.timestamps[row]!;
+      model?.slept();
     });
     on('gap', (b, row) => this.#gap(b, row));
   }
@@ -109,6 +120,7 @@ export class Tracker {
 
   /** The recording ends at `ticks`: judges what a recording without entries left open. */
   finish(ticks: bigint): void {
+    this.#model?.finish();
     this.#identity.settle();
     this.#entryless.finish(this.#identity, ticks);
   }
@@ -119,6 +131,10 @@ export class Tracker {
     const vcpu = this.#identity.vcpu(thread, batch.narrows[narrow + ENTRY.vcpu]! >>> 0);
     this.#identity.ran(thread, vcpu);
     vcpu.running = true;
+    const { model } = vcpu;
+    if (model === undefined || !model.quiet || model.cpu !== batch.cpus[row]) {
+      this.#model?.entered(thread, vcpu, whenOf(batch, row));
+    }
     // Such an entry runs no guest instruction: what is in force shows at the next one.
     if (batch.narrows[narrow + ENTRY.immediateExit] === 1) return;
     if (vcpu.enteredUnchanged(batch.timestamps, row)) return;
@@ -155,6 +171,7 @@ export class Tracker {
     vcpu.pageEpoch = vcpu.vm.epoch;
     this.#clock.observe(vcpu, page, ticks);
     if (this.#entryless.active) this.#entryless.wrotePage(vcpu, ticks);
+    this.#model?.page(thread, vcpu, page, { ticks, cpu: batch.cpus[row]! });
   }
 
   #offset(batch: EventBatch, row: number, thread: Thread): void {
@@ -178,6 +195,9 @@ export class Tracker {
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
     clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
     if (this.#entryless.active) this.#entryless.wroteOffset(thread, vcpu);
+    const next = batch.wides[wide + OFFSET.next]!;
+    const when = whenOf(batch, row);
+    this.#model?.offset(thread, { vcpu, previous, next, when, track: undefined });
   }
 
   /** What `vcpu` shows does not continue what it showed: its thread carries several of its id. */
@@ -188,21 +208,22 @@ export class Tracker {
   }
 
   #recompute(batch: EventBatch, row: number, thread: Thread): void {
-    if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return;
-    const narrow = row * NARROW_COLUMNS;
     const vm = this.#identity.vm(thread);
     const timestamp = batch.timestamps[row]!;
+    const { use, hostClock, matched } = updateOf(batch, row);
+    this.#model?.update(thread, vm, { use, hostClock, matched }, whenOf(batch, row));
+    if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return;
     if (vm === undefined) {
-      for (const any of this.#identity.vms) forgetEpoch(any);
+      for (const any of this.#identity.vms) any.forgetEpoch();
       return;
     }
     const cause = this.#recomputeCause(vm, thread);
     vm.epoch++;
     vm.lastRecompute = {
       timestamp,
-      useMasterClock: batch.narrows[narrow + MASTERCLOCK.use] === 1,
-      hostClock: batch.narrows[narrow + MASTERCLOCK.hostClock]! >>> 0,
-      offsetMatched: batch.narrows[narrow + MASTERCLOCK.matched] === 1,
+      useMasterClock: use,
+      hostClock,
+      offsetMatched: matched,
       cause,
     };
   }
@@ -233,27 +254,29 @@ export class Tracker {
     }
     const ecx = batch.narrows[narrow + MSR.ecx]! >>> 0;
     const kind = MSR_CAUSES.get(ecx);
-    if (vcpu === undefined || kind === undefined) return;
+    if (vcpu === undefined) return;
+    const data = batch.wides[row * WIDE_COLUMNS + MSR.data]!;
+    this.#model?.msr(thread, vcpu, ecx, data, whenOf(batch, row));
+    if (kind === undefined) return;
     this.#note(vcpu, kind, batch.timestamps[row]!);
     const isSystemTime = ecx === MSRS.MSR_KVM_SYSTEM_TIME || ecx === MSRS.MSR_KVM_SYSTEM_TIME_NEW;
-    const data = batch.wides[row * WIDE_COLUMNS + MSR.data]!;
     if (isSystemTime && (data & MSR_ENABLE) === 0n) vcpu.clock.turnOff();
   }
 
   #ioctl(batch: EventBatch, row: number, thread: Thread): void {
     const narrow = row * NARROW_COLUMNS;
-    thread.lastCall.begin(batch.narrows[narrow + IOCTL.fd]! >>> 0, batch.timestamps, row);
-    this.#identity.enterIoctl(
-      thread,
-      batch.narrows[narrow + IOCTL.cmd]! >>> 0,
-      batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.arg)]!,
-    );
+    const arg = batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.arg)]!;
+    thread.lastCall.begin(batch.narrows[narrow + IOCTL.fd]! >>> 0, arg, batch.timestamps, row);
+    this.#identity.enterIoctl(thread, batch.narrows[narrow + IOCTL.cmd]! >>> 0, arg);
   }
 
   #ioctlExit(batch: EventBatch, row: number, thread: Thread): void {
     const { call } = thread;
     const ret = batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.ret)]! | 0;
     this.#identity.exitIoctl(thread, ret);
+    if (call?.ioctl !== undefined && call.ioctl !== KVM_RUN) {
+      this.#model?.called(thread, call, ret, whenOf(batch, row));
+    }
     if (call?.ioctl?.movesClock !== true || ret < 0) return;
     const { name } = call.ioctl;
     if (name === 'KVM_CREATE_VCPU') {
@@ -278,6 +301,7 @@ export class Tracker {
 
   #gap(batch: EventBatch, row: number): void {
     this.#identity.loseTrack();
+    this.#model?.loseTrack();
     for (const vm of this.#identity.vms) {
       for (const vcpu of vm.vcpus.values()) {
         vcpu.clock.loseTrack();
@@ -290,12 +314,6 @@ export class Tracker {
       batch.texts[row]!,
     );
   }
-}
-
-/** A masterclock update of an unknown VM: what was written before is no longer comparable. */
-function forgetEpoch(vm: Vm): void {
-  vm.epoch++;
-  for (const vcpu of vm.vcpus.values()) vcpu.pageEpoch = vm.epoch;
 }
 
 /**

@@ -74,6 +74,8 @@ interface Seen {
   readonly hvTscPage: SeenHvPage | undefined;
   /** `struct pvclock_wall_clock` in guest memory, hexadecimal. */
   readonly wallHex: string | undefined;
+  /** The same in Xen's shared_info page of a 64-bit guest, with the high half of its seconds. */
+  readonly xenWallHex: string | undefined;
 }
 
 /** One action of the driver. */
@@ -94,6 +96,9 @@ const asObject = (value: unknown): Json | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Json)
     : undefined;
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined;
 
 /** A 64-bit number as the log writes it; `undefined` when it is none. */
 export function wide(value: unknown): bigint | undefined {
@@ -195,7 +200,8 @@ class Line {
         };
       }),
       hvTscPage: this.hvTscPage(json['hv_tsc_page']),
-      wallHex: typeof json['wall_hex'] === 'string' ? json['wall_hex'] : undefined,
+      wallHex: textOf(json['wall_hex']),
+      xenWallHex: textOf(json['xen_shared_0xc00_hex']),
     };
   }
 }

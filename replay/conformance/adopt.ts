@@ -6,11 +6,11 @@
  */
 import type { ReadingName } from '../../events/index.ts';
 import type { ReadingPlace, ReadingSource } from '../../src/engine/index.ts';
+import { isTracepoint } from '../assimilate/tracepoints.ts';
 import { createNs, setClockNs, setClockRealtime, setClockTsc } from './adopt-clock.ts';
 import { pageNs, pageTsc } from './adopt-page.ts';
 import { snapshot, snapshotNs } from './adopt-snapshot.ts';
 import { exitTsc, loadTsc, syncNs, syncTsc, writeTsc } from './adopt-tsc.ts';
-import { isTracepoint } from './compare.ts';
 import type { Here, Sources } from './sources.ts';
 
 /** Takes clock reads from what the recording shows. */

@@ -1,7 +1,8 @@
 /** The host of a recording, as far as the recording tells. */
 import { type HostOptions, makeHost } from '../../src/engine/index.ts';
-import { clocksourceMultShift, pvclockTscKhz, timeScale } from '../../src/num/index.ts';
+import { clocksourceMultShift } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
+import { khzOfScale } from '../assimilate/scale.ts';
 import type { Action } from './action.ts';
 import type { FuturePage } from './future.ts';
 import type { CheckedRecording } from './recording.ts';
@@ -9,17 +10,6 @@ import type { CheckedRecording } from './recording.ts';
 /** vDSO clock mode of a clocksource by its name in sysfs. */
 export const vclockModeOf = (clocksource: string): number =>
   clocksource.startsWith('tsc') ? 1 : clocksource.startsWith('hyperv') ? 3 : 0;
-
-/** The frequency whose pvclock scale a page has, kHz. */
-function khzOfPage({ event }: FuturePage): number | undefined {
-  const near = Number(pvclockTscKhz(event.tscToSystemMul, event.tscShift));
-  for (let khz = near - 4; khz <= near + 4; khz++) {
-    if (khz <= 0) continue;
-    const { mul, shift } = timeScale(1_000_000_000n, BigInt(khz) * 1000n);
-    if (mul === event.tscToSystemMul && shift === event.tscShift) return khz;
-  }
-  return undefined;
-}
 
 /**
  * The TSC's frequency, kHz: the integer whose clocksource scale the probe shows, or the nearest to
@@ -80,7 +70,8 @@ export function hostOf(
   return makeHost({
     tscKhz,
     maxTscKhz: meta.kvmTscKhz,
-    cpuTscKhz: (copied ? khzOfPage(page) : undefined) ?? tscKhz,
+    cpuTscKhz:
+      (copied ? khzOfScale(page.event.tscToSystemMul, page.event.tscShift) : undefined) ?? tscKhz,
     vendor: 'svm',
     hasTscControl: meta.hasTscControl,
     vclockMode: vclockModeOf(meta.clocksource),

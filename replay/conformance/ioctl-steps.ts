@@ -8,21 +8,25 @@ import { isClockMsr, judgeSpan } from './judge-span.ts';
 import type { RunSteps } from './run-steps.ts';
 import type { Session, Untimed } from './session.ts';
 import type { Step } from './steps.ts';
+import type { XenSteps } from './xen-steps.ts';
 
 /** Ioctls that return. */
 export class IoctlSteps {
   readonly #session: Session;
   readonly #runs: RunSteps;
+  readonly #xen: XenSteps;
   /** A KVM_GET_CLOCK returned. */
   readonly #clockRead: (placed: PlacedStep, vm: number) => void;
 
   constructor(
     session: Session,
     runs: RunSteps,
+    xen: XenSteps,
     clockRead: (placed: PlacedStep, vm: number) => void,
   ) {
     this.#session = session;
     this.#runs = runs;
+    this.#xen = xen;
     this.#clockRead = clockRead;
   }
 
@@ -79,11 +83,13 @@ export class IoctlSteps {
     const { action } = placed;
     if (step.ret < 0n || action === undefined) return;
     const { op, args } = action;
-    if (op === 'KVM_XEN_HVM_CONFIG') {
+    if (args['type'] === 'LONG_MODE') {
+      const longMode = narrow(args['value']) === 1;
+      this.#session.dispatch(placed, { type: 'KVM_XEN_SET_LONG_MODE', vm, longMode });
+    } else if (op === 'KVM_XEN_HVM_CONFIG') {
       this.#session.dispatch(placed, { type: op, vm, flags: narrow(args['flags']) ?? 0 });
     } else if (args['type'] === 'SHARED_INFO') {
-      const gpa = (wide(args['gfn']) ?? 0n) << 12n;
-      this.#session.dispatch(placed, { type: 'KVM_XEN_SET_SHARED_INFO', vm, gpa });
+      this.#xen.sharedInfo(placed, vm, (wide(args['gfn']) ?? 0n) << 12n);
     }
   }
 
@@ -136,7 +142,8 @@ export class IoctlSteps {
     }
     this.#runs.load(placed);
     const input = this.#vcpuIoctlInput(placed, step, at, name);
-    if (input?.type === 'KVM_GET_MSRS' && isClockMsr(input.index)) {
+    if (placed.action?.args['type'] === 'TIMER') this.#xenTimer(placed, step, at, name);
+    else if (input?.type === 'KVM_GET_MSRS' && isClockMsr(input.index)) {
       const value = wide(placed.action?.out['value']);
       if (value !== undefined)
         judgeSpan(this.#session, placed, 'KVM_GET_MSRS', input, BigInt.asUintN(64, value));
@@ -146,6 +153,17 @@ export class IoctlSteps {
       this.#judgeRead(placed, seen);
     }
     this.#runs.vcpuInput(placed, 'vcpu_put');
+  }
+
+  #xenTimer(
+    placed: PlacedStep,
+    step: Extract<Step, { kind: 'ioctl-exit' }>,
+    at: { vm: number; vcpu: number },
+    name: string | undefined,
+  ): void {
+    if (name === 'KVM_XEN_VCPU_GET_ATTR') this.#xen.readTimer(placed, at);
+    if (name !== 'KVM_XEN_VCPU_SET_ATTR') return;
+    this.#judgeRet(placed, this.#xen.setTimer(placed, at), step.ret, placed.action);
   }
 
   #vcpuIoctlInput(

@@ -2,9 +2,9 @@
 import type { Observation, ObservationOf } from '../../events/index.ts';
 import type { ReadingSource } from '../../src/engine/index.ts';
 import { subU64 } from '../../src/num/index.ts';
+import { isNear } from '../assimilate/tracepoints.ts';
 import type { Action, SeenClock } from './action.ts';
 import { narrow, wide } from './action.ts';
-import { isNear } from './compare.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Session } from './session.ts';
 

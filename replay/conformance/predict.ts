@@ -15,6 +15,7 @@ import type { CheckedRecording } from './recording.ts';
 import { RunSteps } from './run-steps.ts';
 import { needsFraction, type PredictOptions, Session } from './session.ts';
 import type { Tally } from './tally.ts';
+import { XenSteps } from './xen-steps.ts';
 
 /** One recording being predicted. */
 export class Prediction {
@@ -30,8 +31,9 @@ export class Prediction {
   constructor(recording: CheckedRecording, switches: Switches, options?: PredictOptions) {
     this.#session = new Session(recording, switches, options);
     this.#hostLife = new HostLife(this.#session);
-    this.#runs = new RunSteps(this.#session, this.#hostLife);
-    this.#ioctls = new IoctlSteps(this.#session, this.#runs, (placed, vm) => {
+    const xen = new XenSteps(this.#session);
+    this.#runs = new RunSteps(this.#session, this.#hostLife, xen);
+    this.#ioctls = new IoctlSteps(this.#session, this.#runs, xen, (placed, vm) => {
       this.#getClock(placed, vm);
     });
   }

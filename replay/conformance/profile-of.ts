@@ -7,8 +7,6 @@
  */
 import type { Stepper } from '../../src/engine/index.ts';
 import {
-  assumedProfile,
-  candidateProfile,
   PROFILE_IDS,
   type Profile,
   profile,
@@ -17,6 +15,7 @@ import {
   type SwitchName,
   withSwitches,
 } from '../../src/profiles/index.ts';
+import { profileOfRelease } from '../assimilate/profile.ts';
 import { Prediction, predict } from './predict.ts';
 import type { CheckedRecording } from './recording.ts';
 import type { Tally } from './tally.ts';
@@ -28,19 +27,6 @@ export interface Conformance {
   /** Switches that the recording shows to differ from what its release says. */
   readonly shown: readonly SwitchName[];
   readonly tally: Tally;
-}
-
-/** Kernels built with one change on purpose, by what their release ends with. */
-const BUILDS: readonly { readonly suffix: string; readonly switches: Partial<Switches> }[] = [
-  // 53fafdbb8b21 undone: the base clock is the NTP-corrected boottime again.
-  { suffix: '-monobase', switches: { masterBase: 'boottime', otherBase: 'boottime' } },
-];
-
-/** The profile that a release stands for. */
-export function profileOfRelease(release: string): Profile {
-  const assumed = assumedProfile(candidateProfile(release));
-  const build = BUILDS.find(({ suffix }) => release.endsWith(suffix));
-  return build === undefined ? assumed : withSwitches(assumed, build.switches);
 }
 
 /** How many profiles before and after the candidate lend their values. */

@@ -10,6 +10,7 @@ import { isClockMsr, judgeSpan } from './judge-span.ts';
 import type { Session } from './session.ts';
 import { isPush } from './sources.ts';
 import type { Step } from './steps.ts';
+import type { XenSteps } from './xen-steps.ts';
 
 /** The MSRs that write the wall clock. */
 const WALL_CLOCKS: ReadonlySet<number> = new Set([
@@ -28,14 +29,16 @@ const ASKS = [...GLOBAL, 'CLOCK_UPDATE'] as const;
 export class RunSteps {
   readonly #session: Session;
   readonly #hostLife: HostLife;
+  readonly #xen: XenSteps;
   /** Threads whose KVM_RUN has begun and whose load is still to come. */
   readonly #loadPending = new Set<number>();
   /** VMs whose wall clock was written and not yet seen, and whether CLOCK_REALTIME was known then. */
   readonly #newWalls = new Map<number, boolean>();
 
-  constructor(session: Session, hostLife: HostLife) {
+  constructor(session: Session, hostLife: HostLife, xen: XenSteps) {
     this.#session = session;
     this.#hostLife = hostLife;
+    this.#xen = xen;
   }
 
   /**
@@ -59,6 +62,7 @@ export class RunSteps {
     this.#loads(placed);
     this.#serveUnseen(placed);
     this.#pairing(placed);
+    this.#xen.hypercall(placed);
     this.vcpuInput(placed, 'vcpu_put');
   }
 

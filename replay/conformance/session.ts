@@ -11,10 +11,16 @@ import {
   type WorldOptions,
 } from '../../src/engine/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
+import {
+  type ClockEvent,
+  compareTracepoints,
+  describe,
+  isTracepoint,
+  type Predicted,
+} from '../assimilate/tracepoints.ts';
 import type { Action, SeenClock } from './action.ts';
 import { Adopter } from './adopt.ts';
 import { RecordedClocks, timekeepersOf } from './clocks-of.ts';
-import { compareTracepoints, describe, isTracepoint, type Predicted } from './compare.ts';
 import { type PlacedStep, placeSteps } from './fds.ts';
 import { rawFraction } from './fraction.ts';
 import { Future } from './future.ts';
@@ -30,7 +36,7 @@ import {
 } from './instants.ts';
 import type { CheckedRecording } from './recording.ts';
 import { type Here, Sources } from './sources.ts';
-import { type ClockEvent, type Step, stepsOf } from './steps.ts';
+import { type Step, stepsOf } from './steps.ts';
 import { Tally } from './tally.ts';
 
 /** An input without its instant, which the step gives. */

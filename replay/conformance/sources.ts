@@ -1,11 +1,11 @@
 /** What the adoptions of clock reads share: the step at hand, and what is known beside it. */
 import type { World } from '../../src/engine/index.ts';
 import { asS64 } from '../../src/num/index.ts';
+import type { ClockEvent } from '../assimilate/tracepoints.ts';
 import { type Action, type SeenClock, wide } from './action.ts';
 import type { PlacedStep } from './fds.ts';
 import type { Future } from './future.ts';
 import type { TimeSpan, TscWindow } from './instants.ts';
-import type { ClockEvent } from './steps.ts';
 import type { Adoption, Tally } from './tally.ts';
 
 /** What an adoption needs to know of the step at hand. */

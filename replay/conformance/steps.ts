@@ -8,19 +8,7 @@
  * them, so that a step that changed another vCPU stands before that one's.
  */
 import type { EventOf, TraceEvent } from '../../events/index.ts';
-
-/** Tracepoints that the model predicts. */
-const CLOCK_EVENTS = [
-  'kvm_write_tsc_offset',
-  'kvm_track_tsc',
-  'kvm_update_master_clock',
-  'kvm_pvclock_update',
-] as const;
-
-/** One of the clock's tracepoints. */
-export type ClockEvent = {
-  [N in (typeof CLOCK_EVENTS)[number]]: EventOf<N>;
-}[(typeof CLOCK_EVENTS)[number]];
+import { type ClockEvent, isClockEvent } from '../assimilate/tracepoints.ts';
 
 /** An ioctl in flight or done. */
 interface IoctlCall {
@@ -60,9 +48,6 @@ interface ThreadState {
   call: IoctlCall | undefined;
   recorded: ClockEvent[];
 }
-
-const isClockEvent = (event: TraceEvent): event is ClockEvent =>
-  (CLOCK_EVENTS as readonly string[]).includes(event.type);
 
 const OP = /^op (\d+) /;
 

@@ -20,6 +20,7 @@ export const ADOPTIONS = {
   stoppedFlag: 'that the guest cleared GUEST_STOPPED in its page',
   'set-clock-tsc': 'rdtsc of KVM_SET_CLOCK where it reads the clock first (v4.9 to v5.11)',
   'work-time': 'when delayed work fired',
+  'xen-timeout': 'what a guest asked of Xen’s timer, where that lies in its memory',
 } as const;
 
 /** Kind of an adopted value. */

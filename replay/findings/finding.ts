@@ -16,6 +16,7 @@ export const RULES = {
   drift:
     'kvmclock runs at another rate than MONOTONIC_RAW; the next masterclock update steps by this',
   stale: 'a vCPU runs on with a page from before a masterclock update',
+  divergence: 'the kernel did what the model of it does not do',
   gap: 'events are missing: what was known before is no longer known',
   unmeasured: "a vCPU's clock could not be compared with what was before",
 } as const;

@@ -8,6 +8,8 @@ import type { Vcpu, Vm } from './vm.ts';
  */
 export class Call {
   fd = 0;
+  /** Its argument, the low half: a value or part of an address. */
+  arg = 0;
   /** `undefined` for ioctls that have nothing to do with clocks. */
   ioctl: Ioctl | undefined;
   vm: Vm | undefined;
@@ -16,6 +18,8 @@ export class Call {
   creates = false;
   /** A TSC offset was written inside. */
   wroteOffset = false;
+  /** The masterclock was recomputed inside. */
+  recomputed = false;
   /** In a cell: a bigint in a field is an object of its own. */
   readonly #since = new BigUint64Array(1);
 
@@ -25,14 +29,16 @@ export class Call {
   }
 
   /** Another ioctl is entered at `ticks[row]`, on `fd`. */
-  begin(fd: number, ticks: BigUint64Array, row: number): void {
+  begin(fd: number, arg: number, ticks: BigUint64Array, row: number): void {
     this.fd = fd;
+    this.arg = arg;
     this.#since[0] = ticks[row]!;
     this.ioctl = undefined;
     this.vm = undefined;
     this.vcpu = undefined;
     this.creates = false;
     this.wroteOffset = false;
+    this.recomputed = false;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { KnownVcpu, KnownVm } from '../assimilate/known.ts';
 import type { Cause, Recompute } from '../causes.ts';
 import { GuestClock } from '../guest-clock.ts';
 import type { Thread } from './thread.ts';
@@ -31,6 +32,8 @@ export class Vcpu {
   staleCycles = 0n;
   /** Its pages do not hold the host's TSC plus its offset: its TSC is scaled. */
   scaled = false;
+  /** What the model knows of it, where one runs beside the recording. */
+  model: KnownVcpu | undefined;
   /** Every entry writes it: a typed array takes it without making a bigint. */
   readonly #lastEntry = new BigUint64Array(1);
 
@@ -100,6 +103,8 @@ export class Vm {
   /** The last KVM_SET_CLOCK that succeeded, and the last other call on the VM that moves clocks. */
   lastSetClock: Cause | undefined;
   lastCall: Cause | undefined;
+  /** What the model knows of it, where one runs beside the recording. */
+  model: KnownVm | undefined;
   /** The VM that this one turned out to be. */
   #mergedInto: Vm | undefined;
 
@@ -143,6 +148,12 @@ export class Vm {
     other.#mergedInto = this;
     this.ambiguous ||= other.ambiguous;
     this.lastRecompute ??= other.lastRecompute;
+  }
+
+  /** A masterclock update of an unknown VM: what was written before is no longer comparable. */
+  forgetEpoch(): void {
+    this.epoch++;
+    for (const vcpu of this.vcpus.values()) vcpu.pageEpoch = this.epoch;
   }
 
   /** Begins another epoch in which what is current stays current. */

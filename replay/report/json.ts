@@ -101,5 +101,20 @@ export function summaryToJson(summary: ReplaySummary): string {
     findings: { by_rule: summary.byRule, by_severity: summary.bySeverity },
     mechanisms: mechanismsToJson(summary),
     digest: summary.digest,
+    model: modelToJson(summary),
   });
+}
+
+/** The kernel whose model ran beside the recording, and what came of comparing the two. */
+function modelToJson({ model }: ReplaySummary) {
+  if (model === undefined) return null;
+  const { choice, counts } = model;
+  const { id, overridden, switches } = choice.profile;
+  return {
+    profile: id,
+    set: Object.fromEntries(overridden.map((name) => [name, switches[name]])),
+    basis: choice.basis,
+    evidence: choice.confirmed,
+    ...counts,
+  };
 }

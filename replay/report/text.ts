@@ -13,7 +13,7 @@ import {
 import { printable } from '../formats/error.ts';
 import type { VmSummary } from '../identity/vm.ts';
 import { count, decimal, formatNs, formatSignedNs, groups } from '../quantity.ts';
-import type { ReplaySummary } from '../replay.ts';
+import type { ModelSummary, ReplaySummary } from '../replay.ts';
 import type { FindingCounts } from '../settled.ts';
 import { seenMechanisms } from './json.ts';
 
@@ -221,6 +221,7 @@ export function* summaryLines(summary: ReplaySummary): Generator<string> {
   }
   const unlisted = summary.vmCount - MOST_VMS_SHOWN;
   if (unlisted > 0) yield `           … and ${count(unlisted, 'more VM')}`;
+  if (summary.model !== undefined) yield `model      ${modelText(summary.model)}`;
   yield `findings   ${foundText(summary)}`;
   yield `digest     ${summary.digest}`;
 }
@@ -233,6 +234,17 @@ export function foundText({ byRule, bySeverity }: FindingCounts): string {
       .join(', ');
   const total = counts(byRule);
   return total === '' ? 'none' : `${total} (${counts(bySeverity)})`;
+}
+
+function modelText({ profileText, counts }: ModelSummary): string {
+  const { predicted, inferred, unknown, diverged } = counts;
+  const parts = [
+    `${groups(predicted)} predicted`,
+    `${groups(inferred)} inferred`,
+    `${groups(unknown)} unknown`,
+    ...(diverged === 0 ? [] : [count(diverged, 'divergence')]),
+  ];
+  return `${profileText}: ${parts.join(', ')}`;
 }
 
 function clockText(clock: ReplaySummary['clock']): string {

@@ -16,9 +16,9 @@ export function addConvertCommand(
     .command('convert')
     .summary('turn a log into its other form, or a recording into a log')
     .description(
-      'Writes a log anew, readable (.jsonl) or binary (.mclog) as the name of OUT says. A folder with a recording and its driver’s log (trace.txt, actions.jsonl, meta.json) becomes a log of the inputs it shows.',
+      'Writes a log anew, readable (.jsonl) or binary (.mclog) as the name of OUT says. A recording becomes a log of the inputs it shows; so does a folder with a recording and its driver’s log (trace.txt, actions.jsonl, meta.json), which shows more.',
     )
-    .argument('<in>', 'a log, or such a folder; - for a log from stdin')
+    .argument('<in>', 'a log, a recording, or such a folder; - for a log from stdin')
     .argument('<out>', 'a file that does not exist yet: NAME.jsonl or NAME.mclog')
     .action(async (from: string, to: string) => {
       const { convert } = await import('./convert.ts');

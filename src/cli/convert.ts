@@ -8,13 +8,14 @@ import {
   openLog,
   type TornTail,
 } from '../../events/log/index.ts';
+import { logOfCapture } from '../../replay/assimilate/log-of-capture.ts';
 import {
   ActionError,
   logOfRecording,
   RecordingError,
   readRecording,
 } from '../../replay/conformance/index.ts';
-import { FormatError, openAny, printable } from '../../replay/index.ts';
+import { FormatError, open, openAny, printable, REPLAY_EVENTS } from '../../replay/index.ts';
 import { count } from '../../replay/quantity.ts';
 import { tornText } from '../../replay/report/log-text.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
@@ -45,8 +46,7 @@ async function sourceOf(from: string): Promise<Source> {
   const opened = await openAny(from);
   if (opened.is === 'recording') {
     await opened.recording.close();
-    const found = 'a recording without its driver’s log (convert needs the folder with both)';
-    throw new FormatError(from, undefined, 'a log', found);
+    return captureSource(from);
   }
   const log = await openLog(opened.log, { structs: CHECKPOINT_STRUCTS });
   let torn: TornTail | undefined;
@@ -59,6 +59,13 @@ async function sourceOf(from: string): Promise<Source> {
     torn: () => torn,
     close: () => opened.log.close(),
   };
+}
+
+/** A recording without its driver's log: read twice, so from a file. */
+async function captureSource(from: string): Promise<Source> {
+  if (from === '-') throw new UsageError('convert reads a recording twice: name its file');
+  const { header, entries } = await logOfCapture(() => open(from, { only: REPLAY_EVENTS }));
+  return { header, entries: [entries], torn: () => undefined, close: async () => {} };
 }
 
 async function write(source: Source, to: string, form: 'jsonl' | 'mclog'): Promise<number> {

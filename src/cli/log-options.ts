@@ -1,4 +1,4 @@
-/** The options of `replay` that only logs have. */
+/** Options of `replay` for logs; those of the kernel are recordings' too. */
 export interface LogOptions {
   readonly at?: number;
   readonly diff: boolean;
@@ -12,10 +12,8 @@ export const collect = (text: string, before: readonly string[]): readonly strin
   text,
 ];
 
-/** How each of them is written. */
-export const givenLogOptions = ({ at, diff, profile, set }: LogOptions): readonly string[] => [
+/** How those are written that recordings do not have. */
+export const givenLogOptions = ({ at, diff }: LogOptions): readonly string[] => [
   ...(at === undefined ? [] : ['--at']),
   ...(diff ? ['--diff'] : []),
-  ...(profile === undefined ? [] : ['--profile']),
-  ...(set.length === 0 ? [] : ['--set']),
 ];

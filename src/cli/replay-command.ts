@@ -16,11 +16,12 @@ import {
 } from '../../replay/index.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
 import { addFindingOptions, checkVm, type FindingOptions, FindingReport } from './findings.ts';
-import { collect, givenLogOptions, type LogOptions } from './log-options.ts';
+import { type KernelOptions, modelAsked } from './kernel-options.ts';
+import { collect, givenLogOptions } from './log-options.ts';
 import { withProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
-interface Options extends LogOptions, FindingOptions {}
+interface Options extends KernelOptions, FindingOptions {}
 
 /** Adds the command to `program`; `finished` is told how it ended. */
 export function addReplayCommand(
@@ -39,8 +40,14 @@ export function addReplayCommand(
       new Option('--at <n>', 'of a log: the state after its first n inputs').argParser(parseCount),
     )
     .option('--diff', 'of a log: what its last input, or that of --at, changed', false)
-    .option('--profile <id>', 'of a log: replay it under this kernel instead of its own')
-    .option('--set <switch=value>', 'of a log: set a switch otherwise; repeatable', collect, [])
+    .option('--profile <id>', 'compare with this kernel; replay a log under it instead of its own')
+    .option(
+      '--set <switch=value>',
+      'set a switch of that kernel otherwise; repeatable',
+      collect,
+      [],
+    )
+    .option('--no-model', 'do not compare a recording with the model of its kernel')
     .addHelpText('after', HELP)
     .action(async (files: string[], options: Options) => {
       let code: ExitCode = EXIT.ok;
@@ -73,7 +80,7 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-/** Recordings have no kernel of their own to be replayed under, yet. */
+/** A recording is followed, not run: it has no state to be stopped at. */
 function refuseLogOptions(file: string, options: Options): void {
   const given = givenLogOptions(options);
   if (given.length > 0) throw new UsageError(`${given.join(', ')}: ${file} is no log`);
@@ -84,7 +91,7 @@ async function replayFile(file: string, options: Options, terminal: Terminal): P
     const opened = await openAny(file, { only: REPLAY_EVENTS, ownThread: true });
     try {
       if (opened.is === 'log') {
-        // The engine is loaded for logs only: recordings need none of it.
+        // What only logs take is loaded for them alone.
         const { reportLog } = await import('./replay-log.ts');
         return await reportLog(opened.log, options, terminal);
       }
@@ -108,7 +115,8 @@ async function report(
 ): Promise<ExitCode> {
   const { json, minNs, vm } = options;
   const written = new FindingReport(options, terminal);
-  const replayOptions: ReplayOptions = { minNs, ...(vm === undefined ? {} : { vm }) };
+  const model = modelAsked(options);
+  const replayOptions: ReplayOptions = { minNs, model, ...(vm === undefined ? {} : { vm }) };
   const summary = await written.drain(replayInGroups(recording, replayOptions));
   checkVm(vm, summary.recording, summary);
   if (json) written.out.line(summaryToJson(summary));

@@ -37,6 +37,10 @@ export interface GuestCtx {
   readonly wallClock: GuestWallClock;
   /** The read is the clocksource's, which looks after watchdogs; sched_clock's does not. */
   readonly withWatchdog: boolean;
+  /** The vCPU that acts, its steal clock and the time since its last tick: when it accounts. */
+  readonly cpu: number;
+  readonly stealClockNs: bigint;
+  readonly tickNs: bigint;
   /** Called when the guest clears GUEST_STOPPED in the page. */
   clearStopped(): void;
 }

@@ -1,5 +1,8 @@
 /** A Linux guest's clock: what its kernel keeps beside the pages that KVM writes. */
-import { bool, oneOf, type Struct, struct, u8, u32, u64 } from '../num/index.ts';
+import { array, bool, oneOf, type Struct, struct, u8, u32, u64 } from '../num/index.ts';
+
+/** How many CPUs a guest accounts steal time for at most. */
+export const MAX_GUEST_CPUS = 64;
 
 /**
  * The struct of a guest kernel. Times are ns of its own clocks.
@@ -12,6 +15,7 @@ export const GuestState = struct('Guest', {
   trust: oneOf('clamped', 'stable'),
   read: oneOf('idle', 'begun', 'computed'),
   watchdog: oneOf('watching', 'touched'),
+  steal: oneOf('off', 'on'),
   /** CPUID says KVM_FEATURE_CLOCKSOURCE_STABLE_BIT: the flag in the page may be believed. */
   cpuidStableBit: bool,
   /** A kernel of v4.2: sched_clock is the clock itself where the page says that it counts from 0. */
@@ -43,6 +47,12 @@ export const GuestState = struct('Guest', {
   retries: u32,
   /** Reads that got `last_value` because their own time was not later. */
   clamps: u32,
+  /** It takes the steal clock as it is where that leapt (RFC PATCH v3 21/21), and does not catch up. */
+  stealResync: bool,
+  /** `rq->prev_steal_time` of each CPU: how far its steal clock was accounted for, ns. */
+  prevStealNs: array(u64, MAX_GUEST_CPUS),
+  /** What each CPU reported as stolen, ns. */
+  stolenNs: array(u64, MAX_GUEST_CPUS),
   /** How often GUEST_STOPPED was seen and cleared, and the watchdogs touched. */
   touches: u32,
 });

@@ -20,7 +20,8 @@ export {
   guestGuards,
   guestRecipes,
 } from './guest-clock.ts';
-export { GuestState } from './guest-state.ts';
+export { GuestState, MAX_GUEST_CPUS } from './guest-state.ts';
+export { guestStealGuards, guestStealRecipes } from './guest-steal.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
 export { hasTscControl, hostTscKhz } from './host-tsc.ts';
 export { asksForHvPage } from './hyperv-page.ts';
@@ -35,6 +36,7 @@ export { isVmx } from './nested-tsc.ts';
 export { pageHz } from './pvclock-update.ts';
 export {
   isRequested,
+  REQUEST_BIT,
   type Request,
   requestMask,
 } from './requests.ts';

@@ -18,7 +18,7 @@ const REQUESTS = [
 export type Request = (typeof REQUESTS)[number];
 
 /** The bit of each request. */
-const REQUEST_BIT = Object.fromEntries(
+export const REQUEST_BIT = Object.fromEntries(
   REQUESTS.map((name, index) => [name, 1 << index]),
 ) as Readonly<Record<Request, number>>;
 

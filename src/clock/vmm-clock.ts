@@ -17,6 +17,8 @@ export interface VmmCtx {
   readonly switches: Switches;
   /** CLOCK_REALTIME now, ns. */
   readonly realtimeNs: bigint;
+  /** KVM_CAP_TSC_CONTROL. */
+  readonly tscControl: boolean;
   /** The result of the ioctl just made. */
   readonly result: Observation | undefined;
   /** What was saved elsewhere and is restored here: of the VMM, and of the vCPU whose turn it is. */

@@ -15,7 +15,7 @@
  */
 import { MSRS, type Observation } from '../../events/index.ts';
 import { type GuestSignal, guestMachine } from '../../machines/index.ts';
-import { type GuestCtx, GuestState, type GuestWallClock } from '../clock/index.ts';
+import { type GuestCtx, GuestState, type GuestWallClock, MAX_GUEST_CPUS } from '../clock/index.ts';
 import {
   addU64,
   decodePvclockPage,
@@ -35,6 +35,8 @@ export interface GuestOptions {
   readonly trustsCountsFromZero?: boolean;
   /** CPUID: invariant TSC; default false. */
   readonly invariantTsc?: boolean;
+  /** Where the steal clock leapt it goes on from there (RFC PATCH v3 21/21); default false. */
+  readonly stealResync?: boolean;
   /** Told when it clears GUEST_STOPPED in a vCPU's page: the input `guest_clears_stopped`. */
   readonly clearsStopped?: (vcpu: number) => void;
   /** What `persist` of another one told, to go on from there; CPUID is in it. */
@@ -49,6 +51,8 @@ export interface PersistedGuest {
   readonly memory: Readonly<Record<string, string>>;
   /** vCPU and address of its page, decimal. */
   readonly pages: readonly (readonly [vcpu: number, gpa: string])[];
+  /** vCPU, whose steal clock, and address of its record, decimal. */
+  readonly steals?: readonly (readonly [vcpu: number, by: StealClock, gpa: string])[];
   readonly wallClockGpa: string;
   readonly reading: { readonly vcpu: number; readonly by: GuestReader };
 }
@@ -62,8 +66,13 @@ export interface MsrWrite {
 /** Who reads: the clocksource, which looks after watchdogs, or sched_clock, which does not. */
 export type GuestReader = 'clocksource' | 'sched_clock';
 
+/** Where a steal clock is kept: KVM's record, or Xen's runstate of a 64-bit guest. */
+export type StealClock = 'kvm' | 'xen';
+
 const GUEST = onCopies(guestMachine);
 const WALL_CLOCK_BYTES = 12;
+/** `struct vcpu_runstate_info`, which is longer than `struct kvm_steal_time` up to its version. */
+const STEAL_BYTES = 48;
 const NSEC_PER_SEC = 1_000_000_000n;
 /** Offset of `flags` in a pvclock page. */
 const FLAGS_AT = 29n;
@@ -74,6 +83,7 @@ export class Guest {
   readonly #cell: ActorCell<GuestState, GuestSignal, GuestCtx>;
   readonly #memory: GuestMemory;
   readonly #pages: Map<number, bigint>;
+  readonly #steals: Map<number, readonly [by: StealClock, gpa: bigint]>;
   readonly #clearsStopped: ((vcpu: number) => void) | undefined;
   #wallClockGpa = 0n;
   /** The read in progress. */
@@ -81,16 +91,17 @@ export class Guest {
 
   /** @throws StructJsonError, SyntaxError or RangeError when `from` is no persisted guest. */
   constructor(options: GuestOptions = {}) {
-    const { from, cpuidStableBit = true, invariantTsc = false } = options;
+    const { from, cpuidStableBit = true, invariantTsc = false, stealResync = false } = options;
     const { trustsCountsFromZero = false } = options;
     const state =
       from === undefined
-        ? GuestState.of({ cpuidStableBit, invariantTsc, trustsCountsFromZero })
+        ? GuestState.of({ cpuidStableBit, invariantTsc, stealResync, trustsCountsFromZero })
         : GuestState.fromJSON(from.state);
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
     this.#clearsStopped = options.clearsStopped;
     this.#memory = GuestMemory.fromJSON(from?.memory ?? {});
     this.#pages = new Map(from?.pages.map(([vcpu, gpa]) => [vcpu, parseU64(gpa)]));
+    this.#steals = new Map(from?.steals?.map(([vcpu, by, gpa]) => [vcpu, [by, parseU64(gpa)]]));
     if (from === undefined) return;
     this.#wallClockGpa = parseU64(from.wallClockGpa);
     this.#reading = from.reading;
@@ -102,6 +113,7 @@ export class Guest {
       state: this.state.toJSON(),
       memory: this.#memory.toJSON(),
       pages: [...this.#pages].map(([vcpu, gpa]) => [vcpu, String(gpa)] as const),
+      steals: [...this.#steals].map(([vcpu, [by, gpa]]) => [vcpu, by, String(gpa)] as const),
       wallClockGpa: String(this.#wallClockGpa),
       reading: this.#reading,
     };
@@ -216,6 +228,48 @@ export class Guest {
     return watchdog === 'touched' || this.state.touches !== touches;
   }
 
+  /**
+   * A vCPU has a steal clock from now on: what it writes for KVM's; Xen's is placed by the VMM.
+   *
+   * @throws RangeError for a vCPU beyond those whose steal time is accounted.
+   */
+  enableSteal(vcpu: number, gpa: bigint, by: StealClock = 'kvm'): MsrWrite {
+    if (vcpu >= MAX_GUEST_CPUS) {
+      throw new RangeError(`expected a vCPU below ${MAX_GUEST_CPUS}, found ${vcpu}`);
+    }
+    this.#steals.set(vcpu, [by, gpa]);
+    this.#step('ENABLE_STEAL', vcpu);
+    return { index: MSRS.MSR_KVM_STEAL_TIME, data: gpa | ENABLE };
+  }
+
+  /**
+   * A tick of a vCPU accounts what was stolen from it.
+   *
+   * @param tickNs - time since its last tick, ns.
+   * @returns what it reported as stolen, ns; undefined while the record is being written.
+   */
+  tick(vcpu: number, tickNs: bigint): bigint | undefined {
+    const stealClockNs = this.#stealClock(vcpu);
+    if (stealClockNs === undefined) return undefined;
+    const before = this.state.stolenNs.get(vcpu);
+    this.#step('TICK', vcpu, 0n, { stealClockNs, tickNs });
+    return subU64(this.state.stolenNs.get(vcpu), before);
+  }
+
+  /** What a vCPU's steal clock reads, ns; undefined while it is being written. */
+  #stealClock(vcpu: number): bigint | undefined {
+    const [by, gpa] = this.#steals.get(vcpu) ?? ['kvm', 0n];
+    const { buffer } = this.#memory.read(gpa, STEAL_BYTES);
+    const view = new DataView(buffer);
+    if (by === 'kvm') {
+      return (view.getUint32(8, true) & 1) === 0 ? view.getBigUint64(0, true) : undefined;
+    }
+    const isBeingWritten = (view.getUint8(15) & 0x80) !== 0;
+    // Waiting for a CPU, and offline.
+    const stolen = addU64(view.getBigUint64(24, true), view.getBigUint64(40, true));
+    return isBeingWritten ? undefined : stolen;
+  }
+
   /** The guest suspends; its clock keeps nothing. */
   suspend(): void {
     this.#step('SUSPEND', 0);
@@ -238,9 +292,16 @@ export class Guest {
     return gpa;
   }
 
-  #step(signal: GuestSignal, vcpu: number, tsc = 0n): void {
+  #step(
+    signal: GuestSignal,
+    vcpu: number,
+    tsc = 0n,
+    steal = { stealClockNs: 0n, tickNs: 0n },
+  ): void {
     this.#cell.step(signal, {
       tsc,
+      cpu: vcpu,
+      ...steal,
       page: decodePvclockPage(this.#memory.read(this.#pages.get(vcpu) ?? 0n, PVCLOCK_PAGE_BYTES)),
       wallClock: this.#wallClock(),
       withWatchdog: this.#reading.by === 'clocksource',

@@ -18,6 +18,7 @@ export {
   type GuestReader,
   type MsrWrite,
   type PersistedGuest,
+  type StealClock,
 } from './guest.ts';
 export { GuestMemory } from './guest-memory.ts';
 export { type HostOptions, makeHost } from './host-options.ts';

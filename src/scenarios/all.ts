@@ -1,5 +1,6 @@
 /** Every scenario by its name; one line each. */
 import { nearest } from '../profiles/nearest.ts';
+import { schedClock } from './counts-from-zero/sched-clock.ts';
 import { ScenarioError } from './error.ts';
 import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
@@ -16,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   setClockOrder,
   rawResidue,
   migration,
+  schedClock,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */

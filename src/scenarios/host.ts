@@ -10,7 +10,7 @@
  * Source: `timekeeping_adjust()`, kernel/time/timekeeping.c.
  */
 import type { Input } from '../../events/index.ts';
-import { realtimeAt } from '../clock/index.ts';
+import { type BaseClock, baseAt, realtimeAt } from '../clock/index.ts';
 import type { Dispatched, World } from '../engine/index.ts';
 
 /** Lets something happen to the world. */
@@ -54,6 +54,11 @@ export class SimulatedHost {
   /** CLOCK_REALTIME now, ns. */
   get realtimeNs(): bigint {
     return realtimeAt(this.#world.host, this.tsc);
+  }
+
+  /** A base clock of KVM now, ns. */
+  baseNs(base: BaseClock): bigint {
+    return baseAt(this.#world.host, this.tsc, base);
   }
 
   /** TSC cycles in so many ns, rounded down. */

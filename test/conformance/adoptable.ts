@@ -55,5 +55,8 @@ export function adoptable(recording: CheckedRecording): Readonly<Record<Adoption
       : 1 + clockReads(recording, true) + (isSteered ? snapshots : 0),
     stoppedFlag: ops('KVM_KVMCLOCK_CTRL'),
     'work-time': count('kvm_pvclock_update'),
+    'xen-timeout': actions.filter(({ args }) =>
+      String(args['name']).endsWith('set_singleshot_timer'),
+    ).length,
   };
 }

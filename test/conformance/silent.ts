@@ -3,8 +3,8 @@ import type { SwitchName } from '../../src/profiles/index.ts';
 
 /**
  * Switches on which no recording says anything: what they change needs hardware that the recorded
- * hosts lack (TSC scaling, nesting, a backwards TSC), patches that no recorded kernel has, or is not
- * judged (Xen's timers and leaf).
+ * hosts lack (TSC scaling, nesting, a backwards TSC), patches that no recorded kernel has, or was not
+ * done by any driver (runstates, synthetic timers, reads of Xen's leaf).
  */
 export const SILENT: readonly SwitchName[] = [
   'countsFromZero',
@@ -30,7 +30,6 @@ export const SILENT: readonly SwitchName[] = [
   'pvScaleUnit',
   'pvPageWrite',
   'hvPageBeforeXen',
-  'xenTimer',
   'xenTimerPast',
   'xenRunstate',
   'xenTscUnstableFlag',

@@ -48,6 +48,7 @@ const SHOWN: readonly (readonly [setting: string, recording: string])[] = [
   ['userSetTsc=none', 'tsc-host-deep-6.12'],
   ['pvTraceVersionParity=even', 'boot-deep-5.10'],
   ['pvTraceVersionParity=odd', 'suspend-deep-6.12'],
+  ['xenTimer=none', 'xen-6.12'],
   ['pvStoppedInCache=false', 'xen-deep-6.12'],
   ['pvStoppedInCache=true', 'xen-7.3'],
   ['hvPage=none', 'hyperv-deep-6.12'],

@@ -26,7 +26,11 @@ function write(guest: Guest, page: Partial<PvclockPage>): void {
 
 /** A guest boots, reads, is stopped, suspends and gives up its clock. */
 function guestStory(taken: Taken, flags: number): void {
-  const guest = new Guest({ inspect: taken.inspect });
+  const guest = new Guest({ inspect: taken.inspect, stealResync: flags === 0 });
+  guest.enableSteal(0, 0x3000n);
+  const record = new Uint8Array(48).fill(2);
+  guest.observe({ type: 'guest_write', vm: 0, gpa: 0x3000n, bytes: record, what: 'steal_time' });
+  guest.tick(0, 1n);
   guest.register(0, GPA);
   write(guest, { flags });
   guest.deriveTscKhz(0);

@@ -165,6 +165,31 @@ describe('uptime', () => {
   });
 });
 
+describe('frequencies', () => {
+  test.each([
+    [2_500_000, true, 0n],
+    [2_500_600, true, 240_000n], // within KVM's tolerance: not scaled
+    [2_500_600, false, 240_000n],
+    [2_000_000, true, 0n],
+    [2_000_000, false, -200_000_000n],
+  ])('%i kHz, scaling %o: the TSC runs %i ppb fast', (destinationKhz, scaling, ppb) => {
+    const { rows, journey } = migrate('qemu', { destinationKhz, scaling });
+    for (const row of rows) near(row.tscRatePpb, ppb, 1n);
+    const sets = journey.into.inputs.some(({ input }) => input.type === 'KVM_SET_TSC_KHZ');
+    expect(sets).toBe(scaling || destinationKhz > 2_400_000);
+    const told = rows[0]!.notices.filter((notice) => notice.startsWith('the TSC runs'));
+    expect(told).toHaveLength(ppb === 0n ? 0 : 1);
+  });
+
+  test.each([20n, -3n, 500n])(
+    '%i ppm of NTP at the destination is what its TSC runs slow by',
+    (ppm) => {
+      const { rows } = migrate('plain', { destinationNtpPpt: ppm * 1_000_000n });
+      near(rows[0]!.tscRatePpb, (-ppm * 1_000_000_000n) / (1_000_000n + ppm), 1n);
+    },
+  );
+});
+
 describe('real time that hosts do not agree on', () => {
   test.each([1_000n, -2_500_000n, 3n * SECOND])('by %i ns, moves what goes by it', (error) => {
     const numbers = { realtimeErrorNs: error, downtimeNs: 10n * SECOND };
@@ -296,6 +321,9 @@ describe('the kernel’s switches decide', () => {
       const [p2 = 0n] = timesOf(without, 'out', 'KVM_GET_CLOCK');
       const [p4 = 0n] = timesOf(without, 'into', 'KVM_SET_CLOCK');
       near(without.rows[0]!.kvmclockNs, -between(without, p2, p4));
+      const gaveUp = without.rows[0]!.notices.filter((notice) => notice.includes('gives up'));
+      const ofOne = ['KVM_GET_CLOCK tells no time at the source: the VMM gives up'];
+      expect(gaveUp).toEqual(policy === 'firecracker-realtime' ? ofOne : []);
     },
   );
 

@@ -46,9 +46,19 @@ export class Rig {
   /** Host TSC of what is done next. */
   tsc: bigint;
 
-  /** @param kernel - a profile’s id, or switches. */
-  constructor(kernel: ProfileId | Switches, host: HostOptions = { tscKhz: 2_500_000 }) {
-    const switches = typeof kernel === 'string' ? PROFILES[kernel].switches : kernel;
+  /**
+   * @param kernel - a profile’s id, or switches.
+   * @param set - switches that differ from the kernel’s.
+   */
+  constructor(
+    kernel: ProfileId | Switches,
+    host: HostOptions = { tscKhz: 2_500_000 },
+    set: Partial<Switches> = {},
+  ) {
+    const switches = {
+      ...(typeof kernel === 'string' ? PROFILES[kernel].switches : kernel),
+      ...set,
+    };
     this.world = new World({ switches, host: makeHost(host) });
     this.tsc = (host.tsc ?? 0n) + 1_000_000_000n;
   }
@@ -137,6 +147,15 @@ export class Rig {
   leave(id: number): void {
     if (this.vcpu(id).run === 'guest') this.on(id, 'kvm_exit', {});
     if (this.vcpu(id).run === 'loaded') this.on(id, 'vcpu_put', {});
+  }
+
+  /** The guest leaves for KVM, which does something for it, and goes on. */
+  exitFor<T extends InputType>(id: number, type: T, fields: Deed<T>): Dispatched {
+    this.enter(id);
+    this.on(id, 'kvm_exit', {});
+    const done = this.on(id, type, fields);
+    this.enter(id);
+    return done;
   }
 
   /** The guest writes an MSR, and goes on. */
@@ -237,7 +256,7 @@ export class Rig {
 export const pageGpa = (id: number): bigint => PAGES + BigInt(id) * PAGE_BYTES;
 
 /** The result among what was observed. */
-export function resultOf<N extends 'ioctl_result' | 'msr_result'>(
+export function resultOf<N extends Dispatched['observations'][number]['type']>(
   done: Dispatched,
   type: N,
 ): ObservationOf<N> {

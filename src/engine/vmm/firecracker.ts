@@ -5,8 +5,7 @@
  * creates all vCPUs, writes their MSRs in the order of KVM_GET_MSR_INDEX_LIST, and the clock last.
  * The clock stands still unless `clock_realtime` is asked for. On hosts with Linux 5.16 and later it
  * went on up to v1.15 whether it was asked for or not: the flags that KVM_GET_CLOCK had returned
- * were handed back but for KVM_CLOCK_TSC_STABLE. Where the host did not tell the time of its clock,
- * Firecracker refuses `clock_realtime`; here the clock then stands still.
+ * were handed back but for KVM_CLOCK_TSC_STABLE.
  *
  * Source: Firecracker, src/vmm/src/arch/x86_64/{vm,vcpu}.rs, src/vmm/src/{builder,lib}.rs,
  * src/vmm/src/vstate/vcpu.rs at 81b38b9dad60; the flag since a1fd537f9274 (v1.16.0).
@@ -99,6 +98,7 @@ export const FIRECRACKER_REALTIME: VmmPolicy = {
   tsc: 'freeze',
   kvmclock: 'advance',
   source: `${SOURCE}; a1fd537f9274 (v1.16.0)`,
+  needsRealtime: true,
   routes: routesWith(SET_CLOCK_REALTIME),
 };
 

@@ -1,5 +1,5 @@
 /** What a policy is made of, and the steps that policies share. */
-import type { CompositeType } from '../../../events/index.ts';
+import type { CompositeType, InputType } from '../../../events/index.ts';
 import { type KeptMsr, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
 import {
   callVcpu,
@@ -26,6 +26,10 @@ export interface VmmPolicy {
   readonly kvmclock: Intent;
   /** Where the order of its ioctls is from. */
   readonly source: string;
+  /** Ioctls that may fail without it giving up, beside KVM_KVMCLOCK_CTRL. */
+  readonly tolerates?: readonly InputType[];
+  /** It gives up where KVM_GET_CLOCK told no time to go by. */
+  readonly needsRealtime?: true;
   readonly routes: Readonly<Record<CompositeType, VmmRoute>>;
 }
 

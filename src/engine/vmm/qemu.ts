@@ -56,6 +56,21 @@ const PLAIN_VCPU: QemuVcpu = {
   put: [putMsrs(MSRS)],
 };
 
+/** Parts per million by which frequencies count as one that NTP has corrected. */
+const TOLERANCE_PPM = 250;
+
+/** `freq_within_bounds()`. */
+function isWithinBounds(khz: number, target: number): boolean {
+  const tolerance = Math.floor((khz * TOLERANCE_PPM) / 1_000_000);
+  return target >= khz - tolerance && target <= khz + tolerance;
+}
+
+/** `kvm_arch_set_tsc_khz()`: what KVM could not do by scaling is not asked of it. */
+const SET_TSC_KHZ: VmmPhase = when(
+  ({ tscControl, kvm, vcpu: its }) => tscControl || isWithinBounds(kvm.virtualTscKhz, its.tscKhz),
+  PUT_TSC_KHZ,
+);
+
 const isLaunched = (ctx: VmmCtx): boolean => ctx.vmm.run === 'launched';
 
 /** `kvmclock_vm_state_change()`, stopped: the clock is read once, after the TSCs. */
@@ -105,7 +120,7 @@ export function qemuRoutes(its: QemuVcpu): VmmPolicy['routes'] {
       eachSaved(vcpu('PLUG'), ...CREATE_VCPU, GET_TSC_KHZ),
       reset,
       moment('restore-tscs'),
-      eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, ...its.put),
+      eachSaved(vcpu('RESTORE'), SET_TSC_KHZ, ...its.put),
     ],
   });
 }
@@ -115,5 +130,6 @@ export const QEMU: VmmPolicy = {
   tsc: 'freeze',
   kvmclock: 'freeze',
   source: 'QEMU hw/i386/kvm/clock.c, target/i386/kvm/kvm.c; 09360a048bd7',
+  tolerates: ['KVM_SET_TSC_KHZ'],
   routes: qemuRoutes(PLAIN_VCPU),
 };

@@ -78,6 +78,7 @@ export class Walk {
         return walk.#instants.realtimeAt(lastTsc) ?? realtimeAt(host, lastTsc);
       },
       saved: this.#cells.saved?.vmm,
+      tscControl: this.#world.host.hasTscControl,
       get result() {
         return walk.#result;
       },

@@ -29,6 +29,8 @@ export interface VcpuErrors extends ClockErrors {
   readonly firstStepNs: bigint;
   /** By what references taken after that moved kvmclock. */
   readonly laterStepNs: bigint;
+  /** By how much its TSC runs faster from now on than it would have, parts in 10^9. */
+  readonly tscRatePpb: bigint;
   readonly stableBefore: boolean;
   readonly stable: boolean;
   /** KVM told this vCPU that it had been stopped. */
@@ -88,6 +90,17 @@ function errorsAgainst(journey: Journey, vcpu: VcpuJourney, lagNs: bigint): Cloc
   };
 }
 
+/** Over how long rates are compared. */
+const RATE_NS = 1_000_000_000_000n;
+
+/** How much faster the TSC runs than it would have at the source, parts in 10^9. */
+function tscRatePpb({ source, destination, comparedAt: now }: Journey, vcpu: VcpuJourney): bigint {
+  const later = now + RATE_NS;
+  const there = clocksAt(vcpu.before, source.tscAt(later)).tsc - stayed(source, vcpu, now).tsc;
+  const at = (time: bigint): bigint => clocksAt(vcpu.after, destination.tscAt(time)).tsc;
+  return ((at(later) - at(now) - there) * 1_000_000_000n) / there;
+}
+
 const kvmclockAt = (frozen: Frozen, tsc: bigint): bigint => clocksAt(frozen, tsc).kvmclock;
 
 /** How one vCPU's clocks are off. */
@@ -110,6 +123,7 @@ export function errorsOf(journey: Journey, vcpu: VcpuJourney): VcpuErrors {
     driftNs: against.advance.kvmclockNs - against.advance.tscNs,
     firstStepNs: asS64(subU64(first, last)),
     laterStepNs: asS64(subU64(kvmclockAt(vcpu.after, now), kvmclockAt(vcpu.first, now))),
+    tscRatePpb: tscRatePpb(journey, vcpu),
     stableBefore: (vcpu.before.vcpu.pageFlags & STABLE) !== 0,
     stable: (vcpu.after.vcpu.pageFlags & STABLE) !== 0,
     toldStopped: (vcpu.first.vcpu.pageFlags & STOPPED) !== 0,

@@ -2,7 +2,7 @@
 import { VMM_POLICIES, type VmmPolicyId } from '../../engine/index.ts';
 import { errorsOf, spread, type VcpuErrors } from './errors.ts';
 import type { MigrationOptions } from './options.ts';
-import { type Journey, type MakeHost, type RefusedIoctl, runMigration } from './run.ts';
+import { type Journey, type MakeHost, type Refusal, runMigration } from './run.ts';
 
 /** A clock against what it should read. */
 export type Direction = 'exact' | 'ahead' | 'behind';
@@ -28,6 +28,8 @@ export interface MigrationVerdict {
 
 /** Steps that Linux or a person can tell from a slow moment. */
 const LEAST_NOTICED_NS = 1_000n;
+/** What a rate must change by, parts in 10^9, for a clock that was set by the TSC to need setting anew. */
+const LEAST_NOTICED_PPB = 1_000n;
 /** When Linux's soft lockup detector speaks up: twice `watchdog_thresh`. */
 const SOFT_LOCKUP_NS = 20_000_000_000n;
 
@@ -66,8 +68,10 @@ const ERRNO: Readonly<Record<number, string>> = {
   61: 'ENODATA',
 };
 
-export const refusalText = ({ at, name, ret }: RefusedIoctl): string =>
-  `${name} fails at the ${at} (${ERRNO[-ret] ?? `errno ${-ret}`})`;
+const refusalText = ({ at, ioctl }: Refusal): string =>
+  ioctl === undefined
+    ? `KVM_GET_CLOCK tells no time at the ${at}`
+    : `${ioctl.name} fails at the ${at} (${ERRNO[-ioctl.ret] ?? `errno ${-ioctl.ret}`})`;
 
 /** What holds for the whole VM. */
 function vmNotices(all: readonly VcpuErrors[]): string[] {
@@ -83,7 +87,8 @@ function vmNotices(all: readonly VcpuErrors[]): string[] {
 
 /** What one vCPU's guest would notice. */
 function vcpuNotices(errors: VcpuErrors): string[] {
-  const { firstStepNs, laterStepNs, driftNs, stable, stableBefore, toldStopped } = errors;
+  const { firstStepNs, laterStepNs, driftNs, tscRatePpb } = errors;
+  const { stable, stableBefore, toldStopped } = errors;
   const notices: string[] = [];
   if (firstStepNs < 0n) notices.push(`kvmclock goes back by ${duration(firstStepNs)}`);
   if (laterStepNs < 0n) {
@@ -98,6 +103,10 @@ function vcpuNotices(errors: VcpuErrors): string[] {
   }
   if (size(driftNs) >= LEAST_NOTICED_NS) {
     notices.push(`kvmclock ${driftNs > 0n ? 'gains' : 'loses'} ${duration(driftNs)} on the TSC`);
+  }
+  if (size(tscRatePpb) >= LEAST_NOTICED_PPB) {
+    const ppm = `${size(tscRatePpb) / 1000n}.${String(size(tscRatePpb) % 1000n).padStart(3, '0')}`;
+    notices.push(`the TSC runs ${ppm} ppm ${tscRatePpb > 0n ? 'fast' : 'slow'}`);
   }
   return notices;
 }

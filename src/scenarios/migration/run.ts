@@ -1,13 +1,16 @@
 /** Runs one migration: two hosts, the values saved on one being the arguments of the other's ioctls. */
 import type { Observation } from '../../../events/index.ts';
+import { KVM_CLOCK_REALTIME } from '../../clock/index.ts';
 import {
   type Dispatched,
   type HostOptions,
   type Performed,
   type Plan,
   type SavedVm,
+  VMM_POLICIES,
   Vmm,
   type VmmMoment,
+  type VmmPolicy,
 } from '../../engine/index.ts';
 import type { Profile } from '../../profiles/index.ts';
 import type { Simulation } from '../simulation.ts';
@@ -16,12 +19,11 @@ import type { MigrationOptions } from './options.ts';
 import { hostOf, Site, type SiteOptions } from './site.ts';
 import { witness } from './witness.ts';
 
-/** An ioctl that the kernel refused. */
-export interface RefusedIoctl {
+/** Why a VMM gives up. */
+export interface Refusal {
   readonly at: 'source' | 'destination';
-  readonly name: string;
-  /** Minus errno. */
-  readonly ret: number;
+  /** An ioctl that the kernel refused; minus errno. */
+  readonly ioctl?: { readonly name: string; readonly ret: number };
 }
 
 /** A vCPU on its way. */
@@ -45,7 +47,7 @@ export interface Journey {
   readonly out: Performed;
   readonly into: Performed;
   readonly vcpus: readonly VcpuJourney[];
-  readonly refused: readonly RefusedIoctl[];
+  readonly refused: readonly Refusal[];
   /** Masterclock references taken after the guest runs at the destination. */
   readonly snapshots: number;
   /** True time at which the clocks are compared: everything is served. */
@@ -149,12 +151,28 @@ function boot(site: Site, options: MigrationOptions): { keeper: Keeper; threads:
 const isRefusal = (o: Observation): o is Observation & { type: 'ioctl_result' } =>
   o.type === 'ioctl_result' && o.ret < 0;
 
-/** Ioctls that failed; KVM_KVMCLOCK_CTRL may, where the guest has no page. */
-function refusedOf({ inputs }: Performed, at: RefusedIoctl['at']): RefusedIoctl[] {
+/** Ioctls that failed and may not; KVM_KVMCLOCK_CTRL may, where the guest has no page. */
+function refusedOf(
+  { inputs }: Performed,
+  at: Refusal['at'],
+  { tolerates = [] }: VmmPolicy,
+): Refusal[] {
+  const mayFail: readonly string[] = ['KVM_KVMCLOCK_CTRL', ...tolerates];
   return inputs
     .flatMap(({ dispatched }) => dispatched.observations.filter(isRefusal))
-    .filter(({ name }) => name !== 'KVM_KVMCLOCK_CTRL')
-    .map(({ name, ret }) => ({ at, name, ret }));
+    .filter(({ name }) => !mayFail.includes(name))
+    .map(({ name, ret }) => ({ at, ioctl: { name, ret } }));
+}
+
+/** Why the VMM gives up, if it does. */
+function refusals(out: Performed, into: Performed, policy: VmmPolicy): Refusal[] {
+  const flags = Number(out.saved?.vmm['clockFlags'] ?? 0);
+  const lacksTime = policy.needsRealtime === true && (flags & KVM_CLOCK_REALTIME) === 0;
+  return [
+    ...refusedOf(out, 'source', policy),
+    ...(lacksTime ? [{ at: 'source' } as const] : []),
+    ...refusedOf(into, 'destination', policy),
+  ];
 }
 
 const exitOf = (site: Site, { inputs }: Performed, id: number): bigint => {
@@ -242,7 +260,7 @@ export function runMigration(options: MigrationOptions, make: MakeHost): Journey
       enteredAt: firsts[id]!.at,
       after: after[id]!,
     })),
-    refused: [...refusedOf(out, 'source'), ...refusedOf(into, 'destination')],
+    refused: refusals(out, into, VMM_POLICIES[options.policy]),
     snapshots,
     comparedAt: destination.timeAt(destination.world.lastTsc),
   };

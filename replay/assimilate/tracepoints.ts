@@ -1,16 +1,26 @@
 /** Compares what the model predicts with what the trace shows, field by field. */
-import type { Observation } from '../../events/index.ts';
-import type { ClockEvent } from './steps.ts';
+import type { EventOf, Observation, TraceEvent } from '../../events/index.ts';
 
-/** Tracepoints among the observations. */
-export type Predicted = Extract<Observation, { readonly type: ClockEvent['type'] }>;
-
-const TYPES: readonly string[] = [
+/** Tracepoints that the model predicts. */
+const CLOCK_EVENTS = [
   'kvm_write_tsc_offset',
   'kvm_track_tsc',
   'kvm_update_master_clock',
   'kvm_pvclock_update',
-] satisfies readonly ClockEvent['type'][];
+] as const;
+
+/** One of the clock's tracepoints, as recorded. */
+export type ClockEvent = {
+  [N in (typeof CLOCK_EVENTS)[number]]: EventOf<N>;
+}[(typeof CLOCK_EVENTS)[number]];
+
+const TYPES: readonly string[] = CLOCK_EVENTS;
+
+/** Whether a recorded event is one of them. */
+export const isClockEvent = (event: TraceEvent): event is ClockEvent => TYPES.includes(event.type);
+
+/** Tracepoints among the observations. */
+export type Predicted = Extract<Observation, { readonly type: ClockEvent['type'] }>;
 
 /** Whether an observation is a tracepoint of the kernel's. */
 export const isTracepoint = (observation: Observation): observation is Predicted =>

@@ -1,0 +1,275 @@
+/**
+ * The world beside a recording, and how things happen to it: at the host TSC of an event, with what
+ * has to come before put in (a load before an entry, an exit before a put).
+ */
+import type { Input, Observation } from '../../events/index.ts';
+import type { HostState } from '../../src/clock/index.ts';
+import { InputError } from '../../src/engine/input-error.ts';
+import type { ReadingSource } from '../../src/engine/readings.ts';
+import { World, type WorldOptions } from '../../src/engine/world.ts';
+import { addU64, isBefore, subU64 } from '../../src/num/index.ts';
+import type { Switches } from '../../src/profiles/index.ts';
+import type { HostClock } from '../host-clock.ts';
+import type { Vcpu, Vm } from '../identity/vm.ts';
+import { KnownVcpu, KnownVm } from './known.ts';
+import { isTracepoint, type Predicted } from './tracepoints.ts';
+
+/** An input without its instant, which the event gives. */
+export type Untimed = {
+  [T in Input['type']]: Omit<Extract<Input, { type: T }>, 'tsc'>;
+}[Input['type']];
+
+/** When something happened: ticks of the recording's clock, and on which host CPU. */
+export interface When {
+  readonly ticks: bigint;
+  readonly cpu: number;
+}
+
+/** A world that keeps a log of what happens to it. */
+export interface Keeper {
+  /** Something was put right by hand. */
+  correct(reason: string): void;
+  /** An earlier input turns out to have been another. */
+  amend(index: number, change: (input: Input) => Input): void;
+}
+
+/** Makes the world; a log has a world of its own, which it is kept by. */
+export type MakeWorld = (options: WorldOptions) => { world: World; keeper?: Keeper };
+
+export class Driver {
+  readonly world: World;
+  readonly #clock: HostClock;
+  /** The world's own copy: evidence in the recording changes them. */
+  readonly #switches: Switches;
+  readonly #keeper: Keeper | undefined;
+  readonly #vms: KnownVm[] = [];
+
+  constructor(
+    clock: HostClock,
+    switches: Switches,
+    host: HostState,
+    makeWorld: MakeWorld = (options) => ({ world: new World(options) }),
+  ) {
+    this.#clock = clock;
+    this.#switches = { ...switches };
+    const made = makeWorld({ switches: this.#switches, host });
+    this.world = made.world;
+    this.#keeper = made.keeper;
+  }
+
+  /** The VMs there are, and were. */
+  get vms(): readonly KnownVm[] {
+    return this.#vms;
+  }
+
+  get switches(): Switches {
+    return this.#switches;
+  }
+
+  /** The recording shows that the kernel has a switch otherwise. */
+  setSwitches(set: Partial<Switches>): void {
+    Object.assign(this.#switches, set);
+  }
+
+  /** Host TSC of an event, as far as it can be told; never before what happened already. */
+  tscAt(ticks: bigint, vm?: Vm): bigint {
+    const { lastTsc } = this.world;
+    const tsc = this.#clock.tsc(ticks, vm?.resolved) ?? lastTsc;
+    return isBefore(tsc, lastTsc) ? lastTsc : tsc;
+  }
+
+  /** Lets something happen; `undefined` when the model holds it impossible. */
+  happen(
+    input: Untimed,
+    when: When,
+    vm?: KnownVm,
+    source?: ReadingSource,
+  ): readonly Observation[] | undefined {
+    const tsc = this.tscAt(when.ticks, vm?.vm);
+    try {
+      const { observations, index } = this.world.dispatch({ ...input, tsc } as Input, source);
+      for (const seen of observations) {
+        if (seen.type === 'timer_armed') vm?.armed.set(seen.name, tsc);
+        if (seen.type === 'kvm_update_master_clock' && vm !== undefined) vm.snapshotInput = index;
+      }
+      return observations;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** The same; only the tracepoints of it. */
+  predict(
+    input: Untimed,
+    when: When,
+    vm?: KnownVm,
+    source?: ReadingSource,
+  ): Predicted[] | undefined {
+    return this.happen(input, when, vm, source)?.filter(isTracepoint);
+  }
+
+  /** A VM is created, or is first seen. Its own tracepoints are what was predicted. */
+  createVm(vm: Vm, when: When, born: boolean): { known: KnownVm; predicted: Predicted[] } {
+    const id = this.#vms.length;
+    const index = this.world.count;
+    const predicted = this.predict({ type: 'KVM_CREATE_VM', vm: id }, when) ?? [];
+    const known = new KnownVm(vm, id, this.world.vms.get(id)!, born);
+    vm.model = known;
+    this.#vms.push(known);
+    known.snapshotInput = index;
+    known.offsetInput = { index, clock: undefined, offset: known.state.kvmclockOffset };
+    return { known, predicted };
+  }
+
+  /** KVM_SET_CLOCK, of which nothing says to what: as if to where the clock is. */
+  setClock(vm: KnownVm, when: When): Predicted[] {
+    const clock = addU64(vm.state.masterKernelNs, vm.state.kvmclockOffset);
+    const index = this.world.count;
+    const input = { type: 'KVM_SET_CLOCK', vm: vm.id, clock, flags: 0, cpu: when.cpu } as const;
+    const predicted = this.predict(input, when, vm) ?? [];
+    vm.offsetInput = { index, clock, offset: vm.state.kvmclockOffset };
+    vm.clockOffset = 'unknown';
+    this.wake(vm);
+    return predicted;
+  }
+
+  /** A vCPU is created, or is first seen. */
+  createVcpu(
+    vcpu: Vcpu,
+    vm: KnownVm,
+    when: When,
+    born: boolean,
+    source?: ReadingSource,
+  ): { known: KnownVcpu; predicted: Predicted[] } | undefined {
+    const at = { vm: vm.id, vcpu: vcpu.id };
+    const cpu = vm.of.vcpus.get(vcpu.id) === undefined ? when.cpu : -1;
+    if (cpu >= 0) this.happen({ type: 'KVM_CREATE_VCPU', ...at, cpu }, when, vm);
+    const cell = vm.of.vcpus.get(vcpu.id);
+    if (cell === undefined) return undefined;
+    const predicted = this.predict({ type: 'vcpu_postcreate', ...at }, when, vm, source) ?? [];
+    const known = new KnownVcpu(vcpu, vm, cell, born);
+    known.cpu = cell.state.cpu;
+    known.scaled = vm.scaled;
+    vcpu.model = known;
+    return { known, predicted };
+  }
+
+  /** A thread has taken the vCPU onto a CPU: out of the guest, and loaded there. */
+  load(known: KnownVcpu, when: When): void {
+    const { state, of } = known;
+    const at = { vm: of.id, vcpu: known.vcpu.id };
+    known.quiet = false;
+    if (state.run === 'guest') this.happen({ type: 'kvm_exit', ...at }, when, of);
+    if (state.run === 'loaded' && known.cpu !== when.cpu) {
+      this.happen({ type: 'vcpu_put', ...at }, when, of);
+    }
+    if (state.run === 'unloaded') {
+      this.happen({ type: 'vcpu_load', ...at, cpu: when.cpu }, when, of);
+      known.cpu = when.cpu;
+    }
+  }
+
+  /** The vCPU serves its requests. */
+  serve(known: KnownVcpu, when: When): readonly Predicted[] {
+    known.servedInput = this.world.count;
+    const input = { type: 'vcpu_requests', vm: known.of.id, vcpu: known.vcpu.id } as const;
+    const predicted = this.predict(input, when, known.of) ?? [];
+    this.wake(known.of);
+    // What is pushed forward by software is not followed to the cycle.
+    return known.scaled
+      ? predicted.filter(({ type }) => type !== 'kvm_write_tsc_offset')
+      : predicted;
+  }
+
+  /** Something happened that any vCPU of the VM may have to serve. */
+  wake({ vm }: KnownVm): void {
+    for (const { model } of vm.vcpus.values()) if (model !== undefined) model.quiet = false;
+  }
+
+  /** What is known relative to an offset supposed to be 0 moves to where it is: so many cycles on. */
+  rebase(vm: KnownVm, by: bigint): void {
+    for (const { model } of vm.vm.vcpus.values()) {
+      if (model?.tscOffset !== 'relative') continue;
+      model.state.l1TscOffset = subU64(model.state.l1TscOffset, by);
+      model.state.tscOffset = model.state.l1TscOffset;
+      model.tscOffset = 'known';
+    }
+    vm.state.masterCycleNow = addU64(vm.state.masterCycleNow, by);
+    vm.relative = false;
+    vm.clockOffset = 'unknown';
+    this.correct('TSC offsets that were not recorded');
+  }
+
+  /** Offsets known relative to each other say nothing beside one that is known. */
+  forgetRelative(vm: KnownVm): void {
+    vm.relative = false;
+    for (const { model } of vm.vm.vcpus.values()) {
+      if (model?.tscOffset === 'relative') model.tscOffset = 'unknown';
+    }
+  }
+
+  /**
+   * The masterclock of a VM was updated: VMs that can't be told apart from it may be the ones.
+   *
+   * @param certain - the ioctl in progress names the VM.
+   */
+  doubtOthers(vm: Vm, certain: boolean): void {
+    for (const other of this.#vms) {
+      if (other.vm === vm || isApart(other.vm, vm, certain)) continue;
+      other.loseReference();
+      other.decision = false;
+      other.asked = false;
+    }
+  }
+
+  /** Something happened to the host that can ask any vCPU for more than is recorded. */
+  mayAskAll(): void {
+    for (const { vm } of this.#vms) {
+      for (const { model } of vm.vcpus.values()) if (model !== undefined) model.mayAsk = true;
+    }
+  }
+
+  /** A struct was put right by hand. */
+  correct(reason: string): void {
+    this.#keeper?.correct(reason);
+  }
+
+  /** A page shows which host TSC, and base clock, the VM's reference is of. */
+  tellReference({ state, snapshotInput }: KnownVm, tsc: bigint, ns?: bigint): void {
+    state.masterCycleNow = tsc;
+    if (ns !== undefined) state.masterKernelNs = BigInt.asUintN(64, ns);
+    const told = { 'snapshot.tsc': tsc, 'snapshot.ns': state.masterKernelNs };
+    this.#keeper?.amend(snapshotInput, (input) => ({
+      ...input,
+      readings: { ...input.readings, ...told },
+    }));
+  }
+
+  /** A page without masterclock shows what its clocks were read at. */
+  tellPage({ servedInput }: KnownVcpu, tsc: bigint, ns: bigint): void {
+    const told = { 'update.tsc': tsc, 'update.ns': BigInt.asUintN(64, ns) };
+    this.#keeper?.amend(servedInput, (input) => ({
+      ...input,
+      readings: { ...input.readings, ...told },
+    }));
+  }
+
+  /** A page shows the VM's clock offset. */
+  tellClockOffset({ state, offsetInput }: KnownVm, offset: bigint): void {
+    state.kvmclockOffset = offset;
+    if (offsetInput === undefined) return;
+    const { index, clock } = offsetInput;
+    this.#keeper?.amend(index, (input) =>
+      input.type === 'KVM_SET_CLOCK' && clock !== undefined
+        ? { ...input, clock: BigInt.asUintN(64, clock + offset - offsetInput.offset) }
+        : { ...input, readings: { ...input.readings, 'create.ns': BigInt.asUintN(64, -offset) } },
+    );
+  }
+}
+
+/** Two VMs are told apart by more than their threads. */
+const isApart = (a: Vm, b: Vm, certain: boolean): boolean => {
+  if (a.source === 'threads' || b.source === 'threads') return false;
+  return a.pid !== b.pid || (certain && a.source === 'ioctls' && b.source === 'ioctls');
+};

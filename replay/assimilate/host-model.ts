@@ -1,0 +1,152 @@
+/** What a recording shows of the host: its clocksource, the TSC's frequency, its base clock. */
+import { type HostState, MAX_HOST_CPUS, type VcpuState } from '../../src/clock/index.ts';
+import { clocksourceMultShift, timeScale } from '../../src/num/index.ts';
+import type { Driver, When } from './driver.ts';
+import type { KnownVm } from './known.ts';
+import { RawLine } from './line.ts';
+
+/** vDSO clock mode of the TSC itself. */
+const MODE_TSC = 1;
+
+export class HostModel {
+  readonly line = new RawLine();
+  /** Loads write TSC offsets: the host's TSC is not trusted. */
+  tscUnstable = false;
+  /** It slept, or may have: TSCs and clocks can have gone on from elsewhere. */
+  slept = false;
+  #knowsClocksource = false;
+  #knowsKhz = false;
+  /** CPUs of which KVM's copy of the frequency was seen. */
+  readonly #cpus = new Set<number>();
+  /** The VM whose pages show the line while its slope is not known. */
+  #lineOf: KnownVm | undefined;
+  readonly #driver: Driver;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  get state(): HostState {
+    return this.#driver.world.host;
+  }
+
+  /** The base clock of masterclocks is MONOTONIC_RAW, counted by the TSC. */
+  get followsRaw(): boolean {
+    return this.#driver.switches.masterBase === 'raw' && this.state.vclockMode === MODE_TSC;
+  }
+
+  /** The same for pages without masterclock. */
+  get othersFollowRaw(): boolean {
+    return this.#driver.switches.otherBase === 'raw' && this.state.vclockMode === MODE_TSC;
+  }
+
+  /**
+   * A tracepoint names the clocksource.
+   *
+   * @returns it is another one than before.
+   */
+  seeClocksource(vclockMode: number, when: When): boolean {
+    if (this.state.vclockMode === vclockMode) {
+      this.#knowsClocksource = true;
+      return false;
+    }
+    this.#driver.happen({ type: 'change_clocksource', vclockMode }, when);
+    if (this.state.gtodWorkQueued) this.#driver.happen({ type: 'pvclock_gtod_work' }, when);
+    this.line.lose();
+    const changed = this.#knowsClocksource;
+    this.#knowsClocksource = true;
+    return changed;
+  }
+
+  /**
+   * The clock of a VM whose offset is not known becomes the line's, if no other VM's is yet.
+   *
+   * @returns false: until the slope is known, points of one VM alone can be compared.
+   */
+  beginLine(vm: KnownVm): boolean {
+    if (this.line.hasPoint && this.#lineOf !== vm) return false;
+    this.line.lose();
+    this.#lineOf = vm;
+    return true;
+  }
+
+  /** The host sleeps, or has slept. */
+  sleep(): void {
+    this.slept = true;
+    this.line.lose();
+  }
+
+  /**
+   * A page on a CPU is made for this frequency.
+   *
+   * @returns whether that frequency is the one the model has; `new` when it was not known.
+   */
+  seeKhz(khz: number, cpu: number): 'same' | 'new' | 'other' {
+    const isCopy = this.#driver.switches.tscKhzSource === 'per-cpu';
+    if (!this.#knowsKhz) {
+      this.#knowsKhz = true;
+      this.#learnKhz(khz);
+      this.line.suppose(khz, !isCopy);
+      this.#cpus.add(cpu);
+      return 'new';
+    }
+    if (!isCopy) return khz === this.state.tscKhz ? 'same' : 'other';
+    const copy = cpu < MAX_HOST_CPUS ? this.state.cpuTscKhz.get(cpu) : khz;
+    if (copy === khz) {
+      this.#cpus.add(cpu);
+      return 'same';
+    }
+    // A CPU that comes online gets a copy made anew.
+    const known = this.#cpus.has(cpu) ? 'other' : 'new';
+    this.#cpus.add(cpu);
+    this.state.cpuTscKhz.set(cpu, khz);
+    return known;
+  }
+
+  #learnKhz(khz: number): void {
+    const { state, world } = { state: this.state, world: this.#driver.world };
+    const { mult, shift } = clocksourceMultShift(khz);
+    const before = state.tscKhz;
+    state.tscKhz = khz;
+    for (let cpu = 0; cpu < MAX_HOST_CPUS; cpu++) {
+      if (state.cpuTscKhz.get(cpu) === before) state.cpuTscKhz.set(cpu, khz);
+    }
+    state.rawMult = mult;
+    state.rawShift = shift;
+    state.monoMult = mult;
+    state.monoShift = shift;
+    for (const { cell, vcpus } of world.vms.values()) {
+      const vm = cell.state;
+      if (vm.defaultTscKhz === before) vm.defaultTscKhz = khz;
+      if (vm.lastTscKhz === before) vm.lastTscKhz = khz;
+      for (const vcpu of vcpus.values()) {
+        if (vcpu.state.virtualTscKhz === before) setFrequency(vcpu.state, khz);
+      }
+    }
+  }
+
+  /** The base clock's line is known: the model's clocks follow it from here on. */
+  followLine(tsc: bigint, ns: bigint, when: When): void {
+    const { slope } = this.line;
+    if (slope === undefined || !this.followsRaw) return;
+    const { vclockMode } = this.state;
+    this.#driver.happen(
+      {
+        type: 'timekeeping_update',
+        vclockMode,
+        ...{ monoCycleLast: tsc, monoMult: slope.mult, monoShift: slope.shift },
+        ...{ monoXtimeNsec: 0n, monoBase: BigInt.asUintN(64, ns) },
+        ...{ rawCycleLast: tsc, rawMult: slope.mult, rawShift: slope.shift },
+        ...{ rawXtimeNsec: 0n, rawBase: BigInt.asUintN(64, ns) },
+      },
+      when,
+    );
+  }
+}
+
+function setFrequency(vcpu: VcpuState, khz: number): void {
+  const { mul, shift } = timeScale(BigInt(khz) * 1000n, 1_000_000_000n);
+  vcpu.virtualTscKhz = khz;
+  vcpu.virtualTscMult = mul;
+  vcpu.virtualTscShift = shift;
+}

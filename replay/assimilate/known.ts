@@ -1,0 +1,153 @@
+/**
+ * What is known of the VMs and vCPUs of a recording.
+ *
+ * The model's structs always hold some value; a recording that begins in a VM's life, or that lost
+ * events, does not tell which is right. So each part of a VM's clock has its own mark here: only what
+ * is known may disagree with the kernel, everything else is taken from what the kernel shows.
+ */
+import type { VcpuState, VmState } from '../../src/clock/index.ts';
+import type { VmOf } from '../../src/engine/run.ts';
+import type { VcpuCell } from '../../src/engine/stepper.ts';
+import type { Vcpu, Vm } from '../identity/vm.ts';
+import type { Disagreement } from './books.ts';
+import type { Predicted } from './tracepoints.ts';
+
+/** An input that set a VM's clock offset: its creation, or KVM_SET_CLOCK with a clock supposed. */
+export interface OffsetInput {
+  readonly index: number;
+  /** The clock that was set, ns; `undefined` at the VM's creation. */
+  readonly clock: bigint | undefined;
+  /** The offset that it came to, ns. */
+  readonly offset: bigint;
+}
+
+/** What the model knows of one VM. */
+export class KnownVm {
+  readonly vm: Vm;
+  /** Its number in the world. */
+  readonly id: number;
+  readonly of: VmOf;
+  /** Its creation was recorded, and nothing was lost since. */
+  born: boolean;
+  /** Whether the masterclock is in use. */
+  decision: boolean;
+  /** How many vCPUs there are, and how many of them share a TSC generation. */
+  counts: boolean;
+  /** Host TSC and time of the masterclock's reference. */
+  referenceTsc = false;
+  referenceNs = false;
+  /** TSC offsets are known relative to each other only, and so is the reference's host TSC. */
+  relative = false;
+  /** The VM's offset from the base clock; `near` where only a page without masterclock told it. */
+  clockOffset: 'unknown' | 'near' | 'known' = 'unknown';
+  /** Its vCPUs may have another frequency than the host. */
+  scaled = false;
+  /** When delayed work was armed, host TSC, by name. */
+  readonly armed = new Map<string, bigint>();
+  /** Until then pages may be written for what was asked of a vCPU and not recorded, host TSC. */
+  mayWorkUntil = 0n;
+  /** An update that nothing asked for: the reference it took tells whether the host had a reason. */
+  unasked: Disagreement | undefined;
+  /** The last update was asked for by what is recorded: the host's clocks need not have changed. */
+  asked = false;
+  /** Which input took the reference in force, and which set the clock offset. */
+  snapshotInput = -1;
+  offsetInput: OffsetInput | undefined;
+
+  constructor(vm: Vm, id: number, of: VmOf, born: boolean) {
+    this.vm = vm;
+    this.id = id;
+    this.of = of;
+    this.born = born;
+    this.decision = born;
+    this.counts = born;
+  }
+
+  get state(): VmState {
+    return this.of.cell.state;
+  }
+
+  /** A new reference is taken, which shows in the first page made of it. */
+  loseReference(): void {
+    this.referenceTsc = false;
+    this.referenceNs = false;
+  }
+
+  /** Events are missing. */
+  loseTrack(): void {
+    this.born = false;
+    this.decision = false;
+    this.counts = false;
+    this.clockOffset = 'unknown';
+    this.loseReference();
+  }
+}
+
+/** What the model knows of one vCPU. */
+export class KnownVcpu {
+  readonly vcpu: Vcpu;
+  readonly of: KnownVm;
+  readonly cell: VcpuCell;
+  /** Its last entry left nothing to be served: another one on the same CPU changes nothing. */
+  quiet = false;
+  /** Host CPU it is loaded on. */
+  cpu = -1;
+  /** L1's TSC offset; `relative` to those of its siblings, where no write of it was seen. */
+  tscOffset: 'unknown' | 'relative' | 'known';
+  /** The page's version. */
+  page = false;
+  /** TSC_ADJUST. */
+  adjust: boolean;
+  /** What it is asked to do before it enters. */
+  requests: boolean;
+  /** Something happened to it that can ask for more than is recorded. */
+  mayAsk = false;
+  /** Its TSC does not run as the host's: scaled, or pushed forward by software. */
+  scaled = false;
+  /** Xen's pages are written with its own, and traced in the same way. */
+  xen = false;
+  /** What was predicted of it and is still to be seen. */
+  expected: Predicted[] = [];
+  /** The input by which it was last brought up to date. */
+  servedInput = -1;
+  /** Entries at which requests of others were not served. */
+  unserved = 0;
+  /** It synchronised its TSC and has not entered since. */
+  synchronised = false;
+  /** It did so by joining the generation of a VM whose masterclock is on, with nothing asked before. */
+  joined = false;
+  /** It was asked for a masterclock update before it synchronised its TSC. */
+  wasAsked = false;
+  /** A page that was predicted and not written, and the version it would have had. */
+  missed: { readonly ticks: bigint; readonly version: number } | undefined;
+  /** The last difference told, that the same is not told again. */
+  told = '';
+
+  constructor(vcpu: Vcpu, of: KnownVm, cell: VcpuCell, born: boolean) {
+    this.vcpu = vcpu;
+    this.of = of;
+    this.cell = cell;
+    this.tscOffset = born ? 'known' : 'unknown';
+    this.adjust = born;
+    this.requests = born && of.born;
+  }
+
+  get state(): VcpuState {
+    return this.cell.state;
+  }
+
+  /** Events are missing. */
+  loseTrack(): void {
+    this.quiet = false;
+    this.tscOffset = 'unknown';
+    this.page = false;
+    this.adjust = false;
+    this.requests = false;
+    this.expected = [];
+    this.missed = undefined;
+    this.synchronised = false;
+    this.joined = false;
+    this.unserved = 0;
+    this.told = '';
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The host's base clock where nothing but pages shows it.
+ *
+ * CLOCK_MONOTONIC_RAW is a straight line over the TSC, and its slope is that of the clocksource's
+ * multiplier, which follows from the TSC's frequency in whole kHz. So one point and the frequency
+ * tell every other to 1 ns. Where only a stale copy of the frequency is known, two points tell which
+ * frequency near it is the right one. A host that sleeps or changes its clocksource goes on along
+ * another line; an NTP-steered base is none.
+ */
+import { clocksourceMultShift } from '../../src/num/index.ts';
+
+/** How a point lies to the line. */
+export type Placed = 'on' | 'off' | 'learned';
+
+/** KVM's copy of the frequency is one part in so many off at most: the first calibration's error. */
+const STALE_PART = 1000;
+/** A point is given to whole ns, rounded down, and so is the one it is compared with. */
+const ROUNDING_NS = 1n;
+
+/** A slope of the line: ns a cycle, as multiplier and shift. */
+export interface Slope {
+  readonly khz: number;
+  readonly mult: number;
+  readonly shift: number;
+}
+
+const slopeOf = (khz: number): Slope => ({ khz, ...clocksourceMultShift(khz) });
+
+/** ns along a slope; also backwards. */
+const alongSlope = ({ mult, shift }: Slope, cycles: bigint): bigint =>
+  (cycles * BigInt(mult)) >> BigInt(shift);
+
+export class RawLine {
+  /** One point of it: host TSC and ns. */
+  #at: { readonly tsc: bigint; readonly ns: bigint } | undefined;
+  /** What the slope may be at all. */
+  #possible: readonly Slope[] = [];
+  /** What it may be after the points seen; one when it is known. */
+  #slopes: readonly Slope[] = [];
+  /** A point was where the line had it. */
+  confirmed = false;
+
+  /**
+   * The frequency is `khz`, or near it.
+   *
+   * @param exact - it is no stale copy.
+   */
+  suppose(khz: number, exact: boolean): void {
+    if (this.#possible.length > 0) return;
+    const reach = exact ? 0 : Math.ceil(khz / STALE_PART);
+    const all = Array.from({ length: 2 * reach + 1 }, (_, i) => khz - reach + i);
+    this.#possible = all.filter((each) => each > 0).map(slopeOf);
+    this.#slopes = this.#possible;
+  }
+
+  /** The slope, once it is known. */
+  get slope(): Slope | undefined {
+    const [first] = this.#slopes;
+    return this.#slopes.every(({ mult, shift }) => mult === first?.mult && shift === first.shift)
+      ? first
+      : undefined;
+  }
+
+  /** A point of it is known. */
+  get hasPoint(): boolean {
+    return this.#at !== undefined;
+  }
+
+  /** The ns at a host TSC, to 1 ns below; `undefined` while the line is not known. */
+  at(tsc: bigint): bigint | undefined {
+    const { slope } = this;
+    if (slope === undefined || this.#at === undefined) return undefined;
+    return this.#at.ns + alongSlope(slope, tsc - this.#at.tsc);
+  }
+
+  /** How far a point is from the line, ns; 0 when it is on it as far as is known. */
+  residual(tsc: bigint, ns: bigint): bigint | undefined {
+    const on = this.at(tsc);
+    if (on === undefined) return undefined;
+    const apart = BigInt.asIntN(64, ns - on);
+    return apart >= -ROUNDING_NS && apart <= ROUNDING_NS ? 0n : apart;
+  }
+
+  /** A point that is known to be one of the base clock's. */
+  place(tsc: bigint, ns: bigint): Placed {
+    if (this.#at === undefined || this.#slopes.length === 0) {
+      this.#at = { tsc, ns };
+      return 'learned';
+    }
+    if (this.slope === undefined) return this.#narrow(tsc, ns);
+    if (this.residual(tsc, ns) !== 0n) return 'off';
+    this.confirmed = true;
+    return 'on';
+  }
+
+  /** Which slopes lead from the point known to this one. */
+  #narrow(tsc: bigint, ns: bigint): Placed {
+    const from = this.#at!;
+    const fits = this.#slopes.filter((slope) => {
+      const apart = ns - from.ns - alongSlope(slope, tsc - from.tsc);
+      return apart >= -ROUNDING_NS && apart <= ROUNDING_NS;
+    });
+    if (fits.length === 0) return 'off';
+    this.#slopes = fits;
+    return 'learned';
+  }
+
+  /** The clock goes on from another place; with the same slope, if that was confirmed. */
+  move(tsc: bigint, ns: bigint): void {
+    this.#at = { tsc, ns };
+    if (!this.confirmed) this.#slopes = this.#possible;
+    this.confirmed = false;
+  }
+
+  /** From where the clock goes on is not known. */
+  lose(): void {
+    this.#at = undefined;
+    this.confirmed = false;
+  }
+}

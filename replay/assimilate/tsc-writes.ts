@@ -1,0 +1,248 @@
+/**
+ * Writes of TSC offsets, and the synchronisations among them.
+ *
+ * The tracepoints come before the event that tells what they were: `kvm_write_tsc_offset` and
+ * `kvm_track_tsc` before the guest's `kvm_msr` or the return of an ioctl. So they wait for it. What an
+ * ioctl wrote is not recorded; the offset shows what it came to, and a value is supposed that does so.
+ */
+import { isRequested, isTscMode } from '../../src/clock/index.ts';
+import { addU64, subU64 } from '../../src/num/index.ts';
+import type { Vcpu } from '../identity/vm.ts';
+import { type Around, isWatched } from './around.ts';
+import type { Disagreement } from './books.ts';
+import type { Untimed, When } from './driver.ts';
+import type { KnownVcpu } from './known.ts';
+import { Comparison } from './pages.ts';
+import type { Predicted } from './tracepoints.ts';
+
+/** A recorded `kvm_track_tsc`. */
+export interface SeenTrack {
+  readonly vcpuId: number;
+  readonly matched: number;
+  readonly online: number;
+  readonly use: boolean;
+  readonly hostClock: number;
+  readonly ticks: bigint;
+}
+
+/** A recorded `kvm_write_tsc_offset`, and the `kvm_track_tsc` that followed it. */
+export interface SeenWrite {
+  readonly vcpu: Vcpu;
+  readonly previous: bigint;
+  readonly next: bigint;
+  readonly when: When;
+  track: SeenTrack | undefined;
+}
+
+const IA32_TSC = 0x10;
+
+export class TscWrites {
+  readonly #around: Around;
+
+  constructor(around: Around) {
+    this.#around = around;
+  }
+
+  /** An offset that the model has nothing to say about, or is about to be written. */
+  checkPrevious(known: KnownVcpu, { previous, when }: SeenWrite): void {
+    const { state, of, vcpu } = known;
+    const { books, driver, host } = this.#around;
+    known.wasAsked = isRequested(state, 'MASTERCLOCK_UPDATE');
+    if (state.l1TscOffset !== previous) {
+      if (known.tscOffset === 'known' && !host.tscUnstable && !known.scaled) {
+        const what = 'a TSC offset is replaced that is not the one KVM had written';
+        const [expected, found] = [`prev ${state.l1TscOffset}`, `prev ${previous}`];
+        books.diverge({ vm: of.vm, vcpu, ticks: when.ticks, what, expected, found });
+      }
+      if (known.tscOffset === 'relative') driver.rebase(of, subU64(state.l1TscOffset, previous));
+      state.l1TscOffset = previous;
+      state.tscOffset = previous;
+      driver.correct('a TSC offset as recorded');
+    }
+    known.tscOffset = 'known';
+  }
+
+  /** A write whose cause is known in full, or supposed: what the model makes of it. */
+  compare(
+    known: KnownVcpu,
+    write: SeenWrite,
+    predicted: readonly Predicted[],
+    certain: boolean,
+  ): void {
+    const { host } = this.#around;
+    const { of, vcpu } = known;
+    const { when, track } = write;
+    // While something else is the clocksource, the TSC may have been found unstable.
+    const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode) && !known.scaled;
+    const isTold = certain && isSteady && isWatched(this.#around, of);
+    const written = new Comparison();
+    const offset = predicted.find((each) => each.type === 'kvm_write_tsc_offset');
+    if (offset !== undefined) {
+      written.field('next offset', isTold, offset.nextTscOffset, write.next);
+    }
+    const what = 'a TSC offset was not written as KVM would';
+    this.#conclude(written, certain, { vm: of.vm, vcpu, ticks: when.ticks, what });
+    const tracked = predicted.find((each) => each.type === 'kvm_track_tsc');
+    if (track !== undefined) {
+      const counted = this.#compareTrack(known, track, tracked, isTold);
+      const what = 'a TSC synchronisation did not come out as KVM would count';
+      this.#conclude(counted, certain, { vm: of.vm, vcpu, ticks: track.ticks, what });
+    }
+    this.#adopt(known, write);
+  }
+
+  #compareTrack(
+    { of }: KnownVcpu,
+    seen: SeenTrack,
+    predicted: Extract<Predicted, { type: 'kvm_track_tsc' }> | undefined,
+    isTold: boolean,
+  ): Comparison {
+    const compared = new Comparison();
+    if (predicted === undefined) return compared;
+    const counts = of.counts && isWatched(this.#around, of);
+    compared.field('vCPUs matched', counts && isTold, predicted.nrVcpusMatchedTsc, seen.matched);
+    compared.field('vCPUs online', counts, predicted.onlineVcpus, seen.online);
+    compared.field('use_master_clock', of.decision, predicted.useMasterClock, seen.use);
+    return compared;
+  }
+
+  #conclude(
+    compared: Comparison,
+    certain: boolean,
+    where: Pick<Disagreement, 'vm' | 'vcpu' | 'ticks' | 'what'>,
+  ): void {
+    const { books } = this.#around;
+    const { expected, found } = compared;
+    if (compared.differs) books.diverge({ ...where, expected, found });
+    else if (!certain) books.inferred += 1;
+    else if (compared.judged === 0) books.unknown += 1;
+    else books.predicted += 1;
+  }
+
+  #adopt(known: KnownVcpu, { next, track }: SeenWrite): void {
+    const { state, of } = known;
+    const { driver } = this.#around;
+    if (state.l1TscOffset !== next) {
+      state.l1TscOffset = next;
+      state.tscOffset = next;
+      driver.correct('a TSC offset as recorded');
+    }
+    known.tscOffset = 'known';
+    if (track === undefined) return;
+    const vm = of.state;
+    known.synchronised = true;
+    known.joined = track.use && vm.syncMatched && vm.masterclock === 'on' && !known.wasAsked;
+    const asModelled =
+      vm.nrVcpusMatchedTsc === track.matched &&
+      vm.onlineVcpus === track.online &&
+      (vm.masterclock === 'on') === track.use;
+    if (!of.counts) known.requests = false;
+    of.counts = true;
+    of.decision = true;
+    if (asModelled) return;
+    // What the model asked for after other counts is not what the kernel did.
+    known.requests = false;
+    vm.nrVcpusMatchedTsc = track.matched;
+    vm.onlineVcpus = track.online;
+    vm.createdVcpus = Math.max(vm.createdVcpus, track.online);
+    if ((vm.masterclock === 'on') !== track.use)
+      vm.masterclock = track.use ? 'on' : 'off.unmatched';
+    driver.correct('how many vCPUs share a TSC generation, as recorded');
+  }
+
+  /** What the guest wrote to one of its MSRs, with the offset that it led to. */
+  byGuest(
+    known: KnownVcpu,
+    index: number,
+    data: bigint,
+    write: SeenWrite | undefined,
+    when: When,
+  ): void {
+    const { driver } = this.#around;
+    const { of, vcpu } = known;
+    if (write !== undefined) this.checkPrevious(known, write);
+    driver.load(known, when);
+    const read = write === undefined ? undefined : subU64(data, write.next);
+    const input = { type: 'wrmsr', vm: of.id, vcpu: vcpu.id, index, data } as const;
+    const predicted =
+      driver.predict(input, when, of, (name) =>
+        name === 'write.tsc' || name === 'sync.tsc' ? read : undefined,
+      ) ?? [];
+    driver.wake(of);
+    if (write === undefined) {
+      if (predicted.length > 0) this.#lacks(known, predicted, when);
+      return;
+    }
+    const isTsc = index === IA32_TSC;
+    this.compare(known, write, predicted, isTsc || known.adjust);
+    if (isTsc) this.#checkRead(known, read, write);
+    else known.adjust = true;
+  }
+
+  /** The TSC read for a guest's write is of the time of that write. */
+  #checkRead(known: KnownVcpu, read: bigint | undefined, { when, next, track }: SeenWrite): void {
+    const { clock, books, host } = this.#around;
+    const { of, vcpu } = known;
+    const isClear = track === undefined && clock.unit === 'tsc' && !known.scaled && !vcpu.scaled;
+    if (!isClear || host.tscUnstable || read === undefined || read <= when.ticks) return;
+    const what = 'a TSC offset was not written as KVM would';
+    const expected = `at least next offset ${subU64(next, when.ticks - read)}`;
+    books.diverge({ vm: of.vm, vcpu, ticks: when.ticks, what, expected, found: `${next}` });
+  }
+
+  #lacks(known: KnownVcpu, predicted: readonly Predicted[], { ticks }: When): void {
+    const { books, sees } = this.#around;
+    const { of, vcpu, state } = known;
+    const offset = predicted.find((each) => each.type === 'kvm_write_tsc_offset');
+    if (!sees.offsets) known.tscOffset = 'unknown';
+    if (offset === undefined || !sees.offsets || known.scaled) return;
+    if (!isWatched(this.#around, of)) return;
+    const what = 'a TSC offset was not written though the guest wrote its TSC';
+    const expected = `next offset ${offset.nextTscOffset}`;
+    books.diverge({ vm: of.vm, vcpu, ticks, what, expected, found: 'none' });
+    state.l1TscOffset = offset.previousTscOffset;
+  }
+
+  /** KVM_SET_MSRS or KVM_SET_DEVICE_ATTR on a vCPU, which led to this. */
+  byCall(known: KnownVcpu, name: 'KVM_SET_MSRS' | 'KVM_SET_DEVICE_ATTR', write: SeenWrite): void {
+    const { driver } = this.#around;
+    const { of, vcpu } = known;
+    this.checkPrevious(known, write);
+    driver.load(known, write.when);
+    const at = { vm: of.id, vcpu: vcpu.id };
+    const input: Untimed =
+      name === 'KVM_SET_MSRS'
+        ? { type: name, ...at, index: IA32_TSC, data: this.#supposedValue(known, write) }
+        : { type: 'KVM_SET_TSC_OFFSET', ...at, offset: write.next };
+    const read =
+      input.type === 'KVM_SET_MSRS' && input.data !== 0n
+        ? subU64(input.data, write.next)
+        : undefined;
+    const predicted = driver.predict(input, write.when, of, (reading) =>
+      reading === 'sync.tsc' ? read : undefined,
+    );
+    driver.wake(of);
+    this.compare(known, write, predicted ?? [], name === 'KVM_SET_DEVICE_ATTR');
+  }
+
+  /** A value that leads to the offset: what the TSC read then, or the 0 that always joins. */
+  #supposedValue({ of, vcpu }: KnownVcpu, { next, when }: SeenWrite): bigint {
+    const { driver } = this.#around;
+    const { syncWindow } = driver.switches;
+    const joins = next === of.state.curTscOffset && of.counts;
+    if (joins && syncWindow === 'cycles-after-user-set' && !of.state.userSetTsc) return 0n;
+    return addU64(next, driver.tscAt(when.ticks, vcpu.vm));
+  }
+
+  /** Nothing recorded wrote this: a load after the TSC was found unstable, or after a sleep. */
+  byLoad(known: KnownVcpu, write: SeenWrite): void {
+    const { host, books, sees } = this.#around;
+    this.checkPrevious(known, write);
+    const { catchup } = known.state;
+    const explained = host.slept || catchup !== 'off' || known.scaled || write.track !== undefined;
+    if (!explained && sees.msrs && isWatched(this.#around, known.of)) host.tscUnstable = true;
+    this.#adopt(known, write);
+    known.adjust = false;
+    books.inferred += write.track === undefined ? 1 : 2;
+  }
+}
