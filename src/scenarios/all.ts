@@ -1,5 +1,7 @@
 /** Every scenario by its name; one line each. */
 import { nearest } from '../profiles/nearest.ts';
+import { clockMess } from './clock-mess/clock-mess.ts';
+import { countsFromZero } from './counts-from-zero/counts-from-zero.ts';
 import { schedClock } from './counts-from-zero/sched-clock.ts';
 import { ScenarioError } from './error.ts';
 import { migration } from './migration/migration.ts';
@@ -7,6 +9,8 @@ import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
+import { preciseTsc } from './precise-tsc/precise-tsc.ts';
+import { tscSync } from './precise-tsc/tsc-sync.ts';
 import type { Scenario } from './scenario.ts';
 
 /** All of them, in the order of the source mails. */
@@ -16,7 +20,11 @@ export const SCENARIOS: readonly Scenario[] = [
   ntpTriggers,
   setClockOrder,
   rawResidue,
+  clockMess,
+  preciseTsc,
+  tscSync,
   migration,
+  countsFromZero,
   schedClock,
 ];
 
