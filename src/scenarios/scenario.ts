@@ -32,13 +32,13 @@ export interface StoryLine {
 }
 
 /** What was found in a host's log when it was replayed. */
-export interface Replayed {
+interface Replayed {
   readonly simulation: Simulation;
   readonly findings: readonly Finding[];
 }
 
 /** Makes the table when the logs have been replayed; in the order in which hosts were made. */
-export type MakeTable = (replayed: readonly Replayed[]) => Table;
+type MakeTable = (replayed: readonly Replayed[]) => Table;
 
 /** Where a scenario plays. */
 export class Stage {
