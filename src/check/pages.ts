@@ -4,7 +4,7 @@
  */
 import type { Input } from '../../events/index.ts';
 import type { HostState, VcpuState, VmState } from '../clock/index.ts';
-import { guestRdtsc } from '../clock/index.ts';
+import { l1Rdtsc } from '../clock/index.ts';
 import type { Dispatched } from '../engine/index.ts';
 import { PVCLOCK_PAGE_BYTES, type PvclockReference, pvclockRead } from '../num/index.ts';
 import { vcpuOf, type WorldCopy } from './copy.ts';
@@ -129,4 +129,4 @@ export const readAt = (
   vcpu: Readonly<VcpuState>,
   host: Readonly<HostState>,
   hostTsc: bigint,
-): bigint => pvclockRead(pageOf(vcpu), guestRdtsc(vcpu, host, hostTsc));
+): bigint => pvclockRead(pageOf(vcpu), l1Rdtsc(vcpu, host, hostTsc));

@@ -53,6 +53,7 @@ export {
   guestRdtsc,
   hasTscHostAccess,
   isTscProtected,
+  l1Rdtsc,
   reachesFrequency,
   readL1Tsc,
   setsFrequency,

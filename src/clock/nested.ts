@@ -27,7 +27,12 @@ const EXCEPTIONS: readonly number[] = [
   0, 1, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 19, 28, 30,
 ];
 
-/** Whether EVENTINJ is one that VMRUN refuses. */
+/**
+ * Whether EVENTINJ is one that VMRUN refuses.
+ *
+ * Of the patch of 2020 this is what all its postings but one say: the third lost parentheses, and
+ * would have refused vectors above 31 of any type, external interrupts among them.
+ */
 export function isEventInconsistent(eventInj: number, ctx: Ctx): boolean {
   const { eventInjCheck } = ctx.switches;
   if (eventInjCheck === 'none' || (eventInj & VALID) === 0) return false;

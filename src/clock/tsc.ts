@@ -32,19 +32,24 @@ export const readL1Tsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
 export const l1TscOffset = (vcpu: Vcpu, host: Host, target: bigint, hostTsc: bigint): bigint =>
   subU64(target, scaleTsc(hostTsc, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits));
 
-/**
- * What RDTSC gives the guest at a host TSC: the hardware has L1's numbers while L1 runs. Where no
- * frequency could be set the ratio is still 0: KVM then reckons with a TSC that stands still, while
- * the hardware counts unscaled.
- */
-export function guestRdtsc(vcpu: Vcpu, host: Host, hostTsc: bigint): bigint {
-  const nested = vcpu.level === 'l2';
-  const offset = nested ? vcpu.tscOffset : vcpu.l1TscOffset;
-  const ratio = nested ? vcpu.tscScalingRatio : vcpu.l1TscScalingRatio;
-  return ratio === 0n
+/** What the hardware makes of a host TSC with an offset and a ratio; a ratio never set does not scale. */
+const rdtsc = (offset: bigint, ratio: bigint, host: Host, hostTsc: bigint): bigint =>
+  ratio === 0n
     ? addU64(offset, hostTsc)
     : addU64(offset, scaleTsc(hostTsc, ratio, host.tscScalingRatioFracBits));
-}
+
+/**
+ * What RDTSC gives L1 at a host TSC, by which it reads its pages. Where no frequency could be set the
+ * ratio is still 0: KVM then reckons with a TSC that stands still, while the hardware counts unscaled.
+ */
+export const l1Rdtsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
+  rdtsc(vcpu.l1TscOffset, vcpu.l1TscScalingRatio, host, hostTsc);
+
+/** What RDTSC gives whoever runs at a host TSC: L1, or its own guest. */
+export const guestRdtsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
+  vcpu.level === 'l2'
+    ? rdtsc(vcpu.tscOffset, vcpu.tscScalingRatio, host, hostTsc)
+    : l1Rdtsc(vcpu, host, hostTsc);
 
 /** What KVM answers to a guest's RDMSR of IA32_TSC, which it emulates. */
 export const emulatedTsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>

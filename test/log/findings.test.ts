@@ -25,14 +25,14 @@ async function seenByReader(name: string): Promise<readonly Finding[]> {
 }
 
 /**
- * What can be compared, by vCPU in order of time. A recording only guesses a drift and does not know
- * what was before its first page; where a guest clears its flag by itself, only the log tells.
+ * What can be compared, by vCPU in order of time. A recording only guesses a drift, may diverge from
+ * the model, and does not know what was before its first page; where a guest clears its flag by itself, only the log tells.
  */
 const comparable = (findings: readonly Finding[]) =>
   findings
     .filter(({ rule, cause }) => {
       if (rule === 'flags') return !cause.includes('PVCLOCK_GUEST_STOPPED cleared');
-      return rule !== 'drift' && rule !== 'unmeasured';
+      return rule !== 'drift' && rule !== 'unmeasured' && rule !== 'divergence';
     })
     .map(({ rule, vcpu, deltaNs, severity }) => ({
       what: `${rule} vCPU ${vcpu}`,

@@ -1,5 +1,5 @@
 /** How a guest's clock goes on: between two updates, and over a new masterclock reference. */
-import { guestRdtsc } from '../../clock/index.ts';
+import { l1Rdtsc } from '../../clock/index.ts';
 import { asS64, pvclockRead, subU64 } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { always, type Invariant, memoryless } from '../invariant.ts';
@@ -31,7 +31,7 @@ const V4: Invariant = {
         const { vm, vcpu } = page;
         const state = vcpuOf(after, vm, vcpu);
         if (state === undefined) continue;
-        const tsc = guestRdtsc(state, after.host, input.tsc);
+        const tsc = l1Rdtsc(state, after.host, input.tsc);
         const key = `${vm}/${vcpu}`;
         const before = last.get(key);
         if (!isInReach(page, tsc)) {

@@ -1,6 +1,6 @@
 /** Hyper-V's reference TSC page and the MSR that says the same. */
 import { MSRS } from '../../../events/index.ts';
-import { guestRdtsc, monotonicRawAt, type VcpuState, type VmState } from '../../clock/index.ts';
+import { l1Rdtsc, monotonicRawAt, type VcpuState, type VmState } from '../../clock/index.ts';
 import { asS64, hvReferenceTime } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { type Breach, type Invariant, memoryless, type Step } from '../invariant.ts';
@@ -16,7 +16,7 @@ function pageTime(vm: VmState, vcpu: VcpuState, step: Step): bigint | undefined 
   const { after, input, switches } = step;
   if (vm.hvTscSequence === 0) return undefined;
   if (switches.hvPage === 'status' && vm.hvTscPage !== 'set') return undefined;
-  const tsc = guestRdtsc(vcpu, after.host, tscRead(input, 'getClock.tsc'));
+  const tsc = l1Rdtsc(vcpu, after.host, tscRead(input, 'getClock.tsc'));
   return hvReferenceTime(tsc, vm.hvTscScale, vm.hvTscOffset);
 }
 
@@ -147,7 +147,7 @@ const V12: Invariant = {
       const slack = SLACK_TICKS + sinceNs / 100_000n;
       const off = asS64(time - expected);
       // Unlike the pvclock the page does not survive a TSC that wraps at 2^64.
-      const wraps = guestRdtsc(vcpu, after.host, input.tsc) < vcpu.pvTscTimestamp;
+      const wraps = l1Rdtsc(vcpu, after.host, input.tsc) < vcpu.pvTscTimestamp;
       if (vcpu.l1TscScalingRatio !== 0n && !wraps && (off > slack || off < -slack)) {
         yield { vm, vcpu: id, expected: `${expected} ticks`, found: `${time} ticks` };
       }
