@@ -10,6 +10,7 @@ import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
 import { preciseTsc } from './precise-tsc/precise-tsc.ts';
+import { tscReliable } from './precise-tsc/tsc-reliable.ts';
 import { tscSync } from './precise-tsc/tsc-sync.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   clockMess,
   preciseTsc,
   tscSync,
+  tscReliable,
   migration,
   countsFromZero,
   schedClock,

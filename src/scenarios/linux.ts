@@ -33,6 +33,12 @@ export class LinuxGuest {
     this.guest.startSchedClock(0, this.#vm.tsc(0));
   }
 
+  /** vCPU 0 brings a vCPU up: their TSCs are compared, unless they are taken to agree. */
+  bringUp(vcpu: number): void {
+    const written = this.guest.bringUp(vcpu, this.#vm.tsc(vcpu), this.#vm.tsc(0));
+    if (written !== undefined) this.#vm.writeMsr(vcpu, 'IA32_TSC_ADJUST', written.data);
+  }
+
   /** sched_clock on a vCPU now, ns; less than 0 where it underflowed. */
   schedClock(vcpu: number): bigint {
     const found = this.guest.schedClock(vcpu, this.#vm.tsc(vcpu));

@@ -124,3 +124,29 @@ describe('tsc-sync', () => {
     expect(seen).toEqual([3_000_000_000n, 0n, 'on', true]);
   });
 });
+
+describe('tsc-reliable', () => {
+  const found = async (options: PlayOptions = {}) => {
+    const { rows } = await rowsOf('tsc-reliable', options);
+    const cells = ['brought up', 'TSC_ADJUST', 'then ahead of vCPU 0 (cycles)', 'masterclock'];
+    return rows.map((row) => cells.map((name) => row[name]));
+  };
+
+  test.each([
+    ['2s', 4_000_000_000n],
+    ['5s', 10_000_000_000n],
+    ['1min', 120_000_000_000n],
+  ])('a vCPU %s behind: moved on by its guest, or left as it is', async (behind, cycles) => {
+    expect(await found({ params: { behind } })).toEqual([
+      ['synchronised', 0n, 0n, 'on'],
+      ['adjusted', cycles, 0n, 'off.unmatched'],
+      ['skipped', 0n, 0n, 'on'],
+      ['skipped', 0n, -cycles, 'off.unmatched'],
+    ]);
+  });
+
+  test('series-v6: the masterclock stays through it', async () => {
+    const rows = await found({ profile: 'series-v6' });
+    expect(rows.map((row) => row.at(-1))).toEqual(['on', 'on', 'on', 'on']);
+  });
+});
