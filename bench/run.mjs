@@ -58,6 +58,8 @@ function inTurn(commands) {
 }
 
 const replay = (file) => [process.execPath, `${root}bin/masterclock.js`, 'replay', '--json', file];
+const bench = (name) =>
+  spawnSync(process.execPath, [`${root}bench/${name}.bench.mjs`], { stdio: 'inherit' });
 const has = (command) => spawnSync(command, ['--version']).error === undefined;
 const row = (...cells) =>
   console.log(
@@ -177,7 +179,13 @@ row('log in, findings out', 'masterclock', 'JSON.parse', 'ratio');
 await logs('threads-6.12');
 
 console.log('\nthe model: whole dispatch, decision tables beside XState actors');
-spawnSync(process.execPath, [`${root}bench/stepper.bench.mjs`], { stdio: 'inherit' });
+bench('stepper');
+console.log(
+  '\nthe model: cost of an event in worlds of different sizes (flat: it does not depend on them)',
+);
+bench('flat');
+console.log('\nthe model: memory over a long log (flat: it does not grow with the log)');
+bench('memory');
 
 console.log('\npeak memory while reading text, MiB (flat: it does not grow with the recording)');
 for (const lines of [LINES / 4, LINES]) {

@@ -2,6 +2,7 @@
  * Measures several ways of doing the same in turn, so that a change of the machine's speed meets all
  * of them. Each has a thread of its own: what V8 has learned from one would slow down the others.
  */
+import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 export const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
@@ -14,12 +15,10 @@ class Way {
     this.#worker = new Worker(file, { workerData: { name, data } });
   }
 
-  measure() {
-    return new Promise((resolve, reject) => {
-      this.#worker.once('message', resolve);
-      this.#worker.once('error', reject);
-      this.#worker.postMessage('measure');
-    });
+  async measure() {
+    this.#worker.postMessage('measure');
+    const [figure] = await once(this.#worker, 'message');
+    return figure;
   }
 
   end() {

@@ -36,7 +36,7 @@ const CODE = {
   vcpu: [clock.vcpuGuards, clock.vcpuRecipes],
 };
 
-/** The guards and recipes that one step calls, each with copies of all that it may look at. */
+/** The guards and recipes that one step calls. */
 function callsOf(machine, self, signal, ctx) {
   const [guards, recipes] = CODE[machine];
   const calls = [];
@@ -51,22 +51,17 @@ function callsOf(machine, self, signal, ctx) {
   return calls;
 }
 
-/** A context that stays as it is now; what is shown goes nowhere. */
-function still(ctx) {
-  const { input, switches } = ctx;
-  const [host, vm, vcpu, bootVcpu] = [ctx.host, ctx.vm, ctx.vcpu, ctx.bootVcpu].map((s) =>
-    s.clone(),
-  );
-  const known = new Map();
-  const read = (reading) => {
-    if (!known.has(reading)) known.set(reading, ctx.read(reading));
-    return known.get(reading);
-  };
+/**
+ * A context that can be used later: the world's own structs, which are those of its end by then, and
+ * clocks that read as they did; one that was not read then gives the instant.
+ */
+function kept({ input, switches, host, vm, vcpu, bootVcpu }, reads) {
   const out = { emit() {}, considered() {} };
+  const read = (reading) => reads.get(reading) ?? input.tsc;
   return { input, switches, host, vm, vcpu, bootVcpu, read, out };
 }
 
-/** All calls of guards and recipes that the inputs lead to. */
+/** All calls of guards and recipes that the inputs lead to, on the structs of one world. */
 function recordCalls({ switches, host, inputs }) {
   const calls = [];
   const right = tableStepper();
@@ -74,13 +69,17 @@ function recordCalls({ switches, host, inputs }) {
     state: cell.state,
     step(signal, ctx) {
       const codes = callsOf(machine, cell.state, signal, ctx);
-      if (codes.length > 0) {
-        const call = { codes, self: cell.state.clone(), ctx: still(ctx) };
-        // Reads are made now, in the context's lifetime.
-        for (const code of codes) code(cell.state.clone(), call.ctx);
-        calls.push(call);
-      }
-      cell.step(signal, ctx);
+      const reads = new Map();
+      const noted = Object.create(ctx, {
+        read: {
+          value(reading) {
+            reads.set(reading, ctx.read(reading));
+            return reads.get(reading);
+          },
+        },
+      });
+      cell.step(signal, noted);
+      if (codes.length > 0) calls.push({ codes, self: cell.state, ctx: kept(ctx, reads) });
     },
   });
   const stepper = {

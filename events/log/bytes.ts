@@ -133,4 +133,22 @@ export class ByteReader {
     const at = this.#take(count);
     return this.#bytes.subarray(at, at + count);
   }
+
+  /**
+   * Bits, lowest first, in as few bytes as hold them.
+   *
+   * @returns where they are, for `bit`.
+   */
+  bits(count: number): number {
+    const at = this.#take((count + 7) >>> 3);
+    const spare = count & 7;
+    const last = this.#bytes[this.#at - 1]!;
+    if (spare === 0 || last >>> spare === 0) return at;
+    throw new EntryError(undefined, `${spare} bits`, `0x${last.toString(16)}`, this.#at - 1);
+  }
+
+  /** One of the bits at a place. */
+  bit(at: number, index: number): boolean {
+    return ((this.#bytes[at + (index >>> 3)]! >>> (index & 7)) & 1) === 1;
+  }
 }

@@ -1,13 +1,22 @@
 /** Every scenario by its name; one line each. */
 import { nearest } from '../profiles/nearest.ts';
 import { schedClock } from './counts-from-zero/sched-clock.ts';
+import { deadlineOffset } from './deadline/offset.ts';
+import { deadlineOverflow } from './deadline/overflow.ts';
+import { deadlineRestore } from './deadline/restore.ts';
 import { ScenarioError } from './error.ts';
+import { hvPage } from './hyperv/page.ts';
+import { hvSetClock } from './hyperv/set-clock.ts';
+import { hvStimer } from './hyperv/stimer.ts';
 import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
 import type { Scenario } from './scenario.ts';
+import { xenTimerCalls } from './xen/timer-calls.ts';
+import { xenTimerPairs } from './xen/timer-pairs.ts';
+import { xenTimerlat } from './xen/timerlat.ts';
 
 /** All of them, in the order of the source mails. */
 // biome-ignore format: one a line, so that two can be added at once
@@ -17,6 +26,15 @@ export const SCENARIOS: readonly Scenario[] = [
   setClockOrder,
   rawResidue,
   migration,
+  xenTimerlat,
+  xenTimerPairs,
+  xenTimerCalls,
+  hvPage,
+  hvSetClock,
+  hvStimer,
+  deadlineOverflow,
+  deadlineRestore,
+  deadlineOffset,
   schedClock,
 ];
 
