@@ -25,12 +25,19 @@ export interface When {
   readonly cpu: number;
 }
 
+/** Instants that a page tells of the input that made it. */
+export type ToldTimes =
+  | { readonly 'snapshot.tsc': bigint; readonly 'snapshot.ns': bigint }
+  | { readonly 'update.tsc': bigint; readonly 'update.ns': bigint };
+
 /** A world that keeps a log of what happens to it. */
 export interface Keeper {
   /** Something was put right by hand. */
   correct(reason: string): void;
-  /** An earlier input turns out to have been another. */
-  amend(index: number, change: (input: Input) => Input): void;
+  /** What an earlier input read turns out to have been this. */
+  amend(index: number, told: ToldTimes): void;
+  /** The clock offset that an input must have led to: so much more than was supposed since. */
+  ledTo(index: number, kvmclockOffset: bigint, more: bigint): void;
 }
 
 /** Makes the world; a log has a world of its own, which it is kept by. */
@@ -118,17 +125,16 @@ export class Driver {
     vm.model = known;
     this.#vms.push(known);
     known.snapshotInput = index;
-    known.offsetInput = { index, clock: undefined, offset: known.state.kvmclockOffset };
+    known.offsetInput = index;
     return { known, predicted };
   }
 
   /** KVM_SET_CLOCK, of which nothing says to what: as if to where the clock is. */
   setClock(vm: KnownVm, when: When): Predicted[] {
     const clock = addU64(vm.state.masterKernelNs, vm.state.kvmclockOffset);
-    const index = this.world.count;
+    vm.offsetInput = this.world.count;
     const input = { type: 'KVM_SET_CLOCK', vm: vm.id, clock, flags: 0, cpu: when.cpu } as const;
     const predicted = this.predict(input, when, vm) ?? [];
-    vm.offsetInput = { index, clock, offset: vm.state.kvmclockOffset };
     vm.clockOffset = 'unknown';
     this.wake(vm);
     return predicted;
@@ -236,35 +242,26 @@ export class Driver {
   }
 
   /** A page shows which host TSC, and base clock, the VM's reference is of. */
-  tellReference({ state, snapshotInput }: KnownVm, tsc: bigint, ns?: bigint): void {
+  tellReference({ state, snapshotInput, offsetInput }: KnownVm, tsc: bigint, ns?: bigint): void {
     state.masterCycleNow = tsc;
     if (ns !== undefined) state.masterKernelNs = BigInt.asUintN(64, ns);
     const told = { 'snapshot.tsc': tsc, 'snapshot.ns': state.masterKernelNs };
-    this.#keeper?.amend(snapshotInput, (input) => ({
-      ...input,
-      readings: { ...input.readings, ...told },
-    }));
+    this.#keeper?.amend(snapshotInput, told);
+    // KVM_SET_CLOCK reckons from the reference that it takes.
+    if (snapshotInput === offsetInput) this.#keeper?.ledTo(offsetInput, state.kvmclockOffset, 0n);
   }
 
   /** A page without masterclock shows what its clocks were read at. */
   tellPage({ servedInput }: KnownVcpu, tsc: bigint, ns: bigint): void {
     const told = { 'update.tsc': tsc, 'update.ns': BigInt.asUintN(64, ns) };
-    this.#keeper?.amend(servedInput, (input) => ({
-      ...input,
-      readings: { ...input.readings, ...told },
-    }));
+    this.#keeper?.amend(servedInput, told);
   }
 
   /** A page shows the VM's clock offset. */
   tellClockOffset({ state, offsetInput }: KnownVm, offset: bigint): void {
+    const more = subU64(offset, state.kvmclockOffset);
     state.kvmclockOffset = offset;
-    if (offsetInput === undefined) return;
-    const { index, clock } = offsetInput;
-    this.#keeper?.amend(index, (input) =>
-      input.type === 'KVM_SET_CLOCK' && clock !== undefined
-        ? { ...input, clock: BigInt.asUintN(64, clock + offset - offsetInput.offset) }
-        : { ...input, readings: { ...input.readings, 'create.ns': BigInt.asUintN(64, -offset) } },
-    );
+    this.#keeper?.ledTo(offsetInput, offset, more);
   }
 }
 

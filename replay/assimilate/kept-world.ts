@@ -8,7 +8,9 @@ import {
   World,
   type WorldOptions,
 } from '../../src/engine/index.ts';
+import { subU64 } from '../../src/num/index.ts';
 import { Checkpoints } from '../log/record.ts';
+import type { Keeper, ToldTimes } from './driver.ts';
 
 /** Recordings are short: these checkpoints show that a replay comes to the same. */
 const INPUTS_PER_CHECKPOINT = 100;
@@ -17,12 +19,16 @@ const INPUTS_PER_CHECKPOINT = 100;
 type Told = Map<ReadingName, { vcpu: number; value: bigint }[]>;
 
 /** A world that keeps what happens to it, with what it was told of clocks. */
-export class KeptWorld extends World {
+export class KeptWorld extends World implements Keeper {
   readonly entries: LogEntry[] = [];
   readonly start: Pick<WorldOptions, 'host'>;
   readonly #checkpoints: Checkpoints;
   /** Where each input is among the entries. */
   readonly #places: number[] = [];
+  /** What inputs must have led to, by their place among the entries: their VM's clock offset. */
+  readonly #clockOffsets = new Map<number, bigint>();
+  /** Places of inputs whose clock reads were told by pages. */
+  readonly #told = new Set<number>();
   #lastCheckpoint = -1;
   /** Why the world is not what its inputs have made of it. */
   #corrected: string | undefined;
@@ -39,13 +45,42 @@ export class KeptWorld extends World {
     this.#corrected ??= reason;
   }
 
-  /** An earlier input turns out to have been another; the world is already as if it had been. */
-  amend(index: number, change: (input: Input) => Input): void {
+  /** What an earlier input read turns out to have been this; the world is as if it had been told. */
+  amend(index: number, told: ToldTimes): void {
+    const place = this.#places[index];
+    if (place === undefined) return;
+    this.#change(place, ({ readings }) => ({ ...readings, ...told }));
+    this.#told.add(place);
+    if (this.#lastCheckpoint > place) this.correct('what was known later');
+  }
+
+  /**
+   * The clock offset that an earlier input must have led to; the world has it already. Times told by
+   * pages since then were reckoned with an offset that was less by `more`.
+   */
+  ledTo(index: number, kvmclockOffset: bigint, more: bigint): void {
     const place = this.#places[index];
     const entry = place === undefined ? undefined : this.entries[place];
     if (place === undefined || entry?.kind !== 'input') return;
-    this.entries[place] = { kind: 'input', input: change(entry.input) };
+    this.#clockOffsets.set(place, kvmclockOffset);
+    for (const later of this.#told) {
+      if (later >= place) this.#change(later, ({ readings = {} }) => earlier(readings, more));
+    }
     if (this.#lastCheckpoint > place) this.correct('what was known later');
+  }
+
+  #change(place: number, change: (input: Input) => Readings): void {
+    const entry = this.entries[place];
+    if (entry?.kind !== 'input') return;
+    this.entries[place] = {
+      kind: 'input',
+      input: { ...entry.input, readings: change(entry.input) },
+    };
+  }
+
+  /** The clock offset of its VM that the input at a place among the entries must have led to. */
+  clockOffsetAt(place: number): bigint | undefined {
+    return this.#clockOffsets.get(place);
   }
 
   /** What was put right is in the log: a gap, for which no inputs are known, and a checkpoint. */
@@ -76,6 +111,16 @@ export class KeptWorld extends World {
     this.entries.push(...this.#checkpoints.entriesOf(kept, this));
     return dispatched;
   }
+}
+
+/** Readings with the base clock's as much earlier. */
+function earlier(readings: Readings, by: bigint): Readings {
+  const moved: Partial<Record<ReadingName, bigint>> = {};
+  for (const name of ['snapshot.ns', 'update.ns'] as const) {
+    const ns = readings[name];
+    if (typeof ns === 'bigint') moved[name] = subU64(ns, by);
+  }
+  return { ...readings, ...moved };
 }
 
 /** One vCPU's read stands for itself; those of several are a list by their places. */

@@ -12,15 +12,6 @@ import type { Vcpu, Vm } from '../identity/vm.ts';
 import type { Disagreement } from './books.ts';
 import type { Predicted } from './tracepoints.ts';
 
-/** An input that set a VM's clock offset: its creation, or KVM_SET_CLOCK with a clock supposed. */
-export interface OffsetInput {
-  readonly index: number;
-  /** The clock that was set, ns; `undefined` at the VM's creation. */
-  readonly clock: bigint | undefined;
-  /** The offset that it came to, ns. */
-  readonly offset: bigint;
-}
-
 /** What the model knows of one VM. */
 export class KnownVm {
   readonly vm: Vm;
@@ -50,9 +41,9 @@ export class KnownVm {
   unasked: Disagreement | undefined;
   /** The last update was asked for by what is recorded: the host's clocks need not have changed. */
   asked = false;
-  /** Which input took the reference in force, and which set the clock offset. */
+  /** Which input took the reference in force, and which set the clock offset: −1 for none. */
   snapshotInput = -1;
-  offsetInput: OffsetInput | undefined;
+  offsetInput = -1;
 
   constructor(vm: Vm, id: number, of: VmOf, born: boolean) {
     this.vm = vm;

@@ -4,10 +4,10 @@
  * checkpoint say what it came to.
  */
 import type { LogEntry, LogHeader } from '../../events/log/index.ts';
-import { World } from '../../src/engine/index.ts';
 import type { Recording } from '../formats/recording.ts';
 import { headerOf } from '../log/record.ts';
 import { type ModelOptions, type ModelSummary, replayInGroups } from '../replay.ts';
+import { startOf, withClocksSet } from './clocks-set.ts';
 import type { MakeWorld } from './driver.ts';
 import { KeptWorld } from './kept-world.ts';
 
@@ -42,8 +42,8 @@ export async function logOfCapture(
   await recording.close();
   const world = worlds[0]!;
   world.settle();
-  const start = new World({ switches: profile.switches, host: world.start.host });
+  const start = startOf(world, profile.switches);
   const kernel = recording.kernelRelease;
   const header = headerOf(start, profile, kernel === undefined ? {} : { kernel });
-  return { header, entries: world.entries };
+  return { header, entries: withClocksSet(world, profile.switches) };
 }

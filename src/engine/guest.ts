@@ -39,8 +39,7 @@ const WALL_CLOCK_BYTES = 12;
 /** `struct vcpu_runstate_info`, which is longer than `struct kvm_steal_time` up to its version. */
 const STEAL_BYTES = 48;
 const NSEC_PER_SEC = 1_000_000_000n;
-/** Offset of `flags` in a pvclock page. */
-const FLAGS_AT = 29n;
+const FLAGS_AT = 29n; // of `flags` in a pvclock page
 /** Bit 0 of MSR_KVM_SYSTEM_TIME turns the page on. */
 const ENABLE = 1n;
 

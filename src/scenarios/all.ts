@@ -3,7 +3,13 @@ import { nearest } from '../profiles/nearest.ts';
 import { clockMess } from './clock-mess/clock-mess.ts';
 import { countsFromZero } from './counts-from-zero/counts-from-zero.ts';
 import { schedClock } from './counts-from-zero/sched-clock.ts';
+import { deadlineOffset } from './deadline/offset.ts';
+import { deadlineOverflow } from './deadline/overflow.ts';
+import { deadlineRestore } from './deadline/restore.ts';
 import { ScenarioError } from './error.ts';
+import { hvPage } from './hyperv/page.ts';
+import { hvSetClock } from './hyperv/set-clock.ts';
+import { hvStimer } from './hyperv/stimer.ts';
 import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
@@ -13,6 +19,9 @@ import { preciseTsc } from './precise-tsc/precise-tsc.ts';
 import { tscReliable } from './precise-tsc/tsc-reliable.ts';
 import { tscSync } from './precise-tsc/tsc-sync.ts';
 import type { Scenario } from './scenario.ts';
+import { xenTimerCalls } from './xen/timer-calls.ts';
+import { xenTimerPairs } from './xen/timer-pairs.ts';
+import { xenTimerlat } from './xen/timerlat.ts';
 
 /** All of them, in the order of the source mails. */
 // biome-ignore format: one a line, so that two can be added at once
@@ -27,6 +36,15 @@ export const SCENARIOS: readonly Scenario[] = [
   tscReliable,
   migration,
   countsFromZero,
+  xenTimerlat,
+  xenTimerPairs,
+  xenTimerCalls,
+  hvPage,
+  hvSetClock,
+  hvStimer,
+  deadlineOverflow,
+  deadlineRestore,
+  deadlineOffset,
   schedClock,
 ];
 

@@ -1,9 +1,18 @@
 /** Parameters that many scenarios have. */
 import type { HostOptions } from '../engine/index.ts';
-import { duration, khz, ppm } from './params.ts';
+import { choice, duration, khz, ppm } from './params.ts';
 
 export const tscKhz = (preset = '2000000') =>
   khz(preset, 'frequency of the host’s TSC', { least: '500000', most: '5000000' });
+
+export const guestKhz = (preset = '0') =>
+  khz(preset, 'frequency the guest is given, 0: the host’s', { least: '0', most: '5000000' });
+
+/** What `guestKhz` means where a VM is launched. */
+export const asked = (khzOfGuest: number): number | undefined =>
+  khzOfGuest === 0 ? undefined : khzOfGuest;
+
+export const vendor = () => choice(['vmx', 'svm'], 'whose TSC scaling: 48 or 32 fractional bits');
 
 export const uptime = (preset = '30d') =>
   duration(preset, 'how long the guest has run', { least: '1s', most: '3650d' });

@@ -97,6 +97,21 @@ export class SimulatedVm {
     this.enter(vcpu);
   }
 
+  /** The guest reads an MSR and goes on. */
+  readMsr(vcpu: number, name: keyof typeof MSRS): bigint {
+    this.exit(vcpu);
+    const { observations } = this.on(vcpu, { type: 'rdmsr', index: MSRS[name] });
+    this.enter(vcpu);
+    const result = observations.find((seen) => seen.type === 'msr_result');
+    return (result?.type === 'msr_result' ? result.data : undefined) ?? 0n;
+  }
+
+  /** The VMM writes an MSR of a vCPU that has left the guest. */
+  setMsr(vcpu: number, name: keyof typeof MSRS, data: bigint): Dispatched {
+    this.exit(vcpu);
+    return this.on(vcpu, { type: 'KVM_SET_MSRS', index: MSRS[name], data });
+  }
+
   /** Every vCPU that is in the guest leaves it and enters again: what was asked of it is served. */
   kick(): void {
     for (const { vcpuId } of this.#running()) {

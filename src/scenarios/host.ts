@@ -10,7 +10,7 @@
  * Source: `timekeeping_adjust()`, kernel/time/timekeeping.c.
  */
 import type { Input } from '../../events/index.ts';
-import { type BaseClock, baseAt, realtimeAt } from '../clock/index.ts';
+import { type BaseClock, baseAt, monotonicAt, realtimeAt } from '../clock/index.ts';
 import type { Dispatched, World } from '../engine/index.ts';
 
 /** Lets something happen to the world. */
@@ -56,6 +56,11 @@ export class SimulatedHost {
     return realtimeAt(this.#world.host, this.tsc);
   }
 
+  /** CLOCK_MONOTONIC now, ns. */
+  get monotonicNs(): bigint {
+    return monotonicAt(this.#world.host, this.tsc);
+  }
+
   /** A base clock of KVM now, ns. */
   baseNs(base: BaseClock): bigint {
     return baseAt(this.#world.host, this.tsc, base);
@@ -77,6 +82,17 @@ export class SimulatedHost {
     this.#sinceAnchorNs += ns;
     this.#timeNs += ns;
     this.#steer(from, this.tsc - from);
+  }
+
+  /** Time passes until the host's TSC reads so much. */
+  passTo(tsc: bigint): void {
+    while (this.tsc < tsc) this.pass(((tsc - this.tsc) * 1_000_000n + this.#khz - 1n) / this.#khz);
+  }
+
+  /** Time passes until CLOCK_MONOTONIC, which hrtimers go by, has counted so much. */
+  passMonotonic(ns: bigint): void {
+    const due = this.monotonicNs + ns;
+    while (this.monotonicNs < due) this.pass(due - this.monotonicNs);
   }
 
   /** So late is it after what was done step by step; CLOCK_MONOTONIC went on as it last did. */

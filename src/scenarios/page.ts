@@ -24,6 +24,13 @@ async function kernelRows(scenario: Scenario): Promise<string[]> {
   return rows;
 }
 
+const switchLines = (switches: Scenario['switches']): readonly string[] =>
+  switches.length === 0
+    ? ['None: every kernel does the same.']
+    : switches.map(
+        (it) => `- \`--set ${it}=${SWITCHES[it].values.join('|')}\`: ${SWITCHES[it].doc}`,
+      );
+
 /** The page, as Markdown. */
 export async function pageOf(scenario: Scenario): Promise<string> {
   const { name, title, source, about, params, switches } = scenario;
@@ -56,9 +63,7 @@ export async function pageOf(scenario: Scenario): Promise<string> {
     '',
     '## Switches that decide',
     '',
-    ...switches.map(
-      (it) => `- \`--set ${it}=${SWITCHES[it].values.join('|')}\`: ${SWITCHES[it].doc}`,
-    ),
+    ...switchLines(switches),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -91,20 +91,22 @@ export const duration = (preset: string, doc: string, range: Range): Param<bigin
     range,
   });
 
+/** Several values of a parameter, with commas between them. */
+const listOf = <T>({ unit, ...rest }: Param<T>, several: Pick<Param, 'unit' | 'default'>) => ({
+  ...rest,
+  ...several,
+  parse: (text: string): readonly T[] | undefined => {
+    const values = text.split(',').map(rest.parse);
+    return values.every((value) => value !== undefined) ? values : undefined;
+  },
+});
+
 /** Lengths of time with commas between them; their values are in ns. */
-export function durations(preset: string, doc: string, range: Range): Param<readonly bigint[]> {
-  const { parse, range: from } = duration(preset, doc, range);
-  return {
+export const durations = (preset: string, doc: string, range: Range): Param<readonly bigint[]> =>
+  listOf(duration(range.least, doc, range), {
     unit: 'durations such as 20us,1ms',
     default: preset,
-    range: from,
-    doc,
-    parse: (text) => {
-      const values = text.split(',').map(parse);
-      return values.every((value) => value !== undefined) ? values : undefined;
-    },
-  };
-}
+  });
 
 /** Decimals of a part per million that count: 10^-6, a part in 10^12. */
 const PPM_DECIMALS = 6;
@@ -121,6 +123,10 @@ export const ppm = (preset: string, doc: string, range: Range): Param<bigint> =>
 /** A frequency; its value is in kHz. */
 export const khz = (preset: string, doc: string, range: Range): Param<number> =>
   ranged(readInteger, { unit: 'kHz such as 2500000', default: preset, doc, range });
+
+/** Frequencies with commas between them; their values are in kHz. */
+export const khzs = (preset: string, doc: string, range: Range): Param<readonly number[]> =>
+  listOf(khz(range.least, doc, range), { unit: 'kHz such as 2400000,2500000', default: preset });
 
 /** A number of things. */
 export const number = (preset: string, doc: string, range: Range): Param<number> =>

@@ -1,5 +1,4 @@
 /** What else takes a new reference: the masterclock updates that the mail lists as left unsafe. */
-import { MSRS } from '../../../events/index.ts';
 import { booted, ntpPpm, tscKhz, uptime } from '../common.ts';
 import type { SimulatedVm } from '../guest.ts';
 import { duration } from '../params.ts';
@@ -20,10 +19,7 @@ function writeReferenceTsc(_sim: Simulation, vm: SimulatedVm): string {
 
 /** The VMM writes every TSC back as it is, as after KVM_GET_MSRS. */
 function writeTscs(_sim: Simulation, vm: SimulatedVm): string {
-  for (const vcpu of VCPUS) {
-    vm.exit(vcpu);
-    vm.on(vcpu, { type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: vm.tsc(vcpu) });
-  }
+  for (const vcpu of VCPUS) vm.setMsr(vcpu, 'IA32_TSC', vm.tsc(vcpu));
   for (const vcpu of VCPUS) vm.enter(vcpu);
   vm.kick();
   return 'the VMM writes each vCPU’s IA32_TSC, with the value it has';

@@ -1,7 +1,6 @@
 /** What is left since v5.5: MONOTONIC_RAW's multiplier is rounded otherwise than the page's. */
 import { clocksourceMultShift, hvclockToHz, scaleDelta, scaleTsc } from '../../num/index.ts';
-import { booted, uptime } from '../common.ts';
-import { choice, khz } from '../params.ts';
+import { asked, booted, guestKhz, tscKhz, uptime, vendor } from '../common.ts';
 import { scenario } from '../scenario.ts';
 import { jumpsOf } from './jumps.ts';
 
@@ -21,19 +20,15 @@ export const rawResidue = scenario({
   ],
   params: {
     uptime: uptime('1d'),
-    tscKhz: khz('2500000', 'frequency of the host’s TSC', { least: '500000', most: '5000000' }),
-    guestKhz: khz('0', 'frequency the guest is given, 0: the host’s', {
-      least: '0',
-      most: '5000000',
-    }),
-    vendor: choice(['vmx', 'svm'], 'whose TSC scaling: 48 or 32 fractional bits'),
+    tscKhz: tscKhz('2500000'),
+    guestKhz: guestKhz(),
+    vendor: vendor(),
   },
   run(stage, params) {
-    const { guestKhz, vendor } = params;
-    const sim = stage.host(booted(params.tscKhz, { vendor }));
+    const sim = stage.host(booted(params.tscKhz, { vendor: params.vendor }));
     const { host, world } = sim;
     const vm = sim.vm();
-    vm.start(VCPUS.length, guestKhz === 0 ? undefined : guestKhz);
+    vm.start(VCPUS.length, asked(params.guestKhz));
     stage.tell(sim, 'a guest with vCPUs 0 and 1 has booted; nobody steers the host’s clock');
     host.pass(params.uptime);
     stage.tell(sim, 'vCPU 1’s guest writes HV_X64_MSR_REFERENCE_TSC');

@@ -1,18 +1,9 @@
 /** KVM_SET_CLOCK before and after 0bc48bea36d1: against which reference is "now" computed? */
-import type { ReadingName } from '../../../events/index.ts';
-import type { Switches } from '../../profiles/index.ts';
 import { booted, ntpPpm, tscKhz, uptime } from '../common.ts';
 import { duration } from '../params.ts';
 import { scenario } from '../scenario.ts';
+import { setClock } from '../set-clock.ts';
 import { partsPerTrillion } from './jumps.ts';
-
-/** Which TSC the ioctl reads `--delay` later than the first: that order is what the commits changed. */
-const SECOND_READING: Readonly<Record<Switches['setClockOrder'], ReadingName | undefined>> = {
-  'base-then-update': 'snapshot.tsc',
-  'now-then-update': 'snapshot.tsc',
-  'update-then-now': 'getClock.tsc',
-  'update-then-reference': undefined,
-};
 
 export const setClockOrder = scenario({
   name: 'set-clock-order',
@@ -43,15 +34,7 @@ export const setClockOrder = scenario({
     host.pass(params.uptime);
     const asked = vm.kvmclock(0);
     stage.tell(sim, `KVM_SET_CLOCK to the ${asked} ns that the guest reads`);
-    const second = SECOND_READING[stage.profile.switches.setClockOrder];
-    const later = host.tsc + host.cycles(params.delay);
-    vm.ioctl({
-      type: 'KVM_SET_CLOCK',
-      clock: asked,
-      flags: 0,
-      ...(second === undefined ? {} : { readings: { [second]: later } }),
-    });
-    host.pass(params.delay);
+    setClock(stage.profile, sim, vm, asked, params.delay);
     const ideal = vm.kvmclock(0);
     vm.kick();
     const reads = vm.kvmclock(0);

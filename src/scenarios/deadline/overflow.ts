@@ -1,0 +1,49 @@
+/** A deadline hours ahead: the product in KVM's conversion to nanoseconds wraps, and it fires early. */
+import { formatNs } from '../../../replay/quantity.ts';
+import { booted, tscKhz } from '../common.ts';
+import { duration, number } from '../params.ts';
+import { type Cell, scenario } from '../scenario.ts';
+import { armedBy, askFor, fire, guestCycles } from './guest.ts';
+
+export const deadlineOverflow = scenario({
+  name: 'deadline-overflow',
+  title: 'a TSC deadline more than about two hours ahead fires early',
+  source: '`start_sw_tscdeadline()`, arch/x86/kvm/lapic.c, v4.4 to v7.3',
+  profile: 'v7.3',
+  compare: ['v4.4', 'v5.10', 'v6.1', 'v7.3'],
+  switches: [],
+  about: [
+    'The guest writes the TSC at which its timer shall fire. KVM sets a timer of the host by `(deadline − now) · 10^6 / kHz` ns, and the product wraps at 2^64: 18.4 · 10^12 cycles, 7,378.7 s at 2.5 GHz. What is left of a deadline farther ahead is its remainder, and the guest has an interrupt that many times 2 hours early. Linux looks at its clock and asks again; a guest that takes the interrupt for its time does not.',
+    'VMX’s preemption timer counts cycles and has no such product, but its register has 32 bits of every 2^`--rate`th cycle, 55 s at 2.5 GHz and rate 5: what is farther ahead is set by software all the same. The two hosts differ in whether they have one.',
+  ],
+  params: {
+    tscKhz: tscKhz('2500000'),
+    ahead: duration('3h', 'how far ahead the deadline is', { least: '1us', most: '3650d' }),
+    rate: number('5', 'the preemption timer counts once in 2^this cycles', {
+      least: '0',
+      most: '31',
+    }),
+  },
+  run(stage, params) {
+    const hosts = { software: {}, preemption: { preemptionTimerRate: params.rate } };
+    const rows = Object.entries(hosts).map(([name, options]): Cell[] => {
+      const sim = stage.host(booted(params.tscKhz, options), name);
+      const vm = sim.vm();
+      vm.start(1);
+      sim.host.pass(10_000_000_000n);
+      const armed = armedBy(sim, askFor(vm, params.ahead));
+      stage.tell(sim, `the guest asks for its timer in ${params.ahead} ns`);
+      const late = fire(sim, vm, armed);
+      stage.tell(sim, `it fires ${-late} ns early`);
+      const wraps = (guestCycles(vm, params.ahead) * 1_000_000n) >> 64n;
+      const by = armed?.byHardware === true ? 'preemption timer' : 'hrtimer';
+      return [name, by, params.ahead, armed?.delayNs ?? 0n, wraps, -late];
+    });
+    const early = rows[0]![5] as bigint;
+    return () => ({
+      columns: ['host', 'set by', 'asked for (ns)', 'set for (ns)', 'wraps', 'early (ns)'],
+      rows,
+      verdict: `a deadline ${formatNs(params.ahead)} ahead fires ${formatNs(early)} early`,
+    });
+  },
+});

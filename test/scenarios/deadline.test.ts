@@ -1,0 +1,129 @@
+/** The TSC deadline timer, by the formulas of its conversion. */
+import { describe, expect, test } from 'vitest';
+import type { PlayOptions } from '../../src/scenarios/play.ts';
+import { big, table } from './table.ts';
+
+const SECOND_NS = 1_000_000_000n;
+const HOUR_NS = 3_600n * SECOND_NS;
+const KERNELS = ['v4.4', 'v4.19', 'v5.10', 'v6.1', 'v6.8', 'v7.3'];
+
+/** What `start_sw_tscdeadline()` makes of so many cycles, ns. */
+const converted = (cycles: bigint, khz: bigint): bigint =>
+  BigInt.asUintN(64, cycles * 1_000_000n) / khz;
+
+describe('deadline-overflow', () => {
+  const rowsOf = async (params: Record<string, string>, options: PlayOptions = {}) =>
+    (await table('deadline-overflow', { ...options, params })).rows;
+
+  test.each([
+    ['3h', 3n * HOUR_NS, '2500000', 1n],
+    ['5h', 5n * HOUR_NS, '2500000', 2n],
+    ['3h', 3n * HOUR_NS, '5000000', 2n],
+    ['30d', 720n * HOUR_NS, '2000000', 281n],
+  ])('%s ahead (%s ns) at %s kHz: %s wraps early', async (ahead, ns, tscKhz, wraps) => {
+    const [row] = await rowsOf({ ahead, tscKhz });
+    const khz = BigInt(tscKhz);
+    expect(row!['set for (ns)']).toBe(converted((ns * khz) / 1_000_000n, khz));
+    expect(row!['wraps']).toBe(wraps);
+    const early = (wraps << 64n) / khz;
+    // MONOTONIC’s multiplier is rounded by up to 60 ppb of what was waited.
+    const off = big(row!['early (ns)']) - early;
+    const most = big(row!['set for (ns)']) / 10_000_000n + 2n;
+    expect(off >= -most && off <= most, `${off} ns off`).toBe(true);
+  });
+
+  test('a product that leaves nothing fires at once', async () => {
+    // 2^64 / 10^6 cycles at 2 GHz, and the rest is less than a nanosecond.
+    const [row] = await rowsOf({ ahead: '9223372036855ns', tscKhz: '2000000' });
+    expect(row).toMatchObject({ 'set for (ns)': 0n, 'early (ns)': 9_223_372_036_855n });
+  });
+
+  test.each(['1ms', '1s', '2h'])('%s ahead: on time', async (ahead) => {
+    for (const row of await rowsOf({ ahead, tscKhz: '2000000' })) {
+      expect(row['wraps']).toBe(0n);
+      expect(big(row['early (ns)']) >= 0n && big(row['early (ns)']) <= 1n).toBe(true);
+    }
+  });
+
+  test.each([
+    ['5', '54s', 'preemption timer'],
+    ['5', '55s', 'hrtimer'],
+    ['0', '1717ms', 'preemption timer'],
+    ['0', '1718ms', 'hrtimer'],
+    ['31', '1h', 'preemption timer'],
+    ['31', '3h', 'preemption timer'],
+  ])('rate %s, %s ahead: %s', async (rate, ahead, by) => {
+    const [software, preemption] = await rowsOf({ rate, ahead });
+    expect([software!['set by'], preemption!['set by']]).toEqual(['hrtimer', by]);
+    if (by === 'preemption timer') expect(big(preemption!['early (ns)']) <= 1n).toBe(true);
+  });
+
+  test.each(KERNELS)('%s has it', async (profile) => {
+    const [row] = await rowsOf({}, { profile });
+    expect(row!['wraps']).toBe(1n);
+    expect(big(row!['early (ns)']) / SECOND_NS).toBe(7_378n);
+  });
+});
+
+describe('deadline-offset', () => {
+  test.each([
+    ['500ms', 500_000_000n],
+    ['-500ms', -500_000_000n],
+    ['1ms', 1_000_000n],
+    ['0', 0n],
+  ])('set ahead by %s: late by %s ns in software, not in hardware', async (shift, ns) => {
+    const { rows } = await table('deadline-offset', { params: { shift } });
+    const [software, preemption] = rows;
+    expect(software).toMatchObject({
+      timer: 'hrtimer',
+      'after the move (ns)': 'stays',
+      'late (ns)': ns,
+    });
+    expect(preemption).toMatchObject({ timer: 'preemption timer', 'late (ns)': 0n });
+    expect(preemption!['after the move (ns)']).toBe(SECOND_NS - ns);
+  });
+
+  test('a TSC that passes the deadline: the preemption timer fires as the vCPU moves', async () => {
+    const { rows } = await table('deadline-offset', { params: { shift: '3s' } });
+    expect(rows.map((row) => row['late (ns)'])).toEqual([3n * SECOND_NS, 2n * SECOND_NS]);
+    expect(rows[1]!['after the move (ns)']).toBe(0n);
+  });
+
+  test.each(['10ms', '1s', '20s'])('%s ahead', async (ahead) => {
+    const { rows } = await table('deadline-offset', { params: { ahead, shift: '5ms' } });
+    expect(rows.map((row) => row['late (ns)'])).toEqual([5_000_000n, 0n]);
+  });
+
+  test.each(KERNELS)('%s', async (profile) => {
+    const { rows } = await table('deadline-offset', { profile });
+    expect(rows.map((row) => row['late (ns)'])).toEqual([500_000_000n, 0n]);
+  });
+});
+
+describe('deadline-restore', () => {
+  const KHZ = 2_500_000n;
+  const rowsOf = async (params: Record<string, string>, options: PlayOptions = {}) =>
+    (await table('deadline-restore', { ...options, params })).rows;
+
+  test.each([
+    ['10s', '10ms', '100ms', 10_010_000_000n, 100_000_000n],
+    ['1h', '10ms', '0', HOUR_NS + 10_000_000n, 0n],
+    ['1d', '10ms', '1s', 24n * HOUR_NS + 10_000_000n, SECOND_NS],
+    ['30d', '1s', '100ms', 720n * HOUR_NS + SECOND_NS, 100_000_000n],
+  ])('a guest of %s, due in %s, in a VM of %s', async (age, due, boot, deadlineNs, bootNs) => {
+    const [tscFirst, deadlineFirst] = await rowsOf({ age, due, boot });
+    expect(tscFirst!['set for (ns)']).toBe(tscFirst!['due in (ns)']);
+    expect(big(tscFirst!['late (ns)']) >= -1n && big(tscFirst!['late (ns)']) <= 60n).toBe(true);
+    const cycles = ((deadlineNs - bootNs) * KHZ) / 1_000_000n;
+    expect(deadlineFirst!['set for (ns)']).toBe(converted(cycles, KHZ));
+    const late = big(deadlineFirst!['set for (ns)']) - big(deadlineFirst!['due in (ns)']);
+    const off = big(deadlineFirst!['late (ns)']) - late;
+    expect(off >= -1n && off <= late / 10_000_000n + 2n, `${off} ns off`).toBe(true);
+  });
+
+  test.each(KERNELS)('%s: in the wrong order 1 h 27 min late', async (profile) => {
+    const [tscFirst, deadlineFirst] = await rowsOf({}, { profile });
+    expect(big(tscFirst!['late (ns)']) < 60n).toBe(true);
+    expect(big(deadlineFirst!['late (ns)']) / SECOND_NS).toBe(5_234n);
+  });
+});

@@ -1,0 +1,199 @@
+/** Hyper-V’s reference time, by the formulas of its page. */
+import { describe, expect, test } from 'vitest';
+import type { Switches } from '../../src/profiles/index.ts';
+import type { PlayOptions } from '../../src/scenarios/play.ts';
+import { big, table } from './table.ts';
+
+const CENTURIES = (1n << 64n) / 100n;
+
+describe('hv-set-clock', () => {
+  const offs = async (params: Record<string, string>, options: PlayOptions = {}) =>
+    (await table('hv-set-clock', { ...options, params })).rows.map((row) => row['off by (100 ns)']);
+
+  test.each([
+    ['0', '1us', -1_000n, 10n],
+    ['500ns', '1us', -500n, 10n],
+    ['99999ns', '100us', -1n, 1_000n],
+  ])(
+    'v5.10: set to %s in %s, system_time is %s ns: 584 years in the page',
+    async (clock, delay, ns, behind) => {
+      const { rows, verdict } = await table('hv-set-clock', { params: { clock, delay } });
+      expect(rows.map((row) => row['system_time (ns)'])).toEqual([ns, ns, ns]);
+      const [page, msr, kvmclock] = rows.map((row) => big(row['off by (100 ns)']));
+      // 2^64 ns too much, and behind by the moment; the page’s two parts are rounded down each.
+      const off = page! - CENTURIES + behind;
+      expect(off >= -2n && off <= 2n, `${off}`).toBe(true);
+      expect(msr).toBe(page);
+      expect(kvmclock! + behind).toBe(0n);
+      expect(verdict).toContain('584.9 years');
+    },
+  );
+
+  test.each([
+    ['1us', '1us'],
+    ['1s', '10ms'],
+    ['0', '0'],
+  ])('v5.10: set to %s in %s, the moment is not longer: no leap', async (clock, delay) => {
+    for (const off of await offs({ clock, delay })) {
+      expect(big(off) <= 0n && big(off) > -100_002n).toBe(true);
+    }
+  });
+
+  test.each([
+    ['v4.9', true],
+    ['v4.19', false],
+    ['v5.15', true],
+    ['v7.3', true],
+  ])('%s: as asked for is %s', async (profile, exact) => {
+    const [page] = await offs({}, { profile });
+    expect(big(page) >= -12n && big(page) <= 0n).toBe(exact);
+  });
+
+  test('v4.4 has no page, and its MSR reads as asked for', async () => {
+    const { rows } = await table('hv-set-clock', { profile: 'v4.4' });
+    expect(rows[0]!['reads (100 ns)']).toBe('off');
+    expect(big(rows[1]!['off by (100 ns)'])).toBe(0n);
+  });
+
+  test.each<[string, Partial<Switches>, boolean]>([
+    ['v5.10', { setClockOrder: 'update-then-reference' }, true],
+    ['v7.3', { setClockOrder: 'update-then-now' }, false],
+  ])('%s with %j', async (profile, set, exact) => {
+    const [page] = await offs({}, { profile, set });
+    expect(big(page) < CENTURIES / 2n).toBe(exact);
+  });
+});
+
+describe('hv-page', () => {
+  const of = async (column: string, options: PlayOptions = {}) =>
+    (await table('hv-page', options)).rows.map((row) => row[column]);
+
+  test('v7.3: status and sequence of each step', async () => {
+    expect(await of('status')).toEqual([
+      'set',
+      'set',
+      'broken',
+      'broken',
+      'set',
+      'set',
+      'set',
+      'unset',
+    ]);
+    const sequence = (await of('sequence')) as number[];
+    expect(sequence.map((it) => it !== 0)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect(sequence[1]).toBeGreaterThan(sequence[0]!);
+    expect(sequence[5]).toBe(sequence[4]);
+    expect(sequence[6]).toBeGreaterThan(sequence[5]!);
+  });
+
+  test.each([
+    ['2000000', '0', (1n << 32n) * 2_147_483_648n],
+    ['2500000', '0', (1n << 31n) * 3_435_973_836n],
+    ['3000000', '0', (1n << 31n) * 2_863_311_530n],
+    ['3000000', '2500000', (1n << 31n) * 3_435_975_211n],
+  ])('%s kHz, guest %s: scale is 2^(32 + shift) · mul / 100', async (tscKhz, guestKhz, by100) => {
+    const [scale] = await of('scale', { params: { tscKhz, guestKhz } });
+    expect(scale).toBe(by100 / 100n);
+  });
+
+  test.each(['0', '1s', '1h'])(
+    'while TSCs are emulated the page stays behind by --step %s',
+    async (step) => {
+      const ns = { '0': 0n, '1s': 1_000_000_000n, '1h': 3_600_000_000_000n }[step]!;
+      const ahead = await of('page − kvmclock (100 ns)', { params: { step } });
+      const off = big(ahead[5]) + ns / 100n;
+      expect(off >= -2n && off <= 2n, `${off}`).toBe(true);
+      const after = big(ahead[6]);
+      expect(after >= -2n && after <= 2n).toBe(true);
+    },
+  );
+
+  test.each(['1ms', '1s', '1d'])(
+    'MSR and page agree whenever the page is on, --pause %s',
+    async (pause) => {
+      for (const row of (await table('hv-page', { params: { pause } })).rows) {
+        if (row['page (100 ns)'] === 'off') continue;
+        expect(row['MSR (100 ns)']).toBe(row['page (100 ns)']);
+      }
+    },
+  );
+
+  test('hvPage=sequence: the next stable update mends the page', async () => {
+    const reads = await of('page (100 ns)', { set: { hvPage: 'sequence' } });
+    expect(reads[2]).toBe('off');
+    expect(typeof reads[3]).toBe('bigint');
+    const old = await of('page (100 ns)', { profile: 'v4.9' });
+    expect(old.map((it) => it === 'off')).toEqual(reads.map((it) => it === 'off'));
+  });
+
+  test('hvPage=none: never', async () => {
+    expect(new Set(await of('page (100 ns)', { profile: 'v4.4' }))).toEqual(new Set(['off']));
+    expect(new Set(await of('page (100 ns)', { set: { hvPage: 'none' } }))).toEqual(
+      new Set(['off']),
+    );
+  });
+
+  test('hvPageFrom=vcpu0: the request writes 0 first, and the sequence starts over', async () => {
+    expect((await of('sequence', { profile: 'v5.15' }))[1]).toBe(1);
+    expect((await of('sequence', { set: { hvPageFrom: 'vcpu0' } }))[1]).toBe(1);
+  });
+});
+
+describe('hv-stimer', () => {
+  const against = async (params: Record<string, string>, options: PlayOptions = {}) =>
+    (await table('hv-stimer', { ...options, params })).rows.map((row) =>
+      big(row['against its period (ns)']),
+    );
+  const isAbout = (ns: bigint, wanted: bigint): boolean =>
+    ns - wanted >= -200n && ns - wanted <= 200n;
+
+  test.each([
+    ['-1s', 1_000_000_000n],
+    ['-25ms', 25_000_000n],
+    ['-3ms', 3_000_000n],
+    ['-0.001ms', 1_000n],
+  ])('set by %s: late by %s ns, once', async (step, ns) => {
+    const [, , first, ...rest] = await against({ step });
+    expect(isAbout(first!, ns), `${first}`).toBe(true);
+    for (const later of rest) expect(isAbout(later, 0n), `${later}`).toBe(true);
+  });
+
+  test.each([
+    ['3ms', -3_000_000n],
+    ['13ms', -3_000_000n],
+    ['1s', 0n],
+  ])('set ahead by %s: on time, then %s ns in the old grid', async (step, ns) => {
+    const [, , first, second, third] = await against({ step });
+    expect(isAbout(first!, 0n)).toBe(true);
+    expect(isAbout(second!, ns), `${second}`).toBe(true);
+    expect(isAbout(third!, 0n)).toBe(true);
+  });
+
+  test.each(['100us', '10ms', '1s'])('a period of %s', async (period) => {
+    for (const ns of await against({ period, step: '0' })) expect(isAbout(ns, 0n)).toBe(true);
+  });
+
+  test('v4.4 has no synthetic timers', async () => {
+    const { rows, verdict } = await table('hv-stimer', { profile: 'v4.4' });
+    expect({ rows, verdict }).toEqual({ rows: [], verdict: 'this kernel has no synthetic timers' });
+  });
+
+  test('setClockOrder=update-then-now: set to 0 the page leaps ahead, and no timer waits', async () => {
+    const params = { step: '-1h' };
+    // What has passed until then: a minute, two periods and a half.
+    const waits = (await against(params))[2]!;
+    expect(isAbout(waits, 60_025_000_000n), `${waits}`).toBe(true);
+    const leapt = await against(params, { set: { setClockOrder: 'update-then-now' } });
+    expect(isAbout(leapt[2]!, 0n)).toBe(true);
+    expect((await against(params, { profile: 'v5.10' }))[2]).toBe(leapt[2]);
+  });
+});
