@@ -36,6 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
   tscReliable,
   migration,
   countsFromZero,
+  schedClock,
   xenTimerlat,
   xenTimerPairs,
   xenTimerCalls,
@@ -45,7 +46,6 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,
-  schedClock,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */
