@@ -36,6 +36,10 @@ describe('counts-from-zero', () => {
       [1, -HOUR_NS],
     ]);
     expect(rewrite!.findings.map(({ rule }) => rule)).toContain('masterclock-lost');
+    for (const { findings } of hosts) {
+      const mechanisms = findings.flatMap((f) => (f.rule === 'jump' ? [f.mechanism] : []));
+      expect(mechanisms).toEqual(['counts-from-zero', 'counts-from-zero']);
+    }
   });
 
   test.each([
