@@ -74,9 +74,11 @@ function explainChange(
   if (!change.pageChanged) return explainOffset(change, vcpu, cause);
   const told = describeCause(cause, vcpu);
   const steps = knowledge.steps(vcpu, change, around.staleCycles);
-  const isKnown = steps !== undefined && startsAgain(steps, cause);
-  const isBeforeZero = isNegative(change.to) || isNegative(change.from);
-  if (isBeforeZero && !isKnown) return explainNegative(change, told);
+  if (isNegative(change.to) || isNegative(change.from)) {
+    const why = explainNegative(change, told);
+    const isKnown = steps !== undefined && startsAgain(steps, cause);
+    return isKnown ? { ...why, mechanism: 'counts-from-zero' } : why;
+  }
   if (steps !== undefined) return explainKnown(change, steps, { cause, told });
   if (cause?.kind === 'KVM_SET_CLOCK') {
     return {

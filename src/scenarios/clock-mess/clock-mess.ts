@@ -66,7 +66,7 @@ function live(
 export const clockMess = scenario({
   name: 'clock-mess',
   title: '“Cleaning up the KVM clock mess”: what each of the 21 patches changes',
-  source: '001_dd60f333257f9cf5, David Woodhouse, 2024',
+  source: '“Cleaning up the KVM clock mess”, RFC v3, David Woodhouse, 2024',
   profile: 'v6.8',
   compare: ['v4.19', 'v6.1', 'v6.8', 'v7.3', 'rfc-v3', 'series-v6'],
   switches: [...new Set(PATCHES.flatMap(({ switches }) => switches))],

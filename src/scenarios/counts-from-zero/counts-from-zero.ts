@@ -33,7 +33,8 @@ const readsOf = (vm: SimulatedVm): readonly bigint[] => VCPUS.map((id) => vm.kvm
 export const countsFromZero = scenario({
   name: 'counts-from-zero',
   title: 'whenever vCPU 0 says where its page is, the clock of the whole VM starts again at 0',
-  source: '004_1b471ccffa2ec7ba, Radim Krčmář, 2015',
+  source:
+    '“kvmclock: fix ABI breakage from PVCLOCK_COUNTS_FROM_ZERO”, Radim Krčmář and Marcelo Tosatti, 2015',
   profile: 'v4.2-cfz',
   compare: ['v4.2-cfz', 'v4.4', 'v6.1', 'v7.3'],
   switches: ['countsFromZero'],

@@ -109,7 +109,8 @@ function behind(stage: Stage, values: Values, cpuidStableBit: boolean): Cell[][]
 export const schedClock = scenario({
   name: 'sched-clock',
   title: 'a guest whose sched_clock subtracts a constant of its own keeps it through everything',
-  source: '004_1b471ccffa2ec7ba, Radim Krčmář, 2015',
+  source:
+    '“kvmclock: fix ABI breakage from PVCLOCK_COUNTS_FROM_ZERO”, Radim Krčmář and Marcelo Tosatti, 2015',
   profile: 'v4.4',
   compare: ['v4.2-cfz', 'v4.4', 'v5.15', 'v7.3'],
   switches: ['countsFromZero', 'tscAdjustRaisesClockUpdate', 'otherBase'],

@@ -70,7 +70,7 @@ function restore(vm: SimulatedVm, saved: readonly Saved[], putBack: PutBack): re
 export const preciseTsc = scenario({
   name: 'precise-tsc',
   title: 'a TSC put back with the time at which it was read goes on where it would be',
-  source: '002_2dc7654c1926d455, Maxim Levitsky, 2020',
+  source: '“RFC: Precise TSC migration”, Maxim Levitsky, 2020',
   profile: 'precise-tsc',
   compare: ['precise-tsc', 'v5.10', 'v7.3'],
   switches: ['tscStateIoctls', 'tscHostAccessQuirk', 'syncWindow'],

@@ -54,7 +54,7 @@ function bringUp(stage: Stage, values: Values, behind: bigint, tscReliable: bool
 export const tscReliable = scenario({
   name: 'tsc-reliable',
   title: 'a guest with X86_FEATURE_TSC_RELIABLE leaves the TSC of a new CPU as KVM made it',
-  source: '002_2dc7654c1926d455, Maxim Levitsky, 2020',
+  source: '“RFC: Precise TSC migration”, Maxim Levitsky, 2020',
   profile: 'precise-tsc',
   compare: ['v4.19', 'precise-tsc', 'v7.3', 'series-v6'],
   switches: ['syncWindow', 'mclkCriterion'],

@@ -50,7 +50,7 @@ const CASES: Readonly<Record<string, (its: Case) => void>> = {
 export const tscSync = scenario({
   name: 'tsc-sync',
   title: 'KVM_CLOCK_TSC_STABLE says that TSCs are one, if the guest leaves its TSC alone',
-  source: '002_2dc7654c1926d455, Maxim Levitsky, 2020',
+  source: '“RFC: Precise TSC migration”, Maxim Levitsky, 2020',
   profile: 'precise-tsc',
   compare: ['v4.19', 'precise-tsc', 'v7.3', 'series-v6'],
   switches: ['tscAdjustSynchronizes', 'tscHostAccessQuirk', 'syncWindow', 'mclkCriterion'],
