@@ -35,6 +35,8 @@ export interface SeenWrite {
 }
 
 const IA32_TSC = 0x10;
+/** KVM prints how many vCPUs joined a generation; the model counts the one that began it too. */
+export const STARTER = 1;
 
 export class TscWrites {
   readonly #around: Around;
@@ -133,7 +135,7 @@ export class TscWrites {
     known.synchronised = true;
     known.joined = track.use && vm.syncMatched && vm.masterclock === 'on' && !known.wasAsked;
     const asModelled =
-      vm.nrVcpusMatchedTsc === track.matched &&
+      vm.nrVcpusMatchedTsc === track.matched + STARTER &&
       vm.onlineVcpus === track.online &&
       (vm.masterclock === 'on') === track.use;
     if (!of.counts) known.requests = false;
@@ -142,7 +144,7 @@ export class TscWrites {
     if (asModelled) return;
     // What the model asked for after other counts is not what the kernel did.
     known.requests = false;
-    vm.nrVcpusMatchedTsc = track.matched;
+    vm.nrVcpusMatchedTsc = track.matched + STARTER;
     vm.onlineVcpus = track.online;
     vm.createdVcpus = Math.max(vm.createdVcpus, track.online);
     if ((vm.masterclock === 'on') !== track.use)

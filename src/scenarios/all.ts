@@ -19,6 +19,8 @@ import { preciseTsc } from './precise-tsc/precise-tsc.ts';
 import { tscReliable } from './precise-tsc/tsc-reliable.ts';
 import { tscSync } from './precise-tsc/tsc-sync.ts';
 import type { Scenario } from './scenario.ts';
+import { stealBackwards } from './steal/backwards.ts';
+import { xenRunstate } from './steal/runstate.ts';
 import { xenTimerCalls } from './xen/timer-calls.ts';
 import { xenTimerPairs } from './xen/timer-pairs.ts';
 import { xenTimerlat } from './xen/timerlat.ts';
@@ -46,6 +48,8 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,
+  stealBackwards,
+  xenRunstate,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */

@@ -41,20 +41,20 @@ export class Simulation {
     return this.#entries;
   }
 
-  /** From now on `watcher` is told what is observed, as it happens. */
-  watch(watcher: (seen: Observation) => void): void {
-    this.#watchers.push(watcher);
-  }
-
   #note(input: Input, { observations }: Dispatched): void {
     this.#entries.push({ kind: 'input', input });
-    for (const watcher of this.#watchers) for (const seen of observations) watcher(seen);
+    for (const watch of this.#watchers) observations.forEach(watch);
   }
 
   #keep(input: Input): Dispatched {
     const dispatched = this.world.dispatch(input);
     this.#note(input, dispatched);
     return dispatched;
+  }
+
+  /** From now on somebody is told what can be seen of what happens. */
+  watch(watcher: (seen: Observation) => void): void {
+    this.#watchers.push(watcher);
   }
 
   /** Something happens, now. */
