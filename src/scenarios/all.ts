@@ -14,6 +14,8 @@ import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
 import type { Scenario } from './scenario.ts';
+import { stealBackwards } from './steal/backwards.ts';
+import { xenRunstate } from './steal/runstate.ts';
 import { xenTimerCalls } from './xen/timer-calls.ts';
 import { xenTimerPairs } from './xen/timer-pairs.ts';
 import { xenTimerlat } from './xen/timerlat.ts';
@@ -35,6 +37,8 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,
+  stealBackwards,
+  xenRunstate,
   schedClock,
 ];
 

@@ -1,5 +1,5 @@
 /** A simulated host, the VMs on it, and the log of everything that happens to them. */
-import type { Composite, Input } from '../../events/index.ts';
+import type { Composite, Input, Observation } from '../../events/index.ts';
 import type { LogEntry, LogHeader } from '../../events/log/index.ts';
 import { headerOf } from '../../replay/log/index.ts';
 import {
@@ -26,6 +26,7 @@ export class Simulation {
   readonly host: SimulatedHost;
   readonly header: LogHeader;
   readonly #entries: LogEntry[] = [];
+  readonly #watchers: ((seen: Observation) => void)[] = [];
   #vms = 0;
 
   constructor(name: string, profile: Profile, options: HostOptions) {
@@ -43,7 +44,13 @@ export class Simulation {
   #keep(input: Input): Dispatched {
     const dispatched = this.world.dispatch(input);
     this.#entries.push({ kind: 'input', input });
+    for (const watch of this.#watchers) dispatched.observations.forEach(watch);
     return dispatched;
+  }
+
+  /** From now on somebody is told what can be seen of what happens step by step. */
+  watch(watcher: (seen: Observation) => void): void {
+    this.#watchers.push(watcher);
   }
 
   /** Something happens, now. */
