@@ -123,7 +123,7 @@ const V16W = memoryless({
   bound: '5 s',
   holdsUnder: () => true,
   *check(step) {
-    const { input, dispatched, switches, after } = step;
+    const { input, dispatched, after } = step;
     if (!('vcpu' in input)) return;
     const write = dispatched.observations.find(
       (o) => o.type === 'guest_write' && o.what === 'wall_clock' && o.bytes.length === 12,
