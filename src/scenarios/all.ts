@@ -18,6 +18,9 @@ import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
 import { preciseTsc } from './precise-tsc/precise-tsc.ts';
 import { tscReliable } from './precise-tsc/tsc-reliable.ts';
 import { tscSync } from './precise-tsc/tsc-sync.ts';
+import { eventInjection } from './nested/event-injection.ts';
+import { nestedTsc } from './nested/tsc.ts';
+import { nestedTscWrite } from './nested/tsc-write.ts';
 import type { Scenario } from './scenario.ts';
 import { stealBackwards } from './steal/backwards.ts';
 import { xenRunstate } from './steal/runstate.ts';
@@ -50,6 +53,10 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOffset,
   stealBackwards,
   xenRunstate,
+  eventInjection,
+  nestedTsc,
+  nestedTscWrite,
+  schedClock,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */

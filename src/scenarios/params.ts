@@ -132,6 +132,13 @@ export const khzs = (preset: string, doc: string, range: Range): Param<readonly 
 export const number = (preset: string, doc: string, range: Range): Param<number> =>
   ranged(readInteger, { unit: 'a whole number', default: preset, doc, range });
 
+const readCycles = (text: string): bigint | undefined =>
+  /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+
+/** A number of TSC cycles, which may be negative. */
+export const cycles = (preset: string, doc: string, range: Range): Param<bigint> =>
+  ranged(readCycles, { unit: 'cycles such as -1000', default: preset, doc, range });
+
 /** One of several names. */
 export function choice<const V extends string>(
   values: readonly [V, ...V[]],
