@@ -56,7 +56,6 @@ export const SCENARIOS: readonly Scenario[] = [
   eventInjection,
   nestedTsc,
   nestedTscWrite,
-  schedClock,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */
