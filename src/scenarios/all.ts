@@ -13,6 +13,9 @@ import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
+import { eventInjection } from './nested/event-injection.ts';
+import { nestedTsc } from './nested/tsc.ts';
+import { nestedTscWrite } from './nested/tsc-write.ts';
 import type { Scenario } from './scenario.ts';
 import { stealBackwards } from './steal/backwards.ts';
 import { xenRunstate } from './steal/runstate.ts';
@@ -39,6 +42,9 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOffset,
   stealBackwards,
   xenRunstate,
+  eventInjection,
+  nestedTsc,
+  nestedTscWrite,
   schedClock,
 ];
 
