@@ -12,7 +12,6 @@ import type { KnownVcpu, KnownVm } from './known.ts';
 import { Comparison, type Pages } from './pages.ts';
 import type { SeenUpdate } from './rows.ts';
 import { describe, type Predicted } from './tracepoints.ts';
-import { STARTER } from './tsc-writes.ts';
 
 /** Requests that write the pages of all vCPUs, and those that write a vCPU's own. */
 const ASKS: readonly Request[] = ['MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', 'CLOCK_UPDATE'];
@@ -95,7 +94,8 @@ export class Requests {
     if (!of.counts || !isWatched(this.#around, of)) {
       const others = Math.max(1, state.onlineVcpus) - 1;
       state.onlineVcpus = others + 1;
-      state.nrVcpusMatchedTsc = STARTER + (matched ? others : others + 1);
+      // The state counts the one that began the generation.
+      state.nrVcpusMatchedTsc = matched ? others + 1 : others + 2;
     }
     // Only what happens while the host sleeps, or before the recording, keeps a masterclock off then.
     const isOffByHistory = matched && !use && hostClock === 1;
