@@ -32,6 +32,10 @@ export const MECHANISMS = {
     what: 'userspace set the clock (KVM_SET_CLOCK)',
     remedy: 'That is the VMM’s doing: compare the value it sets with the one it saved.',
   },
+  'counts-from-zero': {
+    what: 'vCPU 0 told KVM where its page is, and KVM started the VM’s clock again',
+    remedy: 'Only v4.2 does so; v4.3 leaves the counting to guests.',
+  },
   'unseen-set': {
     what: 'the VM’s clock was moved by something that the recording does not show',
     remedy:
@@ -44,7 +48,7 @@ export const MECHANISMS = {
   'guest-tsc-write': {
     what: 'the guest wrote its TSC and KVM did not refresh the page',
     remedy:
-      'A write of TSC_ADJUST refreshes it from v5.14 on (d9130a2dfdd4, also in 5.10.y); a write of IA32_TSC does in no release up to v7.3.',
+      'A write of TSC_ADJUST refreshes it from v5.15 on (d9130a2dfdd4, also in 5.10.65 and later of that line); a write of IA32_TSC does in no release up to v7.3.',
   },
   'tsc-write': {
     what: 'the VMM moved the vCPU’s TSC and the page was not refreshed',

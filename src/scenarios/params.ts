@@ -124,6 +124,17 @@ export const ppm = (preset: string, doc: string, range: Range): Param<bigint> =>
 export const khz = (preset: string, doc: string, range: Range): Param<number> =>
   ranged(readInteger, { unit: 'kHz such as 2500000', default: preset, doc, range });
 
+/** A parameter that may be 0 beside its range, and then means something else. */
+export const orZero = (
+  { range, parse, ...rest }: Param<number>,
+  preset: string,
+): Param<number> => ({
+  ...rest,
+  default: preset,
+  range: `0, ${range}`,
+  parse: (text) => (text === '0' ? 0 : parse(text)),
+});
+
 /** Frequencies with commas between them; their values are in kHz. */
 export const khzs = (preset: string, doc: string, range: Range): Param<readonly number[]> =>
   listOf(khz(range.least, doc, range), { unit: 'kHz such as 2400000,2500000', default: preset });

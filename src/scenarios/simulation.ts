@@ -41,14 +41,18 @@ export class Simulation {
     return this.#entries;
   }
 
+  #note(input: Input, { observations }: Dispatched): void {
+    this.#entries.push({ kind: 'input', input });
+    for (const watch of this.#watchers) observations.forEach(watch);
+  }
+
   #keep(input: Input): Dispatched {
     const dispatched = this.world.dispatch(input);
-    this.#entries.push({ kind: 'input', input });
-    for (const watch of this.#watchers) dispatched.observations.forEach(watch);
+    this.#note(input, dispatched);
     return dispatched;
   }
 
-  /** From now on somebody is told what can be seen of what happens step by step. */
+  /** From now on somebody is told what can be seen of what happens. */
   watch(watcher: (seen: Observation) => void): void {
     this.#watchers.push(watcher);
   }
@@ -62,7 +66,7 @@ export class Simulation {
   perform(vmm: Vmm, vm: number, event: Composite, plan: Partial<Plan>): Performed {
     const done = vmm.perform(event, { tsc: this.host.tsc, ...plan });
     this.#entries.push({ kind: 'composite', vm, inputs: done.inputs.length, event });
-    for (const { input } of done.inputs) this.#entries.push({ kind: 'input', input });
+    for (const { input, dispatched } of done.inputs) this.#note(input, dispatched);
     this.host.reach(this.world.lastTsc);
     return done;
   }

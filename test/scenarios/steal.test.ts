@@ -116,6 +116,12 @@ describe('xen-runstate', () => {
     },
   );
 
+  test('set back to 0: the whole of the clock is taken off', async () => {
+    const { rows, verdict } = await table('xen-runstate', { params: { back: '1d' } });
+    expect(rows[1]!['entered at (ns)']).toBe(0n);
+    expect(verdict).toContain('runnable time went by -13000000000 ns');
+  });
+
   test('v7.2 as none, v7.3 as clamp, the RFC as skip; v5.10 has none', async () => {
     for (const [profile, as] of [
       ['v6.1', 'none'],

@@ -3,13 +3,15 @@ import {
   baseAt,
   clockAtHostTsc,
   hostTscKhz,
+  isTscMode,
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
+  readL1Tsc,
   realtimeAt,
   type VcpuState,
   type VmState,
 } from '../../clock/index.ts';
-import { addU64, asS64, defaultTscRatio } from '../../num/index.ts';
+import { addU64, asS64, defaultTscRatio, pvclockRead } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { type Invariant, memoryless, type Step } from '../invariant.ts';
 import { isCurrent, readAt, tscRead } from '../pages.ts';
@@ -54,6 +56,27 @@ const V6 = memoryless({
   },
 });
 
+const V7 = memoryless({
+  id: 'V7',
+  name: 'KVM_SET_CLOCK_GUEST sets what its page says',
+  statement:
+    'After KVM_SET_CLOCK_GUEST the VM’s clock at its new reference is what the given page reads there.',
+  source: 'RFC v3 3, series v6 5; pvclock_test',
+  bound: 'exact',
+  holdsUnder: ({ clockGuestIoctls }) => clockGuestIoctls !== 'none',
+  *check({ input, dispatched, after }) {
+    if (input.type !== 'KVM_SET_CLOCK_GUEST') return;
+    if (!dispatched.observations.some((o) => o.type === 'ioctl_result' && o.ret === 0)) return;
+    const { masterCycleNow, masterKernelNs, kvmclockOffset } = after.vms.get(input.vm)!.state;
+    const vcpu = vcpuOf(after, input.vm, input.vcpu)!;
+    const asked = pvclockRead(input, readL1Tsc(vcpu, after.host, masterCycleNow));
+    const found = addU64(masterKernelNs, kvmclockOffset);
+    if (found !== asked) {
+      yield { vm: input.vm, vcpu: input.vcpu, expected: `${asked} ns`, found: `${found} ns` };
+    }
+  },
+});
+
 const V8 = memoryless({
   id: 'V8',
   name: 'KVM_CLOCK_REALTIME never sets back',
@@ -87,16 +110,20 @@ function clockNow({ input, switches, after }: Step, vm: VmState, vcpu: VcpuState
     : addU64(baseAt(after.host, input.tsc, switches.otherBase), vm.kvmclockOffset);
 }
 
+/** Whether the wall clock goes by the host's clock although there is a masterclock. */
+const goesByBase = ({ switches: { wallClock }, after: { host } }: Step): boolean =>
+  wallClock === 'boottime' || (wallClock === 'guest-scale' && !isTscMode(host.vclockMode));
+
 const V16W = memoryless({
   id: 'V16w',
   name: 'wall clock',
   statement:
-    'The wall clock written plus the VM’s clock is the host’s realtime. (Until v5.5 only without the masterclock, whose reference may be older than a suspend.)',
+    'The wall clock written plus the VM’s clock is the host’s realtime. (Until v5.5, and in series v6 once the host’s clock has left the TSC, only without the masterclock, whose reference may be older than a suspend.)',
   source: 'kvm_write_wall_clock(); kvm-unit-tests kvmclock_test',
   bound: '5 s',
   holdsUnder: () => true,
   *check(step) {
-    const { input, dispatched, switches, after } = step;
+    const { input, dispatched, after } = step;
     if (!('vcpu' in input)) return;
     const write = dispatched.observations.find(
       (o) => o.type === 'guest_write' && o.what === 'wall_clock' && o.bytes.length === 12,
@@ -104,7 +131,7 @@ const V16W = memoryless({
     if (write?.type !== 'guest_write') return;
     const vm = after.vms.get(input.vm)!.state;
     const vcpu = vcpuOf(after, input.vm, input.vcpu)!;
-    if (switches.wallClock === 'boottime' && vm.masterclock === 'on') return;
+    if (vm.masterclock === 'on' && goesByBase(step)) return;
     const clock = clockNow(step, vm, vcpu);
     const realtime = realtimeAt(after.host, input.tsc);
     // Seconds are a u32: a clock ahead of the realtime leaves no epoch to write.
@@ -119,4 +146,4 @@ const V16W = memoryless({
   },
 });
 
-export const CLOCK_INVARIANTS: readonly Invariant[] = [V6, V8, V16W];
+export const CLOCK_INVARIANTS: readonly Invariant[] = [V6, V7, V8, V16W];
