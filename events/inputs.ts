@@ -12,6 +12,7 @@
 import { NESTED_INPUTS } from './inputs-nested.ts';
 import { XEN_INPUTS } from './inputs-xen.ts';
 import { type InputTarget, inputs, type ValueSpec, type ValuesOf } from './model-spec.ts';
+import { POSTED_INPUTS } from './posted-inputs.ts';
 import type { ReadingName } from './readings.ts';
 
 const none = {} as const;
@@ -244,6 +245,12 @@ export const INPUTS = inputs({
   },
   ...XEN_INPUTS,
   ...NESTED_INPUTS,
+  ...POSTED_INPUTS,
+  protect_tsc: {
+    target: 'vcpu',
+    doc: 'From now on its TSC is not the host’s to set: TDX, or SecureTSC of SEV-SNP (v6.15+).',
+    fields: none,
+  },
 });
 
 /** Name of an input. */

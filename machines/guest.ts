@@ -9,6 +9,7 @@
  * version is still the same, else begun anew. `trust` says whether the last read was of a stable
  * page (its time is used as it is) or was *clamped* to the latest time given so far. `schedClock` is
  * set once: it counts from the time of that read, and is *stable* if the boot vCPU's page was.
+ * (Linux 4.2 left the counting to the host, PVCLOCK_COUNTS_FROM_ZERO, and subtracted nothing.)
  * `watchdog`: a page with GUEST_STOPPED says that the guest did not run for a while; the clocksource
  * clears the flag and has the watchdogs *touched*, so that they overlook the gap once. `steal` is *on*
  * once a vCPU has a steal clock, of KVM's record or of Xen's runstate, which each tick accounts for.
@@ -83,11 +84,7 @@ export const guestMachine = setup({
         unset: {
           on: {
             START_SCHED_CLOCK: [
-              {
-                guard: 'pageIsStable',
-                target: 'stable',
-                actions: ['startSchedClock', 'allowVdso'],
-              },
+              { guard: 'schedClockIsStable', target: 'stable', actions: 'startSchedClock' },
               { target: 'unstable', actions: 'startSchedClock' },
             ],
           },

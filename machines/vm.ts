@@ -5,7 +5,8 @@
  * that vCPUs agree to the nanosecond and a guest may trust the STABLE bit. Each UPDATE_COPY decides
  * anew and takes the pair anew; between two of them the guest's clock runs by the TSC alone, and
  * whatever the two clocks have drifted apart becomes a jump at the next. *Off* says why: the
- * clocksource is not the TSC, the vCPUs' TSCs do not match, the TSC went backwards over a suspend,
+ * clocksource is not the TSC, the vCPUs' TSCs do not match (in generation, or as posted in
+ * frequency), the TSC went backwards over a suspend,
  * or vCPU 0 uses the old MSR.
  *
  * Hyper-V's reference TSC page is made of the same pair; `hvTscPage` is its status
@@ -26,14 +27,20 @@ export const VM_SIGNALS = {
   COUNT_VCPU: 'one more vCPU is online',
   UPDATE_COPY: 'the masterclock is decided and its reference taken',
   SYNCHRONIZE_TSC: 'a TSC is synchronised: does it join the generation?',
-  TRACE_TRACK_TSC: 'the synchronisation is told',
-  FORGET_LAST_WRITE: 'the TSC went backwards: earlier writes compare with nothing',
+  NOTE_USER_TSC: 'userspace gave a TSC a value that it will not take',
+  BEGIN_FREQUENCY_SCAN: 'have all vCPUs the frequency of this one?',
+  COMPARE_FREQUENCY: 'one of them',
+  TRACE_TRACK_TSC: 'what TSCs allow is told',
+  BACKWARDS_TSC: 'the TSC went backwards: what was recorded of writes is no longer so',
   NOTE_BOOT_VCPU_MSR: 'vCPU 0 wrote one of the two kvmclock MSRs',
   COUNT_GLOBAL_UPDATE: 'a load takes one of this second’s updates of all pages',
   GET_CLOCK: 'the clock is read',
   SET_CLOCK_AGAINST_BASE: 'the clock is set, against the base clock',
   SET_CLOCK_AGAINST_NOW: 'the clock is set, against its value now',
   SET_CLOCK_AGAINST_REFERENCE: 'the clock is set, against the reference',
+  SET_CLOCK_GUEST: 'the clock is set, against a page of a guest’s',
+  RESTART_CLOCK: 'vCPU 0 registers its clock, which starts again',
+  DISABLE_QUIRKS: 'the VMM does without some quirks',
   REPORT_DONE: 'an ioctl returns 0',
   SET_DEFAULT_TSC_KHZ: 'frequency of vCPUs to come',
   REPORT_DEFAULT_TSC_KHZ: 'it is read',
@@ -75,7 +82,7 @@ export const vmMachine = setup({
     life: {
       initial: 'absent',
       states: {
-        absent: { on: { CREATE_VM: { target: 'alive', actions: 'initKvmclockOffset' } } },
+        absent: { on: { CREATE_VM: { target: 'alive', actions: 'initVmClock' } } },
         alive: {
           on: {
             DESTROY_VM: 'destroyed',
@@ -84,14 +91,20 @@ export const vmMachine = setup({
               { guard: 'joinsGeneration', actions: 'joinGeneration' },
               { actions: 'startGeneration' },
             ],
+            NOTE_USER_TSC: { actions: 'noteUserTsc' },
+            BEGIN_FREQUENCY_SCAN: { actions: 'beginFrequencyScan' },
+            COMPARE_FREQUENCY: { actions: 'compareFrequency' },
             TRACE_TRACK_TSC: { actions: 'traceTrackTsc' },
-            FORGET_LAST_WRITE: { actions: 'forgetLastWrite' },
+            BACKWARDS_TSC: { actions: 'recordBackwardsTsc' },
             NOTE_BOOT_VCPU_MSR: { actions: 'noteBootVcpuMsr' },
             COUNT_GLOBAL_UPDATE: { actions: 'countGlobalUpdate' },
             GET_CLOCK: { actions: 'reportClock' },
             SET_CLOCK_AGAINST_BASE: { actions: 'setClockAgainstBase' },
             SET_CLOCK_AGAINST_NOW: { actions: 'setClockAgainstNow' },
             SET_CLOCK_AGAINST_REFERENCE: { actions: 'setClockAgainstReference' },
+            SET_CLOCK_GUEST: { guard: 'acceptsClockGuest', actions: 'setClockByGuest' },
+            RESTART_CLOCK: { actions: 'restartClock' },
+            DISABLE_QUIRKS: { actions: ['disableQuirks', 'reportDone'] },
             REPORT_DONE: { actions: 'reportDone' },
             SET_DEFAULT_TSC_KHZ: { actions: ['setDefaultTscKhz', 'reportDone'] },
             REPORT_DEFAULT_TSC_KHZ: { actions: 'reportDefaultTscKhz' },
@@ -118,7 +131,7 @@ export const vmMachine = setup({
             actions: 'announceHostClock',
           },
           {
-            guard: 'offsetsDoNotMatch',
+            guard: 'vcpusDoNotMatch',
             target: '.off.unmatched',
             actions: ['takeReference', 'announceUnmatched'],
           },
@@ -213,7 +226,10 @@ export const vmMachine = setup({
         armed: {
           // Another vCPU's creation finds it queued (schedule_delayed_work()) and changes nothing.
           on: {
-            SYNC_WORK: { actions: ['workFired', 'armSyncWork'] },
+            SYNC_WORK: [
+              { guard: 'syncWorkEnds', target: 'idle', actions: 'workFired' },
+              { actions: ['workFired', 'armSyncWork'] },
+            ],
           },
         },
       },

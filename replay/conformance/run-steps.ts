@@ -231,8 +231,8 @@ export class RunSteps {
     const tsc = this.#session.instants.tscAt(placed.step.timestamp);
     return (name) => {
       if (name === 'getClock.tsc') return tsc;
-      if (name === 'realtime.ns') return this.#session.clocks.realtimeAt(this.#session.world, tsc);
-      return undefined;
+      if (name !== 'realtime.ns' && name !== 'wallClock.ns') return undefined;
+      return this.#session.clocks.realtimeAt(this.#session.world, tsc);
     };
   }
 

@@ -44,7 +44,7 @@ export const MECHANISMS = {
   'guest-tsc-write': {
     what: 'the guest wrote its TSC and KVM did not refresh the page',
     remedy:
-      'A write of TSC_ADJUST refreshes it from v5.14 on (d9130a2dfdd4, also in 5.10.y); a write of IA32_TSC does in no release up to v7.3.',
+      'A write of TSC_ADJUST refreshes it from v5.15 on (d9130a2dfdd4, also in 5.10.65 and later of that line); a write of IA32_TSC does in no release up to v7.3.',
   },
   'tsc-write': {
     what: 'the VMM moved the vCPU’s TSC and the page was not refreshed',

@@ -1,4 +1,5 @@
 /** The guards and recipes of each machine by the names its config uses, whoever runs them. */
+import { clockGuestRecipes, clockGuestVmGuards, clockGuestVmRecipes } from './clock-guest.ts';
 import { hostTscRecipes } from './host-tsc.ts';
 import { hypervGuards, hypervRecipes } from './hyperv-page.ts';
 import { kvmclockGuards, kvmclockRecipes, kvmclockVmRecipes } from './kvmclock-msr.ts';
@@ -13,9 +14,11 @@ import { stimerRecipes } from './stimer.ts';
 import { timekeeperGuards, timekeeperRecipes } from './timekeeper.ts';
 import { tscGuards, tscRecipes } from './tsc.ts';
 import { tscDeadlineGuards, tscDeadlineRecipes } from './tsc-deadline.ts';
-import { syncVcpuGuards, syncVcpuRecipes, syncVmGuards, syncVmRecipes } from './tsc-sync.ts';
+import { tscStateRecipes } from './tsc-state.ts';
+import { syncVcpuRecipes, syncVmGuards, syncVmRecipes } from './tsc-sync.ts';
+import { trackingVcpuGuards, trackingVcpuRecipes, trackingVmRecipes } from './tsc-tracking.ts';
 import { vmClockRecipes } from './vm-clock.ts';
-import { vmWorkRecipes } from './vm-work.ts';
+import { vmWorkGuards, vmWorkRecipes } from './vm-work.ts';
 import { wallClockRecipes } from './wall-clock.ts';
 import { xenAttrRecipes } from './xen-attr.ts';
 import { xenCpuidRecipes } from './xen-cpuid.ts';
@@ -29,11 +32,19 @@ export const hostGuards = { ...timekeeperGuards };
 export const hostRecipes = { ...timekeeperRecipes, ...hostTscRecipes };
 
 /** What the machine of a VM asks. */
-export const vmGuards = { ...syncVmGuards, ...masterclockGuards, ...hypervGuards };
+export const vmGuards = {
+  ...syncVmGuards,
+  ...masterclockGuards,
+  ...hypervGuards,
+  ...clockGuestVmGuards,
+  ...vmWorkGuards,
+};
 /** What it does. */
 export const vmRecipes = {
   ...vmClockRecipes,
   ...syncVmRecipes,
+  ...trackingVmRecipes,
+  ...clockGuestVmRecipes,
   ...masterclockRecipes,
   ...hypervRecipes,
   ...kvmclockVmRecipes,
@@ -46,7 +57,7 @@ export const vmRecipes = {
 /** What the machine of a vCPU asks. */
 export const vcpuGuards = {
   ...tscGuards,
-  ...syncVcpuGuards,
+  ...trackingVcpuGuards,
   ...loadGuards,
   ...pvclockGuards,
   ...kvmclockGuards,
@@ -61,6 +72,9 @@ export const vcpuGuards = {
 export const vcpuRecipes = {
   ...tscRecipes,
   ...syncVcpuRecipes,
+  ...trackingVcpuRecipes,
+  ...tscStateRecipes,
+  ...clockGuestRecipes,
   ...loadRecipes,
   ...pvclockRecipes,
   ...kvmclockRecipes,

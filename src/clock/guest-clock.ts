@@ -11,6 +11,7 @@
  * `kvm_check_and_clear_guest_paused()`, arch/x86/kernel/kvmclock.c.
  */
 import {
+  PVCLOCK_COUNTS_FROM_ZERO,
   PVCLOCK_GUEST_STOPPED,
   PVCLOCK_TSC_STABLE_BIT,
   type PvclockPage,
@@ -64,13 +65,19 @@ const shiftOf = (shift: number): number => (shift < 0 ? -(-shift & 63) : shift &
 
 const isStopped = (flags: number): boolean => (flags & PVCLOCK_GUEST_STOPPED) !== 0;
 
+const isStable = (ctx: GuestCtx): boolean => (ctx.page.flags & PVCLOCK_TSC_STABLE_BIT) !== 0;
+
 export const guestGuards = {
   pageIsWhole: isWhole,
   wholePageIsTrusted: (self, ctx) => isWhole(self, ctx) && isTrusted(self),
   wholePageIsStopped: (self, ctx) =>
     ctx.withWatchdog && isWhole(self, ctx) && isStopped(self.readFlags),
   pageIsStopped: (_self, ctx) => isStopped(ctx.page.flags),
-  pageIsStable: (_self, ctx) => (ctx.page.flags & PVCLOCK_TSC_STABLE_BIT) !== 0,
+  /** v4.2 did not ask for the STABLE bit, but for the other one. */
+  schedClockIsStable: (self, ctx) =>
+    self.trustsCountsFromZero
+      ? (ctx.page.flags & self.validFlags & PVCLOCK_COUNTS_FROM_ZERO) !== 0
+      : isStable(ctx),
   wallClockIsWhole: (_self, ctx) => (ctx.wallClock.version & 1) === 0,
   pageHasScale: (_self, ctx) => ctx.page.tscToSystemMul !== 0,
 } satisfies Record<string, GuestGuard>;
@@ -78,7 +85,8 @@ export const guestGuards = {
 export const guestRecipes = {
   /** Which flags count is asked of CPUID once, and how good the clocksource is. */
   initKvmclock: (self) => {
-    self.validFlags = self.cpuidStableBit ? PVCLOCK_TSC_STABLE_BIT : 0;
+    const counted = self.trustsCountsFromZero ? PVCLOCK_COUNTS_FROM_ZERO : 0;
+    self.validFlags = self.cpuidStableBit ? PVCLOCK_TSC_STABLE_BIT | counted : 0;
     self.rating = self.invariantTsc ? RATING_BESIDE_TSC : RATING;
   },
   beginRead: (self, ctx) => {
@@ -104,12 +112,10 @@ export const guestRecipes = {
     self.touches += 1;
     ctx.clearStopped();
   },
-  /** sched_clock counts from the time of this read, for good. */
-  startSchedClock: (self) => {
-    self.schedClockOffset = self.timeNs;
-  },
-  allowVdso: (self) => {
-    self.vdso = true;
+  /** sched_clock counts from the time of this read, for good; in v4.2 the host does that for it. */
+  startSchedClock: (self, ctx) => {
+    self.schedClockOffset = self.trustsCountsFromZero ? 0n : self.timeNs;
+    self.vdso = isStable(ctx);
   },
   deriveTscKhz: (self, ctx) => {
     self.tscKhz = pvclockTscKhz(ctx.page.tscToSystemMul, shiftOf(ctx.page.tscShift));

@@ -18,6 +18,8 @@ export const GuestState = struct('Guest', {
   steal: oneOf('off', 'on'),
   /** CPUID says KVM_FEATURE_CLOCKSOURCE_STABLE_BIT: the flag in the page may be believed. */
   cpuidStableBit: bool,
+  /** A kernel of v4.2: sched_clock is the clock itself where the page says that it counts from 0. */
+  trustsCountsFromZero: bool,
   /** CPUID says that the TSC is invariant: the guest prefers its own TSC as clocksource. */
   invariantTsc: bool,
   /** `valid_flags`: flags of the page that count. */

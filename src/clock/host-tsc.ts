@@ -19,6 +19,10 @@ export function hostTscKhz(host: Readonly<HostState>, cpu: number, switches: Swi
   return cpu >= 0 && cpu < MAX_HOST_CPUS ? host.cpuTscKhz.get(cpu) : 0;
 }
 
+/** `kvm_caps.has_tsc_control`: the hardware scales TSCs, and KVM uses it on such a host. */
+export const hasTscControl = (host: Readonly<HostState>, switches: Switches): boolean =>
+  host.hasTscControl && (host.constantTsc || !switches.scalingNeedsConstantTsc);
+
 const cpuOf = (ctx: Parameters<HostRecipe>[1]): number =>
   inputOf(ctx, 'cpufreq', 'cpu_offline', 'cpu_online', 'resume').cpu;
 

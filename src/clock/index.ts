@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { isPageOutdated, isPageRefused } from './clock-guest.ts';
 export {
   hostGuards,
   hostRecipes,
@@ -22,9 +23,9 @@ export {
 export { GuestState, MAX_GUEST_CPUS } from './guest-state.ts';
 export { guestStealGuards, guestStealRecipes } from './guest-steal.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
-export { hostTscKhz } from './host-tsc.ts';
+export { hasTscControl, hostTscKhz } from './host-tsc.ts';
 export { asksForHvPage } from './hyperv-page.ts';
-export { bootVcpuChangesMsr } from './kvmclock-msr.ts';
+export { bootVcpuChangesMsr, bootVcpuWrites, restartsClock } from './kvmclock-msr.ts';
 export {
   loadMatters,
   loadSeesBackwardsTsc,
@@ -48,7 +49,15 @@ export {
   monotonicRawAt,
   realtimeAt,
 } from './timekeeper.ts';
-export { guestRdtsc, l1Rdtsc, readL1Tsc } from './tsc.ts';
+export {
+  guestRdtsc,
+  hasTscHostAccess,
+  isTscProtected,
+  l1Rdtsc,
+  reachesFrequency,
+  readL1Tsc,
+  setsFrequency,
+} from './tsc.ts';
 export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
@@ -56,7 +65,7 @@ export {
   KVM_CLOCK_TSC_STABLE,
 } from './vm-clock.ts';
 export { VmState } from './vm-state.ts';
-export { armsSyncWork } from './vm-work.ts';
+export { armsSyncWork, updateArmsSyncWork } from './vm-work.ts';
 export {
   type KeptMsr,
   realtimeHere,

@@ -14,11 +14,17 @@ const write = (ctx: Ctx) => inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
 const enables = (ctx: Ctx): boolean => (write(ctx).data & ENABLE) !== 0n;
 const isOldMsr = (ctx: Ctx): boolean => write(ctx).index === MSRS.MSR_KVM_SYSTEM_TIME;
 
+/** Whether the guest's boot vCPU writes where its page is. */
+export const bootVcpuWrites = (ctx: Ctx): boolean =>
+  ctx.vcpu.vcpuId === 0 && ctx.input.type === 'wrmsr';
+
+/** Whether that starts the VM's clock again (PVCLOCK_COUNTS_FROM_ZERO, v4.2). */
+export const restartsClock = (ctx: Ctx): boolean =>
+  ctx.switches.countsFromZero && bootVcpuWrites(ctx);
+
 /** Whether the guest's boot vCPU turns from one of the two MSRs to the other. */
 export const bootVcpuChangesMsr = (ctx: Ctx): boolean =>
-  ctx.vcpu.vcpuId === 0 &&
-  ctx.input.type === 'wrmsr' &&
-  ctx.vm.bootVcpuRunsOldKvmclock !== isOldMsr(ctx);
+  bootVcpuWrites(ctx) && ctx.vm.bootVcpuRunsOldKvmclock !== isOldMsr(ctx);
 
 export const kvmclockGuards = {
   enablesOldKvmclock: (_self, ctx) => enables(ctx) && isOldMsr(ctx),

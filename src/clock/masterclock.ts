@@ -2,31 +2,28 @@
  * The masterclock: one pair (host TSC, base clock) that all vCPUs of a VM reckon from, so that their
  * clocks agree.
  *
- * It is in use while the host's clocksource is the TSC, all online vCPUs share one TSC generation,
- * the host's TSC never went backwards and vCPU 0 does not use the old kvmclock MSR. Taking the pair
+ * It is in use while the host's clocksource is the TSC, all online vCPUs share one TSC generation
+ * (or, in the KVM clock series, one frequency), the host's TSC never went backwards and vCPU 0 does not use the old kvmclock MSR. Taking the pair
  * anew moves the guest's clock by whatever the base clock and the TSC have drifted apart since.
  *
  * Source: `pvclock_update_vm_gtod_copy()`, `kvm_get_time_and_clockread()`, arch/x86/kvm/x86.c.
  */
 import type { Ctx, VmGuard, VmRecipe } from './context.ts';
 import { isTscMode } from './timekeeper.ts';
-import { allOffsetsMatch } from './tsc-sync.ts';
+import { sawBackwardsTsc, vcpusMatch } from './tsc-tracking.ts';
+import { takeGuestScale } from './vm-clock.ts';
 import type { VmState } from './vm-state.ts';
 
 type Vm = Readonly<VmState>;
 
 const hostIsTsc = (ctx: Ctx): boolean => isTscMode(ctx.host.vclockMode);
 
-/** The TSC went backwards over a suspend: in this VM, or where one flag stands for all, in any. */
-const sawBackwardsTsc = (vm: Vm, ctx: Ctx): boolean =>
-  ctx.switches.backwardsTsc === 'global' ? ctx.host.backwardsTscObserved : vm.backwardsTscObserved;
-
 function announce(self: Vm, use: boolean, reason: string, ctx: Ctx): void {
   ctx.out.emit({
     type: 'kvm_update_master_clock',
     useMasterClock: use,
     hostClock: ctx.host.vclockMode,
-    offsetMatched: allOffsetsMatch(self),
+    offsetMatched: vcpusMatch(self, ctx),
   });
   ctx.out.considered('recomputed', reason);
 }
@@ -40,7 +37,7 @@ const announceOff =
 
 export const masterclockGuards = {
   hostClockIsNotTsc: (_self, ctx) => !hostIsTsc(ctx),
-  offsetsDoNotMatch: (self) => !allOffsetsMatch(self),
+  vcpusDoNotMatch: (self, ctx) => !vcpusMatch(self, ctx),
   tscWentBackwards: (self, ctx) => sawBackwardsTsc(self, ctx),
   bootVcpuRunsOldKvmclock: (self) => self.bootVcpuRunsOldKvmclock,
 } satisfies Record<string, VmGuard>;
@@ -50,12 +47,16 @@ export const masterclockRecipes = {
   takeReference: (self, ctx) => {
     self.masterCycleNow = ctx.read('snapshot.tsc');
     self.masterKernelNs = ctx.read('snapshot.ns');
+    takeGuestScale(self, ctx);
   },
   announceOn: (self, ctx) => {
     announce(self, true, 'on', ctx);
   },
   announceHostClock: announceOff('the host’s clocksource is not the TSC'),
-  announceUnmatched: announceOff('the vCPUs’ TSCs are of different generations'),
+  announceUnmatched: (self, ctx) => {
+    const what = ctx.switches.mclkCriterion === 'offsets' ? 'generations' : 'frequencies';
+    announce(self, false, `off: the vCPUs’ TSCs are of different ${what}`, ctx);
+  },
   announceBackwards: announceOff('the TSC went backwards over a suspend'),
   announceOldKvmclock: announceOff('vCPU 0 uses the old kvmclock MSR'),
 } satisfies Record<string, VmRecipe>;

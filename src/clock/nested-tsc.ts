@@ -15,6 +15,7 @@ import {
   VMX_TSC_FRAC_BITS,
 } from '../num/index.ts';
 import type { Ctx } from './context.ts';
+import { hasTscControl } from './host-tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
 type Vcpu = Readonly<VcpuState>;
@@ -24,7 +25,7 @@ export const isVmx = ({ host }: Ctx): boolean => host.tscScalingRatioFracBits ==
 
 /** Whether L1 may have its guest's TSC scaled: the hardware can, and the kernel offers it. */
 export const offersNestedScaling = (ctx: Ctx): boolean =>
-  ctx.host.hasTscControl &&
+  hasTscControl(ctx.host, ctx.switches) &&
   (ctx.switches.nestedScaling === 'vmx-svm' ||
     (ctx.switches.nestedScaling === 'vmx' && isVmx(ctx)));
 

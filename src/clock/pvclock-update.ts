@@ -5,18 +5,17 @@
  */
 import {
   addU64,
-  computeGuestTsc,
+  PVCLOCK_COUNTS_FROM_ZERO,
   PVCLOCK_GUEST_STOPPED,
   PVCLOCK_TSC_STABLE_BIT,
   scaleTsc,
-  subU64,
   timeScale,
 } from '../num/index.ts';
+import { referenceOf, timestampAt, usesMasterclock } from './catch-up.ts';
 import type { Ctx, VcpuGuard, VcpuRecipe } from './context.ts';
-import { hostTscKhz } from './host-tsc.ts';
+import { hasTscControl, hostTscKhz } from './host-tsc.ts';
 import { contentOf, type PagePlace, writeUnderVersion } from './pvclock-page.ts';
 import { raise } from './requests.ts';
-import { readL1Tsc, writeTscOffset } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 import { updateXenLeaf } from './xen-cpuid.ts';
 
@@ -27,30 +26,20 @@ export function pageHz(vcpu: Vcpu, ctx: Ctx): bigint {
   const { host, switches } = ctx;
   const khz = hostTscKhz(host, vcpu.cpu, switches);
   if (khz === 0) return 0n;
+  const isScaled = hasTscControl(host, switches);
   const scale = (value: bigint): bigint =>
-    host.hasTscControl
-      ? scaleTsc(value, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits)
-      : value;
+    isScaled ? scaleTsc(value, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits) : value;
   switch (switches.pvScaleUnit) {
     case 'user-khz':
-      return host.hasTscControl ? BigInt(vcpu.virtualTscKhz) * 1000n : BigInt(khz) * 1000n;
+      return isScaled ? BigInt(vcpu.virtualTscKhz) * 1000n : BigInt(khz) * 1000n;
     case 'khz':
       return scale(BigInt(khz)) * 1000n;
     case 'khz-nonzero':
       return (scale(BigInt(khz)) || 1n) * 1000n;
     case 'hz-u32':
-      return BigInt.asUintN(32, scale(BigInt(khz) * 1000n));
     case 'hz':
       return scale(BigInt(khz) * 1000n);
   }
-}
-
-/** Pushes the TSC forward to where it should be, had it run at the guest's frequency. */
-function catchUp(self: VcpuState, timestamp: bigint, kernelNs: bigint, ctx: Ctx): bigint {
-  const due = computeGuestTsc(kernelNs, self);
-  if (due <= timestamp) return timestamp;
-  writeTscOffset(self, addU64(self.l1TscOffset, subU64(due, timestamp)), ctx);
-  return due;
 }
 
 /** Until v4.8 the pvclock is for kvmclock's page only, and not computed while there is none. */
@@ -60,15 +49,19 @@ const isReadByGuest = (self: Vcpu, ctx: Ctx): boolean =>
   self.xenVcpuInfo !== 'off' ||
   self.xenVcpuTimeInfo !== 'off';
 
-/** The reference to reckon from: the VM's, or this vCPU's own. */
-function referenceOf(ctx: Ctx): { hostTsc: bigint; kernelNs: bigint } {
-  const { vm } = ctx;
-  return vm.masterclock === 'on'
-    ? { hostTsc: vm.masterCycleNow, kernelNs: vm.masterKernelNs }
-    : { hostTsc: ctx.read('update.tsc'), kernelNs: ctx.read('update.ns') };
+/** The flags of a page that is computed now. */
+function flagsNow(ctx: Ctx): number {
+  const { stableBit, countsFromZero } = ctx.switches;
+  const isStable =
+    usesMasterclock(ctx) && (stableBit === 'masterclock' || ctx.vm.allVcpusMatchedTsc);
+  const stable = isStable ? PVCLOCK_TSC_STABLE_BIT : 0;
+  return countsFromZero ? stable | PVCLOCK_COUNTS_FROM_ZERO : stable;
 }
 
-/** Up to v4.8 the scale stays when only the guest's own frequency changed. */
+/**
+ * Up to v4.8 the scale stays when only the guest's own frequency changed. RFC v3 remembers 32 bits
+ * of the frequency only, so that it makes the scale of a fast TSC anew each time, the same.
+ */
 function updateScale(self: VcpuState, hz: bigint, ctx: Ctx): void {
   const hostKhz = hostTscKhz(ctx.host, self.cpu, ctx.switches);
   const isCurrent =
@@ -77,7 +70,7 @@ function updateScale(self: VcpuState, hz: bigint, ctx: Ctx): void {
   const { shift, mul } = timeScale(1_000_000_000n, hz);
   self.pvclockTscShift = shift;
   self.pvclockTscMul = mul;
-  self.hwTscHz = hz;
+  self.hwTscHz = ctx.switches.pvScaleUnit === 'hz-u32' ? BigInt.asUintN(32, hz) : hz;
   self.hwTscKhz = hostKhz;
   updateXenLeaf(self, ctx);
 }
@@ -94,14 +87,13 @@ export const pvclockGuards = {
 export const pvclockRecipes = {
   /** Computes the pvclock and leaves it for the pages that are made of it. */
   computePvclock: (self, ctx) => {
-    const { hostTsc, kernelNs } = referenceOf(ctx);
-    let timestamp = readL1Tsc(self, ctx.host, hostTsc);
-    if (self.catchup !== 'off') timestamp = catchUp(self, timestamp, kernelNs, ctx);
+    const reference = referenceOf(ctx);
+    const timestamp = timestampAt(self, reference, ctx);
     if (!isReadByGuest(self, ctx)) return;
     updateScale(self, pageHz(self, ctx), ctx);
     self.pvTscTimestamp = timestamp;
-    self.pvSystemTime = addU64(kernelNs, ctx.vm.kvmclockOffset);
-    self.pvFlags = ctx.vm.masterclock === 'on' ? PVCLOCK_TSC_STABLE_BIT : 0;
+    self.pvSystemTime = addU64(reference.kernelNs, ctx.vm.kvmclockOffset);
+    self.pvFlags = flagsNow(ctx);
     self.lastGuestTsc = timestamp;
   },
   /** Writes the page. A guest's own GUEST_STOPPED bit survives until the guest clears it. */

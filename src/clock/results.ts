@@ -9,7 +9,7 @@ import { asU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
 import { isTscMode } from './timekeeper.ts';
-import { emulatedTsc, guestRdtsc, readL1Tsc } from './tsc.ts';
+import { emulatedTsc, guestRdtsc, hasTscHostAccess, readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
 const EOPNOTSUPP = 95;
@@ -22,7 +22,7 @@ type Reader = (vcpu: Vcpu, ctx: Ctx) => bigint;
 /** The host sees L1's TSC, the guest that of the level it runs at. */
 const readTsc: Reader = (vcpu, ctx) => {
   const tsc = ctx.read('getClock.tsc');
-  return ctx.input.type === 'KVM_GET_MSRS'
+  return ctx.input.type === 'KVM_GET_MSRS' && hasTscHostAccess(ctx)
     ? readL1Tsc(vcpu, ctx.host, tsc)
     : emulatedTsc(vcpu, ctx.host, tsc);
 };

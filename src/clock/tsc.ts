@@ -13,8 +13,10 @@ import {
   timeScale,
   tscRatio,
 } from '../num/index.ts';
+import type { Switches } from '../profiles/index.ts';
 import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe } from './context.ts';
 import type { HostState } from './host-state.ts';
+import { hasTscControl } from './host-tsc.ts';
 import { currentTscOffset, currentTscRatio } from './nested-tsc.ts';
 import { raise } from './requests.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -53,9 +55,13 @@ export const guestRdtsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
 export const emulatedTsc = (vcpu: Vcpu, host: Host, hostTsc: bigint): bigint =>
   addU64(vcpu.tscOffset, scaleTsc(hostTsc, vcpu.tscScalingRatio, host.tscScalingRatioFracBits));
 
+/** TDX or SecureTSC, as far as the kernel knows of them: KVM leaves the TSC alone. */
+export const isTscProtected = (vcpu: Vcpu, switches: Switches): boolean =>
+  vcpu.guestTscProtected && switches.tscWriteByGuest === 'offset-unless-protected';
+
 /** Stores an offset and says so, also when it is the one there was. */
 export function writeTscOffset(self: VcpuState, offset: bigint, ctx: Ctx): void {
-  if (self.guestTscProtected) return;
+  if (isTscProtected(self, ctx.switches)) return;
   ctx.out.emit({
     type: 'kvm_write_tsc_offset',
     vcpu: self.vcpuId,
@@ -68,20 +74,22 @@ export function writeTscOffset(self: VcpuState, offset: bigint, ctx: Ctx): void 
 }
 
 /** Sets the frequency the guest is told, and the ratio that makes its TSC run at it. */
-function setTscKhz(self: VcpuState, khz: number, ctx: Ctx): boolean {
+function setTscKhz(self: VcpuState, khz: number, ctx: Ctx): void {
   const { host } = ctx;
   const fracBits = host.tscScalingRatioFracBits;
   if (khz === 0) {
     writeTscRatio(self, defaultTscRatio(fracBits), ctx);
-    return false;
+    return;
+  }
+  if (ctx.switches.syncOnSetTscKhz === 'continuous') {
+    self.tscBeforeKhz = readL1Tsc(self, host, ctx.read('khz.tsc'));
   }
   const scale = timeScale(BigInt(khz) * 1000n, 1_000_000_000n);
   self.virtualTscMult = scale.mul;
   self.virtualTscShift = scale.shift;
   self.virtualTscKhz = khz;
-  const outcome = ratioFor(khz, host);
+  const outcome = ratioFor(khz, ctx);
   if (outcome.ok && outcome.ratio !== null) writeTscRatio(self, outcome.ratio, ctx);
-  return outcome.ok;
 }
 
 /** `kvm_vcpu_write_tsc_multiplier()`. */
@@ -90,9 +98,9 @@ function writeTscRatio(self: VcpuState, ratio: bigint, ctx: Ctx): void {
   self.tscScalingRatio = currentTscRatio(self, ctx);
 }
 
-const ratioFor = (khz: number, host: Host) =>
+const ratioFor = (khz: number, { host, switches }: Ctx) =>
   tscRatio(khz, host.tscKhz, host.tscScalingRatioFracBits, {
-    hasTscControl: host.hasTscControl,
+    hasTscControl: hasTscControl(host, switches),
     maxRatio: host.maxTscScalingRatio,
     tolerancePpm: host.tscTolerancePpm,
   });
@@ -103,38 +111,51 @@ function requestedKhz(ctx: Ctx): number {
   return inputOf(ctx, 'KVM_SET_TSC_KHZ').khz || ctx.host.tscKhz;
 }
 
+/** Whether the frequency that is set is one, so that the virtual frequency becomes it. */
+export const setsFrequency = (ctx: Ctx): boolean => requestedKhz(ctx) !== 0;
+
+/** Whether the TSC can run at the frequency that is set. */
+export const reachesFrequency = (ctx: Ctx): boolean => ratioFor(requestedKhz(ctx), ctx).ok;
+
+/** KVM_X86_QUIRK_TSC_HOST_ACCESS, where it was posted. */
+const QUIRK_TSC_HOST_ACCESS = 32;
+
+/** Whether an access of userspace to IA32_TSC or TSC_ADJUST is other than the guest's. */
+export const hasTscHostAccess = ({ switches, vm }: Pick<Ctx, 'switches' | 'vm'>): boolean =>
+  !switches.tscHostAccessQuirk || (vm.disabledQuirks & QUIRK_TSC_HOST_ACCESS) === 0;
+
 export const tscGuards = {
   /** Faster than the host without hardware to do it: offsets are pushed forward instead. */
   needsSoftwareUpscaling: (_self, ctx) => {
     const khz = requestedKhz(ctx);
-    return khz !== 0 && ratioFor(khz, ctx.host).outcome === 'catchup';
+    return khz !== 0 && ratioFor(khz, ctx).outcome === 'catchup';
   },
 } satisfies Record<string, VcpuGuard>;
 
 export const tscRecipes = {
   setTscKhz: (self, ctx) => {
-    const done = setTscKhz(self, requestedKhz(ctx), ctx);
-    if (ctx.input.type !== 'KVM_SET_TSC_KHZ') return;
-    ctx.out.emit({
-      type: 'ioctl_result',
-      vcpu: self.vcpuId,
-      name: ctx.input.type,
-      ret: done ? 0 : -22,
-    });
+    setTscKhz(self, requestedKhz(ctx), ctx);
+  },
+  reportTscKhzSet: (self, ctx) => {
+    const ret = reachesFrequency(ctx) ? 0 : -22;
+    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret });
   },
   /** The guest writes IA32_TSC (v5.8+): only this vCPU's offset moves, and its TSC_ADJUST with it. */
   writeGuestTsc: (self, ctx) => {
-    const { data } = inputOf(ctx, 'wrmsr');
+    const { data } = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
     // Nor does TSC_ADJUST move where the TSC cannot (`kvm_set_msr_common()`, v6.15+).
-    if (self.guestTscProtected) return;
+    if (isTscProtected(self, ctx.switches)) return;
     const wanted = l1TscOffset(self, ctx.host, data, ctx.read('write.tsc'));
     const adjustment = subU64(wanted, self.l1TscOffset);
     writeTscOffset(self, wanted, ctx);
     self.ia32TscAdjust += adjustment;
   },
+  protectTsc: (self) => {
+    self.guestTscProtected = true;
+  },
   /** The guest writes TSC_ADJUST: its TSC moves by the change. */
   adjustGuestTsc: (self, ctx) => {
-    const { data } = inputOf(ctx, 'wrmsr');
+    const { data } = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
     const adjustment = asS64(data - self.ia32TscAdjust);
     writeTscOffset(self, addU64(self.l1TscOffset, adjustment), ctx);
     if (ctx.switches.tscAdjustRaisesClockUpdate) raise(self, 'CLOCK_UPDATE', ctx);

@@ -50,12 +50,15 @@ export const VcpuState = struct('Vcpu', {
   thisTscNsec: u64,
   thisTscWrite: u64,
   thisTscGeneration: u64,
+  thisTscFreqGeneration: u64,
+  /** What its TSC read just before the frequency being set, cycles. */
+  tscBeforeKhz: u64,
   lastGuestTsc: u64,
   lastHostTsc: u64,
   /** Cycles by which its TSC went backwards while the host slept, still to be added. */
   tscOffsetAdjustment: u64,
   ia32TscAdjust: s64,
-  /** Frequency the page’s scale was made for, Hz: `hw_tsc_khz` times 1000. */
+  /** Frequency the page’s scale was made for, Hz: `hw_tsc_khz` times 1000, or `hw_tsc_hz`. */
   hwTscHz: u64,
   /** Frequency of the host CPU when the scale was made, kHz: v4.4 makes it anew only with that. */
   hwTscKhz: u32,

@@ -3,14 +3,25 @@
  * where KVM itself needs it.
  *
  * While the masterclock is in use the value is computed from the host's TSC with the host's own
- * frequency ("definition C" of the KVM clock series), whatever the guest's frequency is.
+ * frequency ("definition C" of the KVM clock series), whatever the guest's frequency is; in that
+ * series through the guest's scaled TSC, as the guest reads it ("definition B").
  *
  * Source: `get_kvmclock()`, `kvm_vm_ioctl_set_clock()`, arch/x86/kvm/x86.c.
  */
-import { addU64, asS64, pvclockRead, subU64, timeScale } from '../num/index.ts';
+import {
+  addU64,
+  asS64,
+  defaultTscRatio,
+  pvclockRead,
+  scaleDelta,
+  scaleTsc,
+  subU64,
+  timeScale,
+} from '../num/index.ts';
 import { type Ctx, inputOf, type VmRecipe } from './context.ts';
-import { hostTscKhz } from './host-tsc.ts';
+import { hasTscControl, hostTscKhz } from './host-tsc.ts';
 import { isTscMode } from './timekeeper.ts';
+import { seedGeneration } from './tsc-sync.ts';
 import type { VmState } from './vm-state.ts';
 
 /** Flags of `struct kvm_clock_data`. */
@@ -47,12 +58,61 @@ const cpuHere = ({ input, vcpu }: Ctx): number =>
   (input.type === 'KVM_GET_CLOCK' || input.type === 'KVM_SET_CLOCK' ? input.cpu : undefined) ??
   Math.max(0, vcpu.cpu);
 
+/**
+ * Keeps, at a masterclock reference, how host cycles become the guest's and those ns: by the ratio
+ * of the vCPU whose TSC was synchronised last.
+ */
+export function takeGuestScale(self: VmState, ctx: Ctx): void {
+  const { host, switches } = ctx;
+  if (switches.getClock !== 'guest-scale' && switches.wallClock !== 'guest-scale') return;
+  const hostHz = BigInt(hostTscKhz(host, cpuHere(ctx), switches)) * 1000n;
+  if (hostHz === 0n) return;
+  const fracBits = host.tscScalingRatioFracBits;
+  const isScaled = hasTscControl(host, switches) && self.lastTscScalingRatio !== 0n;
+  self.masterTscScalingRatio = isScaled ? self.lastTscScalingRatio : defaultTscRatio(fracBits);
+  const hz = scaleTsc(hostHz, self.masterTscScalingRatio, fracBits);
+  const { mul, shift } = timeScale(1_000_000_000n, hz);
+  self.masterTscMul = mul;
+  self.masterTscShift = shift;
+}
+
+/** The clock through the guest's TSC, at a host TSC that CLOCK_REALTIME is read with. */
+export function clockThroughGuest(vm: Vm, ctx: Ctx): bigint | undefined {
+  const { host, switches } = ctx;
+  const isPossible =
+    vm.masterclock === 'on' &&
+    isTscMode(host.vclockMode) &&
+    hostTscKhz(host, cpuHere(ctx), switches) !== 0;
+  if (!isPossible) return undefined;
+  const cycles = subU64(ctx.read('getClock.tsc'), vm.masterCycleNow);
+  const scaled = scaleTsc(cycles, vm.masterTscScalingRatio, host.tscScalingRatioFracBits);
+  const ns = scaleDelta(scaled, vm.masterTscMul, vm.masterTscShift);
+  return addU64(addU64(vm.masterKernelNs, vm.kvmclockOffset), ns);
+}
+
+/** The clock by the host's clock alone. */
+export const clockOfHost = (vm: Vm, ctx: Ctx): bigint =>
+  addU64(ctx.read('getClock.ns'), vm.kvmclockOffset);
+
+/** `get_kvmclock()` of the KVM clock series: all flags or none. */
+function getThroughGuest(vm: Vm, ctx: Ctx): KvmClockData {
+  const clock = clockThroughGuest(vm, ctx);
+  if (clock === undefined) {
+    return { clock: clockOfHost(vm, ctx), flags: 0, realtime: 0n, hostTsc: 0n };
+  }
+  if (!ctx.switches.getClockRealtime) {
+    return { clock, flags: KVM_CLOCK_TSC_STABLE, realtime: 0n, hostTsc: 0n };
+  }
+  const flags = KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+  return { clock, flags, realtime: ctx.read('realtime.ns'), hostTsc: ctx.read('getClock.tsc') };
+}
+
 /** `get_kvmclock()`: the VM's clock now. */
 export function getKvmclock(vm: Vm, ctx: Ctx): KvmClockData {
+  if (ctx.switches.getClock === 'guest-scale') return getThroughGuest(vm, ctx);
   const khz = hostTscKhz(ctx.host, cpuHere(ctx), ctx.switches);
   if (ctx.switches.getClock === 'base' || vm.masterclock !== 'on' || khz === 0) {
-    const clock = addU64(ctx.read('getClock.ns'), vm.kvmclockOffset);
-    return { clock, flags: 0, realtime: 0n, hostTsc: 0n };
+    return { clock: clockOfHost(vm, ctx), flags: 0, realtime: 0n, hostTsc: 0n };
   }
   const hostTsc = ctx.read('getClock.tsc');
   const clock = clockAtHostTsc(vm, hostTsc, khz);
@@ -68,7 +128,8 @@ export function getKvmclock(vm: Vm, ctx: Ctx): KvmClockData {
   return { clock, flags, realtime: ctx.read('realtime.ns'), hostTsc };
 }
 
-function storeOffset(self: VmState, offset: bigint, ctx: Ctx): void {
+/** Sets the VM's clock off against its base clock. */
+export function storeOffset(self: VmState, offset: bigint, ctx: Ctx): void {
   self.kvmclockOffset = offset;
   ctx.out.emit({ type: 'kvmclock_offset', offset: asS64(offset) });
 }
@@ -82,11 +143,13 @@ function requestedClock(ctx: Ctx): bigint {
 }
 
 export const vmClockRecipes = {
-  /** A new VM's clock starts at 0 (before v4.9 at the host's boot). */
-  initKvmclockOffset: (self, ctx) => {
+  /** A new VM's clock starts at 0 (before v4.9 at the host's boot), and in series-v6 its TSC too. */
+  initVmClock: (self, ctx) => {
     const fromZero = ctx.switches.kvmclockOffsetInit !== 'zero';
     storeOffset(self, fromZero ? -ctx.read('create.ns') : 0n, ctx);
     self.defaultTscKhz = ctx.host.maxTscKhz || ctx.host.tscKhz;
+    self.allVcpusMatchedFreq = ctx.switches.mclkCriterion === 'frequency-generation';
+    if (ctx.switches.masterclockAtVmCreate) seedGeneration(self, ctx);
   },
   reportClock: (self, ctx) => {
     ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0, ...getKvmclock(self, ctx) });
@@ -105,6 +168,13 @@ export const vmClockRecipes = {
     const on = self.masterclock === 'on';
     const now = on ? self.masterKernelNs : ctx.read('setClock.ns');
     storeOffset(self, subU64(requestedClock(ctx), now), ctx);
+  },
+  /** vCPU 0 registers its clock, which starts again (v4.2). */
+  restartClock: (self, ctx) => {
+    storeOffset(self, -ctx.read('restart.ns'), ctx);
+  },
+  disableQuirks: (self, ctx) => {
+    self.disabledQuirks = inputOf(ctx, 'KVM_CAP_DISABLE_QUIRKS').quirks;
   },
   reportDone: (_self, ctx) => {
     ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0 });

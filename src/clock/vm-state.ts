@@ -1,5 +1,5 @@
 /** A VM: the reference its vCPUs' clocks share, and what its TSCs were last synchronised to. */
-import { bool, oneOf, type Struct, s64, struct, u32, u64 } from '../num/index.ts';
+import { bool, oneOf, type Struct, s8, s64, struct, u32, u64 } from '../num/index.ts';
 
 /** Global clock updates a VM's loads may ask for in a second (v7.1+): `DEFINE_RATELIMIT_STATE`. */
 export const UPDATES_PER_SECOND = 10;
@@ -26,20 +26,41 @@ export const VmState = struct('Vm', {
   lastTscWrite: u64,
   lastTscKhz: u32,
   lastTscOffset: u64,
+  /** Ratio of the vCPU whose TSC was synchronised last (the KVM clock series). */
+  lastTscScalingRatio: u64,
   curTscNsec: u64,
   curTscWrite: u64,
   curTscOffset: u64,
   curTscGeneration: u64,
-  /** The synchronisation in progress joined the generation there was. */
+  /** The synchronisation in progress: value and offset that its vCPU gets, guest cycles. */
+  syncTsc: u64,
+  syncOffset: u64,
+  /** It joined the generation there was. */
   syncMatched: bool,
-  /** vCPUs of this generation but the one that started it. */
+  /** It changed whether all vCPUs are of one generation. */
+  syncChangedMatch: bool,
+  /** vCPUs of this generation; the kernel leaves out the one that started it (until series-v6). */
   nrVcpusMatchedTsc: u32,
+  /** All vCPUs were of one generation when a TSC was last synchronised. */
+  allVcpusMatchedTsc: bool,
+  /** All vCPUs have one frequency, as found by a scan or counted at TSC writes. */
+  allVcpusMatchedFreq: bool,
+  nrVcpusMatchedFreq: u32,
+  curTscFreqGeneration: u64,
+  /** Frequency that a scan compares the vCPUs' with, kHz. */
+  scannedTscKhz: u32,
+  /** From host cycles to guest cycles to ns, at the masterclock reference (the series). */
+  masterTscScalingRatio: u64,
+  masterTscMul: u32,
+  masterTscShift: s8,
   createdVcpus: u32,
   onlineVcpus: u32,
   defaultTscKhz: u32,
   userSetTsc: bool,
   backwardsTscObserved: bool,
   bootVcpuRunsOldKvmclock: bool,
+  /** Quirks that the VMM has disabled. */
+  disabledQuirks: u32,
   /** Start of the second in which loads asked for updates, host cycles; valid with a count. */
   updateWindowTsc: u64,
   /** Updates that loads were granted in it. */

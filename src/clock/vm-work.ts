@@ -4,7 +4,7 @@
  * Source: `kvm_gen_kvmclock_update()`, `kvmclock_update_fn()`, `kvmclock_sync_fn()`,
  * arch/x86/kvm/x86.c; both works are gone since v6.19.
  */
-import type { Ctx, VmRecipe } from './context.ts';
+import type { Ctx, VmGuard, VmRecipe } from './context.ts';
 
 /** KVMCLOCK_UPDATE_DELAY. */
 const UPDATE_DELAY_NS = 100_000_000n;
@@ -16,8 +16,19 @@ export function armsSyncWork(ctx: Ctx): boolean {
   const { periodicSync } = ctx.switches;
   if (periodicSync === 'none' || !ctx.host.kvmclockPeriodicSync) return false;
   if (periodicSync === 'no-master' && ctx.vm.masterclock === 'on') return false;
-  return periodicSync !== 'first-vcpu' || ctx.vcpu.vcpuIdx === 0;
+  return periodicSync === 'per-vcpu' || ctx.vcpu.vcpuIdx === 0;
 }
+
+const isForNoMaster = ({ switches }: Ctx): boolean => switches.periodicSync === 'no-master';
+
+/** Whether the end of a masterclock update sets it going (rfc-v3 19). */
+export const updateArmsSyncWork = (ctx: Ctx): boolean =>
+  isForNoMaster(ctx) && ctx.host.kvmclockPeriodicSync && ctx.vm.masterclock !== 'on';
+
+export const vmWorkGuards = {
+  /** As posted: it ends where it was meant to go on, without the masterclock. */
+  syncWorkEnds: (self, ctx) => isForNoMaster(ctx) && self.masterclock !== 'on',
+} satisfies Record<string, VmGuard>;
 
 export const vmWorkRecipes = {
   /** The periodic work has it run at once (`kvmclock_sync_fn()`). */

@@ -7,7 +7,7 @@
 import { asU64, subU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VmRecipe } from './context.ts';
 import { hostTscKhz } from './host-tsc.ts';
-import { clockAtHostTsc, getKvmclock } from './vm-clock.ts';
+import { clockAtHostTsc, clockOfHost, clockThroughGuest, getKvmclock } from './vm-clock.ts';
 import type { VmState } from './vm-state.ts';
 
 const NSEC_PER_SEC = 1_000_000_000n;
@@ -17,12 +17,17 @@ function wallClockEpochNs(vm: Readonly<VmState>, ctx: Ctx): bigint {
   if (ctx.switches.wallClock === 'boottime') {
     return subU64(ctx.host.offsReal - ctx.host.offsBoot, vm.kvmclockOffset);
   }
+  if (ctx.switches.wallClock === 'guest-scale') {
+    const now = clockThroughGuest(vm, ctx);
+    if (now !== undefined) return subU64(ctx.read('realtime.ns'), now);
+    return subU64(ctx.read('wallClock.ns'), clockOfHost(vm, ctx));
+  }
   const khz = hostTscKhz(ctx.host, Math.max(0, ctx.vcpu.cpu), ctx.switches);
   if (ctx.switches.wallClock === 'single-tsc' && vm.masterclock === 'on' && khz !== 0) {
     const now = clockAtHostTsc(vm, ctx.read('getClock.tsc'), khz);
     return subU64(ctx.read('realtime.ns'), now);
   }
-  return subU64(ctx.read('realtime.ns'), getKvmclock(vm, ctx).clock);
+  return subU64(ctx.read('wallClock.ns'), getKvmclock(vm, ctx).clock);
 }
 
 /** `struct pvclock_wall_clock`: version, seconds, nanoseconds. */

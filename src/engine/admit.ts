@@ -8,6 +8,7 @@
 import { INPUTS, type Input, type InputOf, type InputType } from '../../events/index.ts';
 import {
   type HostState,
+  hasTscControl,
   isVmx,
   MAX_HOST_CPUS,
   MSR_READERS,
@@ -48,6 +49,13 @@ const RUN_STATE: Partial<Record<InputType, VcpuState['run']>> = {
   KVM_HAS_TSC_OFFSET: 'loaded',
   KVM_GET_TSC_OFFSET: 'loaded',
   KVM_SET_TSC_OFFSET: 'loaded',
+  KVM_HAS_TSC_SCALE: 'loaded',
+  KVM_GET_TSC_SCALE: 'loaded',
+  KVM_SET_TSC_SCALE: 'loaded',
+  KVM_GET_CLOCK_GUEST: 'loaded',
+  KVM_SET_CLOCK_GUEST: 'loaded',
+  KVM_GET_TSC_STATE: 'loaded',
+  KVM_SET_TSC_STATE: 'loaded',
   KVM_KVMCLOCK_CTRL: 'loaded',
   KVM_XEN_SET_VCPU_INFO: 'loaded',
   KVM_XEN_SET_VCPU_TIME_INFO: 'loaded',
@@ -111,7 +119,8 @@ const entryEnds: Check = (_input, ctx, fail) => {
   const { host, vcpu } = ctx;
   if ((vcpu.requests & UPDATES) === 0) return;
   // A ratio so small that the frequency truncates to 0, on a CPU whose own is known.
-  const scaledToNothing = host.hasTscControl && host.tscKhz !== 0 && pageHz(vcpu, ctx) === 0n;
+  const scaledToNothing =
+    hasTscControl(host, ctx.switches) && host.tscKhz !== 0 && pageHz(vcpu, ctx) === 0n;
   if (scaledToNothing && vcpu.cpu >= 0 && host.cpuTscKhz.get(vcpu.cpu) !== 0) {
     fail('kernel-hangs', 'a guest TSC of at least 1 kHz', 'kvm_get_time_scale() with 0 Hz');
   }
@@ -178,6 +187,9 @@ const CHECKS: Checks = {
   },
   KVM_SET_CPUID2: ({ shift }, _ctx, fail) => {
     if (Math.abs(shift) > 31) fail('bad-value', 'a shift of −31 … 31', String(shift));
+  },
+  KVM_SET_CLOCK_GUEST: ({ tscShift }, _ctx, fail) => {
+    if (tscShift < -128 || tscShift > 127) fail('bad-value', 'a shift as an s8', String(tscShift));
   },
   vcpu_requests: entryEnds,
   kvm_entry: entryEnds,

@@ -2,6 +2,8 @@
 import { type InputOf, type InputType, MSRS } from '../../events/index.ts';
 import {
   type Ctx,
+  hasTscControl,
+  isPageRefused,
   refusesRunstate,
   refusesTscRatio,
   type VcpuState,
@@ -12,6 +14,7 @@ import {
 export type Refusal = { readonly errno: number } | { readonly gp: true };
 
 const ENOENT = { errno: 2 } as const;
+const ENXIO = { errno: 6 } as const;
 const EEXIST = { errno: 17 } as const;
 const EINVAL = { errno: 22 } as const;
 /** What a VM answers to an ioctl that it does not know; a vCPU says EINVAL. */
@@ -32,8 +35,8 @@ export type Answer<T extends InputType = InputType> = (
   ctx: Scene,
 ) => Refusal | undefined;
 
-const tooFast = (khz: number, { host }: Ctx): boolean =>
-  host.hasTscControl && khz >= host.maxGuestTscKhz;
+const tooFast = (khz: number, { host, switches }: Ctx): boolean =>
+  hasTscControl(host, switches) && khz >= host.maxGuestTscKhz;
 
 /** Reserved bits of MSR_KVM_STEAL_TIME. */
 const STEAL_RESERVED = 0x3en;
@@ -67,6 +70,16 @@ const answerWrite: Answer<'wrmsr' | 'KVM_SET_MSRS'> = ({ type, index, data }, ct
 const hasTscOffsetAttr: Answer = (_input, { switches }) =>
   switches.tscOffsetAttr ? undefined : EINVAL;
 
+/** A kernel without the attribute, and one that has it where the host scales TSCs alone. */
+const scaleRefusal = ({ host, switches }: Ctx): Refusal | undefined => {
+  const { tscScaleAttr, tscOffsetAttr } = switches;
+  if (tscScaleAttr === 'none') return tscOffsetAttr ? ENXIO : EINVAL;
+  return tscScaleAttr === 'always' || hasTscControl(host, switches) ? undefined : ENXIO;
+};
+
+const hasTscState: Answer = (_input, { switches }) =>
+  switches.tscStateIoctls === 'none' ? EINVAL : undefined;
+
 const hasRunstate: Answer = (_input, ctx) =>
   !ctx.switches.xenRunstate || refusesRunstate(ctx) ? EINVAL : undefined;
 
@@ -86,6 +99,14 @@ export const ANSWERS: { readonly [T in InputType]?: Answer<T> } = {
   KVM_HAS_TSC_OFFSET: hasTscOffsetAttr,
   KVM_GET_TSC_OFFSET: hasTscOffsetAttr,
   KVM_SET_TSC_OFFSET: hasTscOffsetAttr,
+  KVM_HAS_TSC_SCALE: (_input, ctx) => scaleRefusal(ctx),
+  KVM_GET_TSC_SCALE: (_input, ctx) => scaleRefusal(ctx),
+  KVM_SET_TSC_SCALE: (_input, ctx) => scaleRefusal(ctx) ?? EINVAL,
+  KVM_GET_CLOCK_GUEST: (_input, { switches }) =>
+    switches.clockGuestIoctls === 'none' ? EINVAL : undefined,
+  KVM_SET_CLOCK_GUEST: (_input, ctx) => (isPageRefused(ctx) ? EINVAL : undefined),
+  KVM_GET_TSC_STATE: hasTscState,
+  KVM_SET_TSC_STATE: hasTscState,
   KVM_KVMCLOCK_CTRL: (_input, { vcpu }) => (vcpu.kvmclock === 'off' ? EINVAL : undefined),
   wrmsr: answerWrite,
   KVM_SET_MSRS: answerWrite,

@@ -31,6 +31,8 @@ import { GuestMemory } from './guest-memory.ts';
 export interface GuestOptions {
   /** CPUID: KVM_FEATURE_CLOCKSOURCE_STABLE_BIT; default true, as KVM has always said. */
   readonly cpuidStableBit?: boolean;
+  /** A guest kernel of v4.2, which relies on PVCLOCK_COUNTS_FROM_ZERO; default false. */
+  readonly trustsCountsFromZero?: boolean;
   /** CPUID: invariant TSC; default false. */
   readonly invariantTsc?: boolean;
   /** Where the steal clock leapt it goes on from there (RFC PATCH v3 21/21); default false. */
@@ -72,8 +74,7 @@ const WALL_CLOCK_BYTES = 12;
 /** `struct vcpu_runstate_info`, which is longer than `struct kvm_steal_time` up to its version. */
 const STEAL_BYTES = 48;
 const NSEC_PER_SEC = 1_000_000_000n;
-/** Offset of `flags` in a pvclock page. */
-const FLAGS_AT = 29n;
+const FLAGS_AT = 29n; // of `flags` in a pvclock page
 /** Bit 0 of MSR_KVM_SYSTEM_TIME turns the page on. */
 const ENABLE = 1n;
 
@@ -90,9 +91,10 @@ export class Guest {
   /** @throws StructJsonError, SyntaxError or RangeError when `from` is no persisted guest. */
   constructor(options: GuestOptions = {}) {
     const { from, cpuidStableBit = true, invariantTsc = false, stealResync = false } = options;
+    const { trustsCountsFromZero = false } = options;
     const state =
       from === undefined
-        ? GuestState.of({ cpuidStableBit, invariantTsc, stealResync })
+        ? GuestState.of({ cpuidStableBit, invariantTsc, stealResync, trustsCountsFromZero })
         : GuestState.fromJSON(from.state);
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
     this.#clearsStopped = options.clearsStopped;

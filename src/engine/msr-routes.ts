@@ -1,16 +1,23 @@
 /** The routes of writes to MSRs, by who writes: `kvm_set_msr_common()`, `kvm_hv_set_msr()`. */
 import { MSRS } from '../../events/index.ts';
-import { asksForHvPage, bootVcpuChangesMsr, type Ctx, ignoresTscRatio } from '../clock/index.ts';
+import {
+  asksForHvPage,
+  bootVcpuChangesMsr,
+  bootVcpuWrites,
+  type Ctx,
+  hasTscHostAccess,
+  ignoresTscRatio,
+  restartsClock,
+} from '../clock/index.ts';
 import { not, type Route, vcpu, vm, when } from './phase.ts';
-import { SYNCHRONIZE_TSC } from './routes.ts';
+import { SYNCHRONIZE_TSC } from './tsc-routes.ts';
 
 const WRITTEN: Route = [vcpu('MSR_WRITTEN')];
-
-const bootVcpuWrites = (ctx: Ctx): boolean => ctx.vcpu.vcpuId === 0 && ctx.input.type === 'wrmsr';
 
 const SYSTEM_TIME: Route = [
   when(bootVcpuChangesMsr, vcpu('BOOT_VCPU_CHANGES_MSR')),
   when(bootVcpuWrites, vm('NOTE_BOOT_VCPU_MSR')),
+  when(restartsClock, vm('RESTART_CLOCK')),
   vcpu('SYSTEM_TIME_MSR'),
   ...WRITTEN,
 ];
@@ -23,6 +30,8 @@ const REFERENCE_TSC: Route = [
 ];
 
 const guestSynchronizes = (ctx: Ctx): boolean => ctx.switches.tscWriteByGuest === 'sync';
+const adjustSynchronizes = (ctx: Ctx): boolean => ctx.switches.tscAdjustSynchronizes;
+const raisesClockUpdate = (ctx: Ctx): boolean => ctx.switches.tscAdjustRaisesClockUpdate;
 
 /** A route for the guest's WRMSR and one for the VMM's KVM_SET_MSRS. */
 interface MsrRoutes {
@@ -48,14 +57,30 @@ export const MSR_ROUTES: ReadonlyMap<number, MsrRoutes> = new Map<number, MsrRou
         when(not(guestSynchronizes), vcpu('WRITE_GUEST_TSC')),
         ...WRITTEN,
       ],
-      KVM_SET_MSRS: [...SYNCHRONIZE_TSC, ...WRITTEN],
+      KVM_SET_MSRS: [
+        when(hasTscHostAccess, ...SYNCHRONIZE_TSC),
+        when(not(hasTscHostAccess), vcpu('WRITE_GUEST_TSC')),
+        ...WRITTEN,
+      ],
     },
   ],
   [
     MSRS.IA32_TSC_ADJUST,
     {
-      wrmsr: [vcpu('ADJUST_GUEST_TSC'), ...WRITTEN],
-      KVM_SET_MSRS: [vcpu('STORE_TSC_ADJUST'), ...WRITTEN],
+      wrmsr: [
+        when(
+          adjustSynchronizes,
+          ...SYNCHRONIZE_TSC,
+          when(raisesClockUpdate, vcpu('REQUEST_CLOCK_UPDATE')),
+        ),
+        when(not(adjustSynchronizes), vcpu('ADJUST_GUEST_TSC')),
+        ...WRITTEN,
+      ],
+      KVM_SET_MSRS: [
+        when(hasTscHostAccess, vcpu('STORE_TSC_ADJUST')),
+        when(not(hasTscHostAccess), vcpu('ADJUST_GUEST_TSC')),
+        ...WRITTEN,
+      ],
     },
   ],
   [MSRS.IA32_TSC_DEADLINE, both([vcpu('SET_TSC_DEADLINE'), ...WRITTEN])],

@@ -7,6 +7,7 @@ import {
   type BaseClock,
   baseAt,
   type HostState,
+  isTscMode,
   realtimeAt,
   type VcpuState,
 } from '../clock/index.ts';
@@ -49,26 +50,50 @@ const largest = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 const atInstant = ({ tsc }: Here): bigint => tsc;
 
+/** The kernel never reads a TSC before its timekeepers' last: it takes the later of the two. */
+const ofTimekeeper = ({ tsc, host }: Here): bigint =>
+  isBefore(tsc, host.rawCycleLast) ? host.rawCycleLast : tsc;
+
+/** `kvm_get_time_and_clockread()`, where the host's clock is the TSC; else two reads. */
+const isOneRead = ({ host }: Here): boolean => isTscMode(host.vclockMode);
+const tscOfBoth = (here: Here): bigint => (isOneRead(here) ? ofTimekeeper(here) : atInstant(here));
+const baseOfBoth = (here: Here): BaseClock =>
+  isOneRead(here) ? here.switches.masterBase : here.switches.otherBase;
+
+/** A TSC write reads TSC and clock one after the other, or both at once (rfc-v3 13, v6 19). */
+const readsBoth = (here: Here): boolean => here.switches.syncRecord !== 'raw';
+/** A new VM's clock starts at its base clock, or at that of the TSC generation it is seeded with. */
+const seeds = (here: Here): boolean => here.switches.kvmclockOffsetInit === 'minus-snapshot';
+
 const DERIVATIONS: Readonly<Record<ReadingName, (here: Here) => bigint>> = {
-  // The kernel never reads a TSC before its timekeepers' last: it takes the later of the two.
-  'snapshot.tsc': ({ tsc, host }) => (isBefore(tsc, host.rawCycleLast) ? host.rawCycleLast : tsc),
+  'snapshot.tsc': ofTimekeeper,
   'snapshot.ns': (here) => baseAtReading(here, 'snapshot.tsc', here.switches.masterBase),
-  'sync.tsc': atInstant,
-  'sync.ns': (here) => baseAtReading(here, 'sync.tsc', here.switches.otherBase),
+  'sync.tsc': (here) => (readsBoth(here) ? tscOfBoth(here) : atInstant(here)),
+  'sync.ns': (here) =>
+    baseAtReading(here, 'sync.tsc', readsBoth(here) ? baseOfBoth(here) : here.switches.otherBase),
   'sync.tsc2': (here) => here.read('sync.tsc'),
   'write.tsc': atInstant,
+  'khz.tsc': atInstant,
   'load.tsc': atInstant,
   'load.tsc2': (here) => here.read('load.tsc'),
   'put.tsc': atInstant,
   'exit.tsc': atInstant,
   'update.tsc': atInstant,
   'update.ns': (here) => baseAtReading(here, 'update.tsc', here.switches.otherBase),
-  'create.ns': ({ host, tsc, switches }) => baseAt(host, tsc, switches.otherBase),
+  'catchup.tsc': tscOfBoth,
+  'catchup.ns': (here) => baseAtReading(here, 'catchup.tsc', baseOfBoth(here)),
+  'create.tsc': tscOfBoth,
+  'create.ns': (here) =>
+    seeds(here)
+      ? baseAtReading(here, 'create.tsc', baseOfBoth(here))
+      : baseAt(here.host, here.tsc, here.switches.otherBase),
   'enable.tsc': atInstant,
   'getClock.tsc': atInstant,
   'getClock.ns': (here) => baseAtReading(here, 'getClock.tsc', here.switches.otherBase),
   'realtime.ns': (here) => realtimeAt(here.host, here.read('getClock.tsc')),
+  'wallClock.ns': ({ host, tsc }) => realtimeAt(host, tsc),
   'setClock.ns': ({ host, tsc, switches }) => baseAt(host, tsc, switches.otherBase),
+  'restart.ns': ({ host, tsc, switches }) => baseAt(host, tsc, switches.otherBase),
   'timer.tsc': (here) => here.read('getClock.tsc'),
   // A thread that did not wait since the last time it was asked.
   run_delay: ({ vcpu }) => largest(vcpu?.lastSteal ?? 0n, vcpu?.xenLastSteal ?? 0n),

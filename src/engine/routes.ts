@@ -12,6 +12,7 @@ import {
   changesXenTscUnstable,
   countsRunstate,
   cpuidAsksForClock,
+  isPageOutdated,
   loadMatters,
   loadSeesBackwardsTsc,
   loadTakesGlobalUpdate,
@@ -22,6 +23,7 @@ import {
   runstateMoves,
   startsXenTimer,
   stopsXenTimer,
+  updateArmsSyncWork,
 } from '../clock/index.ts';
 import {
   type Condition,
@@ -35,6 +37,7 @@ import {
   vm,
   when,
 } from './phase.ts';
+import { SET_TSC_KHZ, SYNCHRONIZE_TSC } from './tsc-routes.ts';
 
 function requested(request: Request): Condition {
   const mask = requestMask(request);
@@ -50,12 +53,23 @@ const pageIsUpToDate = (ctx: Ctx): boolean => (ctx.vcpu.requests & CLOCK_UPDATE)
 /** `pvclock_update_vm_gtod_copy()`. */
 const UPDATE_COPY: Route = [vm('UPDATE_COPY'), when(masterclockIsOn, host('MASTERCLOCK_TAKEN'))];
 
-/** `kvm_update_masterclock()`, before v5.16 `kvm_gen_update_masterclock()`. */
-const UPDATE_MASTERCLOCK: Route = [
+const answersAllRequests = (ctx: Ctx): boolean => ctx.switches.mclkUpdateDedup;
+
+/** `kvm_start_pvclock_update()` and the copy under its lock. */
+const START_UPDATE: Route = [
   vm('HV_PAGE_REQUEST'),
+  when(answersAllRequests, eachVcpu(vcpu('SERVE_MASTERCLOCK_UPDATE'))),
   ...UPDATE_COPY,
-  eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
 ];
+
+/** `kvm_end_pvclock_update()`. */
+const END_UPDATE: Route = [
+  eachVcpu(vcpu('REQUEST_CLOCK_UPDATE')),
+  when(updateArmsSyncWork, vm('ARM_SYNC_WORK')),
+];
+
+/** `kvm_update_masterclock()`, before v5.16 `kvm_gen_update_masterclock()`. */
+const UPDATE_MASTERCLOCK: Route = [...START_UPDATE, ...END_UPDATE];
 
 const updatesOthersLater = (ctx: Ctx): boolean => ctx.switches.globalUpdateMechanism === 'delayed';
 
@@ -127,19 +141,6 @@ const LOAD: Route = [
   vcpu('LOAD'),
 ];
 
-const tscIsOurs = (ctx: Ctx): boolean => !ctx.vcpu.guestTscProtected;
-
-/** `kvm_synchronize_tsc()` and `kvm_track_tsc_matching()`. */
-const SYNCHRONIZE_TSC: Route = [
-  when(
-    tscIsOurs,
-    vm('SYNCHRONIZE_TSC'),
-    vcpu('ADOPT_SYNCHRONIZATION'),
-    vcpu('TRACK_TSC'),
-    vm('TRACE_TRACK_TSC'),
-  ),
-];
-
 const tscIsBehind = (ctx: Ctx): boolean => ctx.host.tsc === 'stable' && ctx.host.tscDeficit > 0n;
 
 /** `kvm_arch_enable_virtualization_cpu()`, before v6.12 `kvm_arch_hardware_enable()`. */
@@ -152,7 +153,7 @@ const ENABLE_CPU: Route = [
   when(
     tscIsBehind,
     host('BACKWARDS_TSC'),
-    eachVm(vm('FORGET_LAST_WRITE'), eachVcpu(vcpu('BACKWARDS_TSC'))),
+    eachVm(vm('BACKWARDS_TSC'), eachVcpu(vcpu('BACKWARDS_TSC'))),
   ),
 ];
 
@@ -178,8 +179,18 @@ const SET_CLOCK: Route = [
   vm('REPORT_DONE'),
 ];
 
+/** `kvm_vcpu_ioctl_set_clock_guest()`. */
+const SET_CLOCK_GUEST: Route = [
+  ...START_UPDATE,
+  vm('SET_CLOCK_GUEST'),
+  ...END_UPDATE,
+  vcpu('REPORT_CLOCK_GUEST_SET'),
+];
+
 /** KVM listens to cpufreq only where the TSC's frequency is the CPU's (`kvm_timer_init()`). */
 const tscFollowsCpu = (ctx: Ctx): boolean => !ctx.host.constantTsc;
+
+const syncWorkGoesOn = (ctx: Ctx): boolean => ctx.vm.syncWork === 'armed';
 
 const suspendStopsGuests = (ctx: Ctx): boolean => ctx.switches.suspendStopsGuests;
 /** Taking the page away asks for nothing. */
@@ -213,16 +224,11 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   KVM_SET_CLOCK: SET_CLOCK,
   KVM_SET_VM_TSC_KHZ: [vm('SET_DEFAULT_TSC_KHZ')],
   KVM_GET_VM_TSC_KHZ: [vm('REPORT_DEFAULT_TSC_KHZ')],
+  KVM_CAP_DISABLE_QUIRKS: [vm('DISABLE_QUIRKS')],
   kvmclock_update_work: [vm('UPDATE_WORK'), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))],
   // The work queues the other one at once, which is what brings the pages up to date.
-  kvmclock_sync_work: [vm('SYNC_WORK'), vm('QUEUE_UPDATE_WORK')],
-  KVM_CREATE_VCPU: [
-    vcpu('CREATE_VCPU'),
-    ...LOAD,
-    vcpu('SET_TSC_KHZ'),
-    vcpu('PUT'),
-    vm('COUNT_VCPU'),
-  ],
+  kvmclock_sync_work: [vm('SYNC_WORK'), when(syncWorkGoesOn, vm('QUEUE_UPDATE_WORK'))],
+  KVM_CREATE_VCPU: [vcpu('CREATE_VCPU'), ...LOAD, ...SET_TSC_KHZ, vcpu('PUT'), vm('COUNT_VCPU')],
   vcpu_postcreate: [
     ...LOAD,
     ...SYNCHRONIZE_TSC,
@@ -243,11 +249,19 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   rdtsc: [vcpu('READ_TSC')],
   rdmsr: [vcpu('READ_MSR')],
   KVM_GET_MSRS: [vcpu('READ_MSR')],
-  KVM_SET_TSC_KHZ: [vcpu('SET_TSC_KHZ')],
+  KVM_SET_TSC_KHZ: [...SET_TSC_KHZ, vcpu('REPORT_TSC_KHZ_SET')],
   KVM_GET_TSC_KHZ: [vcpu('REPORT_TSC_KHZ')],
   KVM_HAS_TSC_OFFSET: [vcpu('REPORT_DONE')],
   KVM_GET_TSC_OFFSET: [vcpu('REPORT_TSC_OFFSET')],
   KVM_SET_TSC_OFFSET: [...SYNCHRONIZE_TSC, vcpu('REPORT_DONE')],
+  KVM_HAS_TSC_SCALE: [vcpu('REPORT_DONE')],
+  KVM_GET_TSC_SCALE: [vcpu('REPORT_TSC_SCALE')],
+  // Nobody may set it: it is refused before.
+  KVM_SET_TSC_SCALE: [vcpu('REPORT_DONE')],
+  KVM_GET_CLOCK_GUEST: [when(isPageOutdated, ...GUEST_TIME_UPDATE), vcpu('REPORT_CLOCK_GUEST')],
+  KVM_SET_CLOCK_GUEST: SET_CLOCK_GUEST,
+  KVM_GET_TSC_STATE: [vcpu('REPORT_TSC_STATE')],
+  KVM_SET_TSC_STATE: [vcpu('SET_TSC_STATE'), vcpu('REPORT_DONE')],
   KVM_KVMCLOCK_CTRL: [vcpu('GUEST_PAUSED'), vcpu('REPORT_GUEST_PAUSED')],
   KVM_XEN_HVM_CONFIG: [
     when(changesXenTscUnstable, eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))),
@@ -290,9 +304,8 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   kvm_nested_vmexit: [vcpu('LEAVE_L2')],
   kvm_hv_stimer_callback: [vcpu('STIMER_FIRED')],
   hv_message_slot: [vcpu('MESSAGE_SLOT')],
+  protect_tsc: [vcpu('PROTECT_TSC')],
   tsc_deadline: [vcpu('FIRE_TSC_DEADLINE')],
   guest_clears_stopped: [vcpu('CLEAR_STOPPED_FLAG')],
   clock_pairing: [vcpu('PAIR_CLOCKS')],
 };
-
-export { SYNCHRONIZE_TSC };

@@ -24,7 +24,7 @@ function changesOf<K extends SwitchName>(name: K): readonly Change<K>[] {
     if (i === 0 || KERNELS[i - 1]!.switches[name] === value) return [];
     const source = sourceOf(name, value);
     // No kernel has what is only posted: test/profiles checks it.
-    return source === undefined || source.kind === 'patch' ? [] : [{ value, source }];
+    return source?.kind === 'commit' || source?.kind === 'release' ? [{ value, source }] : [];
   });
 }
 

@@ -23,14 +23,23 @@ export interface FromRelease {
 /** A value that patches on a mailing list would bring. */
 export interface FromPatch {
   readonly kind: 'patch';
-  readonly series: 'rfc-v3' | 'series-v6' | 'eventinj-2020';
+  readonly series: 'rfc-v3' | 'series-v6' | 'precise-tsc' | 'precise-tsc-v2' | 'eventinj-2020';
   /** Numbers of the patches in the posting, where known. */
   readonly patches: readonly number[];
   /** The patch mail was read. */
   readonly verified: boolean;
 }
 
-export type Source = FromCommit | FromRelease | FromPatch;
+/** A value that a mail speaks of, and nobody has posted. */
+export interface FromIdea {
+  readonly kind: 'idea';
+  /** The mail, by series or author and date. */
+  readonly mail: string;
+  /** The mail was read. */
+  readonly verified: true;
+}
+
+export type Source = FromCommit | FromRelease | FromPatch | FromIdea;
 
 /** With a commit of the table. */
 export function by(commit: CommitId): FromCommit {
@@ -52,6 +61,9 @@ export const posted = (series: FromPatch['series'], ...patches: number[]): FromP
   patches,
   verified: true,
 });
+
+/** Spoken of in a mail that was read. */
+export const spokenOf = (mail: string): FromIdea => ({ kind: 'idea', mail, verified: true });
 
 /** With a posted patch known by its subject or by a later posting only. */
 export const postedUnread = (series: FromPatch['series'], ...patches: number[]): FromPatch => ({

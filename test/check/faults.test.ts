@@ -57,6 +57,13 @@ const FAULTS: Readonly<Record<string, Fault>> = {
         ? { ...seen, clock: seen.clock + 1n }
         : seen,
   },
+  V7: {
+    level: 'vm',
+    signal: 'SET_CLOCK_GUEST',
+    change: (vm) => {
+      vm.kvmclockOffset += 3n;
+    },
+  },
   V8: {
     level: 'vm',
     signal: 'SET_CLOCK_AGAINST_REFERENCE',
@@ -178,6 +185,13 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     signal: 'SET_CLOCK_AGAINST_REFERENCE',
     change: (vm) => {
       vm.kvmclockOffset -= 1_000_000_000_000n;
+    },
+  },
+  V24: {
+    level: 'vcpu',
+    signal: 'ADOPT_SYNCHRONIZATION',
+    change: (vcpu) => {
+      if (vcpu.vcpuIdx === SECOND_VCPU) vcpu.l1TscOffset += 3n;
     },
   },
 };

@@ -11,6 +11,10 @@ export const HISTORY_PROFILES = [
   'v6.8',
   'v6.15',
   'v7.3',
+  'v4.2-cfz',
+  'precise-tsc',
+  'rfc-v3',
+  'series-v6',
 ] as const;
 
 const hosts: fc.Arbitrary<HistorySpec['host']> = fc.record({

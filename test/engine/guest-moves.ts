@@ -94,8 +94,47 @@ const simple = (weight: number, type: SimpleVcpuInput): Move =>
 
 type SimpleVcpuInput = Extract<
   InputType,
-  'KVM_GET_TSC_KHZ' | 'KVM_HAS_TSC_OFFSET' | 'KVM_GET_TSC_OFFSET' | 'KVM_KVMCLOCK_CTRL'
+  | 'KVM_GET_TSC_KHZ'
+  | 'KVM_HAS_TSC_OFFSET'
+  | 'KVM_GET_TSC_OFFSET'
+  | 'KVM_HAS_TSC_SCALE'
+  | 'KVM_GET_TSC_SCALE'
+  | 'KVM_SET_TSC_SCALE'
+  | 'KVM_GET_CLOCK_GUEST'
+  | 'KVM_GET_TSC_STATE'
+  | 'KVM_KVMCLOCK_CTRL'
 >;
+
+/** A page to set the clock by: the vCPU's own, or that from another time or of another frequency. */
+function setClockGuest(here: Here, names: Names, { cell }: LiveVcpu): Input {
+  const { pvTscTimestamp, pvSystemTime, pvclockTscMul, pvclockTscShift } = cell.state;
+  return {
+    type: 'KVM_SET_CLOCK_GUEST',
+    ...names,
+    tscTimestamp: here.dice.of([
+      pvTscTimestamp,
+      pvTscTimestamp,
+      asU64(pvTscTimestamp + (1n << 40n)),
+    ]),
+    systemTime: here.dice.of([pvSystemTime, here.dice.wide(1n << 50n)]) >> 1n,
+    tscToSystemMul: here.dice.of([pvclockTscMul, pvclockTscMul, 0, pvclockTscMul >>> 1]),
+    tscShift: here.dice.of([pvclockTscShift, pvclockTscShift, pvclockTscShift, 40]),
+    pad: here.dice.oneIn(5) ? 1 : 0,
+  };
+}
+
+/** A TSC with the time at which it was read: now, before, later, or none. */
+function setTscState(here: Here, names: Names, vcpu: LiveVcpu): Input {
+  const now = realtimeNow(here);
+  return {
+    type: 'KVM_SET_TSC_STATE',
+    ...names,
+    flags: here.dice.below(4),
+    nsec: here.dice.of([0n, now, now - 5_000_000_000n, now + 5_000_000_000n]),
+    guestTsc: tscValue(here, vcpu),
+    tscAdjust: here.dice.of([0n, here.dice.wide(1n << 34n)]),
+  };
+}
 
 const LIFE: readonly Move[] = [
   {
@@ -202,6 +241,19 @@ const IOCTLS: readonly Move[] = [
     ]),
   })),
   simple(6, 'KVM_KVMCLOCK_CTRL'),
+  simple(1, 'KVM_HAS_TSC_SCALE'),
+  simple(1, 'KVM_GET_TSC_SCALE'),
+  simple(1, 'KVM_SET_TSC_SCALE'),
+  simple(2, 'KVM_GET_CLOCK_GUEST'),
+  simple(1, 'KVM_GET_TSC_STATE'),
+  vcpuMove(3, 'loaded', setClockGuest),
+  vcpuMove(2, 'loaded', setTscState),
+  vmMove(1, (here, vm) => ({
+    type: 'KVM_CAP_DISABLE_QUIRKS',
+    vm: vm.id,
+    tsc: here.tsc,
+    quirks: here.dice.of([0, 32]),
+  })),
   vcpuMove(1, 'loaded', (_here, names) => ({
     type: 'clock_pairing',
     ...names,

@@ -88,7 +88,10 @@ function* changesOf(decision: Decision, spot: Spot): Generator<[Spot, Change]> {
     return;
   }
   const { ask, yes, no } = decision;
-  yield [spot, { kind: 'answers swapped', what: ask, to: { ask, yes: no, no: yes } }];
+  // Answers that come to the same are no mistake to exchange.
+  if (JSON.stringify(yes) !== JSON.stringify(no)) {
+    yield [spot, { kind: 'answers swapped', what: ask, to: { ask, yes: no, no: yes } }];
+  }
   yield* changesOf(yes, { ...spot, path: `${spot.path}y` });
   yield* changesOf(no, { ...spot, path: `${spot.path}n` });
 }

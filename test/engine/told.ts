@@ -113,6 +113,18 @@ export function tellRareThings(teller: NewTeller): void {
   mended.tell({ type: 'change_clocksource', vclockMode: 1 });
   mended.tell({ type: 'KVM_SET_CLOCK', clock: 0n, flags: 0 });
   mended.run(0);
+  // Userspace gives a value to a TSC that is not the host's to set.
+  const guarded = teller('rfc-v3');
+  guarded.tell({ type: 'KVM_CREATE_VM' });
+  guarded.tell({ type: 'KVM_CREATE_VCPU', vcpu: 0, cpu: 0 });
+  guarded.tell({ type: 'protect_tsc', vcpu: 0 });
+  guarded.tell({ type: 'vcpu_postcreate', vcpu: 0 });
+  guarded.run(0, { type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: 1n << 40n });
+  // A VM that ends before its vCPU is complete.
+  const brief = teller('v6.8');
+  brief.tell({ type: 'KVM_CREATE_VM' });
+  brief.tell({ type: 'KVM_CREATE_VCPU', vcpu: 0, cpu: 0 });
+  brief.tell({ type: 'destroy_vm', cpu: 0 });
   // A timer far ahead, which the generator's instants seldom leave standing.
   const timed = teller('v6.8').boot(1);
   timed.run(0, { type: 'wrmsr', index: MSRS.IA32_TSC_DEADLINE, data: 1n << 60n });

@@ -25,6 +25,8 @@ export interface Row<K extends SwitchName> {
   readonly kernels: readonly Switches[K][];
   readonly rfc: Switches[K];
   readonly v6: Switches[K];
+  /** Where the patches of 2020 differ from the kernel they were posted on. */
+  readonly precise?: Switches[K];
 }
 
 const row = <V>(kernels: readonly V[], rfc: V, v6: V) => ({ kernels, rfc, v6 });
@@ -62,6 +64,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
     'toggle',
     'toggle-or-stable',
   ),
+  mclkRequestChecksAll: row([false], true, true),
   mclkUpdateOnXenSharedInfo: row([...of(5, false), ...of(6, true), false], false, false),
   mclkUpdateDedup: row([false], false, true),
   masterclockAtVmCreate: row([false], false, true),
@@ -85,7 +88,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   ),
   tscAdjustRaisesClockUpdate: row([...of(5, false), true], true, true),
   tscOffsetAttr: row([...of(6, false), true], true, true),
-  tscScaleAttr: row([false], true, true),
+  tscScaleAttr: row(['none'], 'always', 'with-scaling'),
   vmTscKhz: row(
     [...of(6, 'none' as const), ...of(3, 'always' as const), 'before-vcpus'],
     'always',
@@ -102,10 +105,14 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
     'after-decision',
     'in-sync',
   ),
+  syncStore: row(['both'], 'last', 'current'),
   syncRecord: row(['raw'], 'previous', 'elapsed'),
   syncOnSetTscKhz: row(['none'], 'rematch', 'continuous'),
   catchupFormula: row(['reference'], 'two-points', 'now'),
   scalingNeedsConstantTsc: row([false], true, true),
+  tscStateIoctls: { ...row(['none'], 'none', 'none'), precise: 'v1' },
+  tscHostAccessQuirk: { ...row([false], false, false), precise: true },
+  tscAdjustSynchronizes: row([false], false, false),
   nestedScaling: row([...of(5, 'none' as const), 'vmx', 'vmx-svm'], 'vmx-svm', 'vmx-svm'),
   pvScaleUnit: row(['user-khz', ...of(8, 'khz' as const), 'khz-nonzero'], 'hz-u32', 'hz'),
   pvPageWrite: row([...of(6, 'three-writes' as const), 'or-one'], 'or-one', 'or-one'),

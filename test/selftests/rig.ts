@@ -46,13 +46,19 @@ export class Rig {
   /** Host TSC of what is done next. */
   tsc: bigint;
 
-  /** @param set - switches that differ from the kernel’s. */
+  /**
+   * @param kernel - a profile’s id, or switches.
+   * @param set - switches that differ from the kernel’s.
+   */
   constructor(
-    id: ProfileId,
+    kernel: ProfileId | Switches,
     host: HostOptions = { tscKhz: 2_500_000 },
     set: Partial<Switches> = {},
   ) {
-    const switches = { ...PROFILES[id].switches, ...set };
+    const switches = {
+      ...(typeof kernel === 'string' ? PROFILES[kernel].switches : kernel),
+      ...set,
+    };
     this.world = new World({ switches, host: makeHost(host) });
     this.tsc = (host.tsc ?? 0n) + 1_000_000_000n;
   }

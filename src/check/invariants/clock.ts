@@ -5,11 +5,12 @@ import {
   hostTscKhz,
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
+  readL1Tsc,
   realtimeAt,
   type VcpuState,
   type VmState,
 } from '../../clock/index.ts';
-import { addU64, asS64, defaultTscRatio } from '../../num/index.ts';
+import { addU64, asS64, defaultTscRatio, pvclockRead } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { type Invariant, memoryless, type Step } from '../invariant.ts';
 import { isCurrent, readAt, tscRead } from '../pages.ts';
@@ -50,6 +51,27 @@ const V6 = memoryless({
           found: `${answer.clock} ns`,
         };
       }
+    }
+  },
+});
+
+const V7 = memoryless({
+  id: 'V7',
+  name: 'KVM_SET_CLOCK_GUEST sets what its page says',
+  statement:
+    'After KVM_SET_CLOCK_GUEST the VM’s clock at its new reference is what the given page reads there.',
+  source: 'RFC v3 3, series v6 5; pvclock_test',
+  bound: 'exact',
+  holdsUnder: ({ clockGuestIoctls }) => clockGuestIoctls !== 'none',
+  *check({ input, dispatched, after }) {
+    if (input.type !== 'KVM_SET_CLOCK_GUEST') return;
+    if (!dispatched.observations.some((o) => o.type === 'ioctl_result' && o.ret === 0)) return;
+    const { masterCycleNow, masterKernelNs, kvmclockOffset } = after.vms.get(input.vm)!.state;
+    const vcpu = vcpuOf(after, input.vm, input.vcpu)!;
+    const asked = pvclockRead(input, readL1Tsc(vcpu, after.host, masterCycleNow));
+    const found = addU64(masterKernelNs, kvmclockOffset);
+    if (found !== asked) {
+      yield { vm: input.vm, vcpu: input.vcpu, expected: `${asked} ns`, found: `${found} ns` };
     }
   },
 });
@@ -119,4 +141,4 @@ const V16W = memoryless({
   },
 });
 
-export const CLOCK_INVARIANTS: readonly Invariant[] = [V6, V8, V16W];
+export const CLOCK_INVARIANTS: readonly Invariant[] = [V6, V7, V8, V16W];

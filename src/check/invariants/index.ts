@@ -1,8 +1,8 @@
 /**
  * Everything that must hold of KVM's clock, by number.
  *
- * Three of the project's list come with what they are about: V7 (KVM_SET_CLOCK_GUEST), V15 (nested
- * guests) and V17 (Xen's runstate).
+ * Two of the project's list come with what they are about: V15 (nested guests) and V17 (Xen's
+ * runstate).
  */
 import type { Invariant } from '../invariant.ts';
 import { AGREEMENT_INVARIANTS } from './agreement.ts';
@@ -10,6 +10,7 @@ import { CLOCK_INVARIANTS } from './clock.ts';
 import { CONTINUITY_INVARIANTS } from './continuity.ts';
 import { HYPERV_INVARIANTS } from './hyperv.ts';
 import { PAGE_INVARIANTS } from './page.ts';
+import { STABILITY_INVARIANTS } from './stability.ts';
 import { STEAL_INVARIANTS } from './steal.ts';
 import { TSC_INVARIANTS } from './tsc.ts';
 
@@ -24,5 +25,6 @@ export const INVARIANTS: readonly Invariant[] = Object.freeze(
     ...HYPERV_INVARIANTS,
     ...TSC_INVARIANTS,
     ...STEAL_INVARIANTS,
+    ...STABILITY_INVARIANTS,
   ].sort((a, b) => numberOf(a) - numberOf(b)),
 );

@@ -1,18 +1,20 @@
 /** Guests' TSCs: what a write makes them read, their frequency, and that they agree. */
 import { MSRS } from '../../../events/index.ts';
-import { readL1Tsc, type VcpuState } from '../../clock/index.ts';
+import { hasTscHostAccess, readL1Tsc, type VcpuState } from '../../clock/index.ts';
 import { asS64, asU64, defaultTscRatio, subU64 } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { always, type Invariant, memoryless, type Step } from '../invariant.ts';
 import { tscRead } from '../pages.ts';
 
 /** A write of an MSR that was done, with its vCPU before and after. */
-function msrWrite({ input, dispatched, before, after }: Step) {
+function msrWrite({ input, dispatched, before, after, switches }: Step) {
   if ((input.type !== 'wrmsr' && input.type !== 'KVM_SET_MSRS') || dispatched.refused) return;
   const was = vcpuOf(before, input.vm, input.vcpu);
   const is = vcpuOf(after, input.vm, input.vcpu);
   if (was === undefined || is === undefined || is.guestTscProtected) return;
-  return { input, was, is, byGuest: input.type === 'wrmsr' };
+  const vm = after.vms.get(input.vm)?.state;
+  const isAsGuests = vm !== undefined && !hasTscHostAccess({ switches, vm });
+  return { input, was, is, byGuest: input.type === 'wrmsr' || isAsGuests };
 }
 
 const moved = (was: VcpuState, is: VcpuState): bigint => subU64(is.l1TscOffset, was.l1TscOffset);
@@ -22,7 +24,7 @@ const V13 = memoryless({
   id: 'V13',
   name: 'TSC and TSC_ADJUST',
   statement:
-    'A guest’s write of IA32_TSC or TSC_ADJUST moves both alike; user space’s writes leave the other one as it is.',
+    'A guest’s write of IA32_TSC or TSC_ADJUST moves both alike; user space’s writes leave the other one as it is, unless the quirk that makes them so is disabled.',
   source: 'kvm_set_msr_common(); selftest tsc_msrs_test',
   bound: 'exact',
   holdsUnder: always,
@@ -160,10 +162,11 @@ const V22 = memoryless({
   id: 'V22',
   name: 'first TSC written by user space',
   statement:
-    'The first TSC that user space writes, unless 0, is what the guest’s TSC goes on from.',
+    'The first TSC that user space writes, unless 0, is what the guest’s TSC goes on from. (Series v6 takes the frequency of a new vCPU for such a write.)',
   source: 'bf328e22e472 (v6.7); selftest tsc_user_set_test',
   bound: '0 … 100 ms of cycles',
-  holdsUnder: ({ syncWindow }) => syncWindow === 'cycles-after-user-set',
+  holdsUnder: ({ syncWindow, syncOnSetTscKhz }) =>
+    syncWindow === 'cycles-after-user-set' && syncOnSetTscKhz !== 'continuous',
   *check(step) {
     const write = msrWrite(step);
     if (write === undefined || write.byGuest || write.input.index !== MSRS.IA32_TSC) return;

@@ -6,24 +6,34 @@ export const VM_TABLE: MachineTable = {
   regions: {
     life: {
       absent: {
-        CREATE_VM: { run: ['initKvmclockOffset'], to: 'alive' },
+        CREATE_VM: { run: ['initVmClock'], to: 'alive' },
       },
       alive: {
+        BACKWARDS_TSC: { run: ['recordBackwardsTsc'] },
+        BEGIN_FREQUENCY_SCAN: { run: ['beginFrequencyScan'] },
+        COMPARE_FREQUENCY: { run: ['compareFrequency'] },
         COUNT_GLOBAL_UPDATE: { run: ['countGlobalUpdate'] },
         COUNT_VCPU: { run: ['countVcpu'] },
         DESTROY_VM: { run: [], to: 'destroyed' },
-        FORGET_LAST_WRITE: { run: ['forgetLastWrite'] },
+        DISABLE_QUIRKS: { run: ['disableQuirks', 'reportDone'] },
         GET_CLOCK: { run: ['reportClock'] },
         HV_EMULATION_CONTROL: { run: ['storeEmulationControl'] },
         HV_EMULATION_STATUS: { run: ['storeEmulationStatus'] },
         HV_INVTSC_CONTROL: { run: ['storeInvtscControl'] },
         HV_REENLIGHTENMENT_CONTROL: { run: ['storeReenlightenmentControl'] },
         NOTE_BOOT_VCPU_MSR: { run: ['noteBootVcpuMsr'] },
+        NOTE_USER_TSC: { run: ['noteUserTsc'] },
         REPORT_DEFAULT_TSC_KHZ: { run: ['reportDefaultTscKhz'] },
         REPORT_DONE: { run: ['reportDone'] },
+        RESTART_CLOCK: { run: ['restartClock'] },
         SET_CLOCK_AGAINST_BASE: { run: ['setClockAgainstBase'] },
         SET_CLOCK_AGAINST_NOW: { run: ['setClockAgainstNow'] },
         SET_CLOCK_AGAINST_REFERENCE: { run: ['setClockAgainstReference'] },
+        SET_CLOCK_GUEST: {
+          ask: 'acceptsClockGuest',
+          yes: { run: ['setClockByGuest'] },
+          no: { run: [] },
+        },
         SET_DEFAULT_TSC_KHZ: { run: ['setDefaultTscKhz', 'reportDone'] },
         SYNCHRONIZE_TSC: {
           ask: 'joinsGeneration',
@@ -44,7 +54,7 @@ export const VM_TABLE: MachineTable = {
           ask: 'hostClockIsNotTsc',
           yes: { run: ['announceHostClock'], to: 'off.hostClock' },
           no: {
-            ask: 'offsetsDoNotMatch',
+            ask: 'vcpusDoNotMatch',
             yes: { run: ['takeReference', 'announceUnmatched'] },
             no: {
               ask: 'tscWentBackwards',
@@ -63,7 +73,7 @@ export const VM_TABLE: MachineTable = {
           ask: 'hostClockIsNotTsc',
           yes: { run: ['announceHostClock'] },
           no: {
-            ask: 'offsetsDoNotMatch',
+            ask: 'vcpusDoNotMatch',
             yes: { run: ['takeReference', 'announceUnmatched'], to: 'off.unmatched' },
             no: {
               ask: 'tscWentBackwards',
@@ -82,7 +92,7 @@ export const VM_TABLE: MachineTable = {
           ask: 'hostClockIsNotTsc',
           yes: { run: ['announceHostClock'], to: 'off.hostClock' },
           no: {
-            ask: 'offsetsDoNotMatch',
+            ask: 'vcpusDoNotMatch',
             yes: { run: ['takeReference', 'announceUnmatched'], to: 'off.unmatched' },
             no: {
               ask: 'tscWentBackwards',
@@ -101,7 +111,7 @@ export const VM_TABLE: MachineTable = {
           ask: 'hostClockIsNotTsc',
           yes: { run: ['announceHostClock'], to: 'off.hostClock' },
           no: {
-            ask: 'offsetsDoNotMatch',
+            ask: 'vcpusDoNotMatch',
             yes: { run: ['takeReference', 'announceUnmatched'], to: 'off.unmatched' },
             no: {
               ask: 'tscWentBackwards',
@@ -120,7 +130,7 @@ export const VM_TABLE: MachineTable = {
           ask: 'hostClockIsNotTsc',
           yes: { run: ['announceHostClock'], to: 'off.hostClock' },
           no: {
-            ask: 'offsetsDoNotMatch',
+            ask: 'vcpusDoNotMatch',
             yes: { run: ['takeReference', 'announceUnmatched'], to: 'off.unmatched' },
             no: {
               ask: 'tscWentBackwards',
@@ -256,7 +266,11 @@ export const VM_TABLE: MachineTable = {
         ARM_SYNC_WORK: { run: ['armSyncWork'], to: 'armed' },
       },
       armed: {
-        SYNC_WORK: { run: ['workFired', 'armSyncWork'] },
+        SYNC_WORK: {
+          ask: 'syncWorkEnds',
+          yes: { run: ['workFired'], to: 'idle' },
+          no: { run: ['workFired', 'armSyncWork'] },
+        },
       },
     },
   },

@@ -1,6 +1,6 @@
 /** Switches of the VM's clock: what it is counted from, how userspace reads and sets it. */
 import { choice, flag } from '../declare.ts';
-import { around, by, posted, postedUnread } from '../source.ts';
+import { around, by, posted } from '../source.ts';
 
 export const CLOCK_SWITCHES = {
   masterBase: choice(
@@ -15,8 +15,8 @@ export const CLOCK_SWITCHES = {
   ),
   kvmclockOffsetInit: choice(
     ['zero', 'minus-base', 'minus-snapshot'],
-    'kvmclock_offset of a new VM. zero: the guest sees host time since boot; minus-base: the clock starts at 0; minus-snapshot: the same from one atomic reading of TSC and base.',
-    { 'minus-base': around('v4.9'), 'minus-snapshot': postedUnread('series-v6', 36) },
+    'kvmclock_offset of a new VM. zero: the guest sees host time since boot; minus-base: the clock starts at 0 by the host clock that serves everywhere else; minus-snapshot: by the one behind the masterclock, read together with the TSC.',
+    { 'minus-base': around('v4.9'), 'minus-snapshot': posted('series-v6', 36) },
   ),
   countsFromZero: flag(
     'vCPU 0 writing SYSTEM_TIME starts the clock again at 0 (PVCLOCK_COUNTS_FROM_ZERO).',
@@ -56,8 +56,8 @@ export const CLOCK_SWITCHES = {
   ),
   clockGuestIoctls: choice(
     ['none', 'rfc-v3', 'v6'],
-    'KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST. rfc-v3 checks only a zero multiplier; v6 also padding, shift in [-31, 31] and a page from the future.',
-    { 'rfc-v3': postedUnread('rfc-v3', 3), v6: postedUnread('series-v6') },
+    'KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST. rfc-v3 refuses a zero multiplier and returns the page as it was computed last; v6 refuses also padding, a shift beyond 31 and a page from the future, and returns one by the reference there is.',
+    { 'rfc-v3': posted('rfc-v3', 3), v6: posted('series-v6', 5) },
   ),
   suspendStopsGuests: flag(
     'The host’s suspend notifier sets GUEST_STOPPED on every vCPU with a kvmclock page.',

@@ -5,24 +5,28 @@ import { around, by, posted } from '../source.ts';
 export const MASTERCLOCK_SWITCHES = {
   mclkCriterion: choice(
     ['offsets', 'frequency', 'frequency-generation'],
-    'What all vCPUs must share for the masterclock. offsets: the TSC generation; frequency: virtual_tsc_khz, found by a scan; frequency-generation: the same, counted.',
+    'What all vCPUs must share for the masterclock. offsets: the TSC generation; frequency: virtual_tsc_khz, found by a scan; frequency-generation: the same, counted at TSC writes.',
     { frequency: posted('rfc-v3', 15), 'frequency-generation': posted('series-v6', 21, 22) },
   ),
   mclkRequestOnTrack: choice(
     ['active-or-matched', 'toggle-or-generation', 'toggle', 'toggle-or-stable'],
-    'When a TSC write asks for a new reference. active-or-matched: masterclock on, or it could be; toggle-or-generation: it would change, or it is on and the write began a generation; toggle: only if it would change, all its conditions considered; toggle-or-stable: that, or on and a new generation or a change of STABLE.',
+    'When a TSC write asks for a new reference. active-or-matched: masterclock on, or it could be; toggle-or-generation: it would change, or it is on and the write began a generation; toggle: only if it would change; toggle-or-stable: that, or on and a new generation or a change of STABLE.',
     {
       'toggle-or-generation': by('c52ffadc65e2'),
-      toggle: posted('rfc-v3', 15, 16),
-      'toggle-or-stable': posted('series-v6', 22, 24),
+      toggle: posted('rfc-v3', 10),
+      'toggle-or-stable': posted('series-v6', 22),
     },
+  ),
+  mclkRequestChecksAll: flag(
+    'A TSC write asks only for a masterclock that all conditions allow (kvm_use_master_clock()); false: that the TSCs and the host’s clocksource do, although the old MSR or a TSC that went backwards forbids it.',
+    { true: posted('rfc-v3', 16) },
   ),
   mclkUpdateOnXenSharedInfo: flag(
     'Setting the Xen shared_info page asks every vCPU for a new masterclock reference.',
     { true: by('629b5348841a'), false: by('633d7652f80f') },
   ),
   mclkUpdateDedup: flag(
-    'The first vCPU that serves a masterclock request clears it on all others; otherwise each takes a reference of its own.',
+    'Whoever takes a masterclock reference clears the request for one on all vCPUs; otherwise each takes a reference of its own.',
     { true: posted('series-v6', 27) },
   ),
   masterclockAtVmCreate: flag(
@@ -54,7 +58,7 @@ export const MASTERCLOCK_SWITCHES = {
   ),
   periodicSync: choice(
     ['per-vcpu', 'first-vcpu', 'no-master', 'none'],
-    'The 300 s update of all pages. per-vcpu: started by each vCPU’s creation; first-vcpu: by vCPU index 0; no-master: meant to run without the masterclock only; none: there is none.',
+    'The 300 s update of all pages. per-vcpu: started by each vCPU’s creation; first-vcpu: by vCPU index 0; no-master: started by it or a masterclock update, both without the masterclock only, and as posted ended where it finds none; none: there is none.',
     {
       'first-vcpu': around('v5.7'),
       'no-master': posted('rfc-v3', 19),
@@ -68,7 +72,7 @@ export const MASTERCLOCK_SWITCHES = {
   ),
   backwardsTscRecord: choice(
     ['forget-last', 'slide-current'],
-    'What a TSC that went backwards does to the record of TSC writes. forget-last: last_tsc_nsec and _write become 0; slide-current: cur_tsc_write and _offset move along.',
+    'What a TSC that went backwards does to the record of TSC writes. forget-last: last_tsc_nsec and _write become 0; slide-current: cur_tsc_write and _offset move along, the offset by cycles of the host.',
     { 'slide-current': posted('series-v6', 20) },
   ),
 } as const;

@@ -1,16 +1,16 @@
 /** Switches of what is written for guests: pvclock pages, Hyper-V's page, Xen's clocks, nested entry. */
 import { choice, flag } from '../declare.ts';
-import { by, posted, postedUnread } from '../source.ts';
+import { by, posted } from '../source.ts';
 
 export const PAGE_SWITCHES = {
   pvScaleUnit: choice(
     ['user-khz', 'khz', 'khz-nonzero', 'hz-u32', 'hz'],
-    'The guest frequency behind a page’s multiplier. user-khz: as asked for; khz: the scaled host frequency, cut to kHz; khz-nonzero: at least 1 kHz; hz-u32: in Hz, modulo 2^32; hz: in Hz.',
+    'The guest frequency behind a page’s multiplier. user-khz: as asked for; khz: the scaled host frequency, cut to kHz; khz-nonzero: at least 1 kHz; hz-u32: in Hz, remembered modulo 2^32, so that above 4.29 GHz the multiplier is made anew each time; hz: in Hz.',
     {
       khz: by('78db6a503796'),
       'khz-nonzero': by('4578a747f3c7'),
       'hz-u32': posted('rfc-v3', 2),
-      hz: postedUnread('series-v6'),
+      hz: posted('series-v6', 2),
     },
   ),
   pvPageWrite: choice(

@@ -1,6 +1,6 @@
 /** Switches of the guests' TSCs: frequency and scaling, writes, and how writes are matched. */
 import { choice, flag } from '../declare.ts';
-import { around, by, posted, postedUnread } from '../source.ts';
+import { around, by, posted, spokenOf } from '../source.ts';
 
 export const TSC_SWITCHES = {
   tscKhzSource: choice(
@@ -20,9 +20,11 @@ export const TSC_SWITCHES = {
   tscOffsetAttr: flag('vCPUs have the attribute KVM_VCPU_TSC_OFFSET.', {
     true: by('828ca89628bf'),
   }),
-  tscScaleAttr: flag('vCPUs have the read-only attribute KVM_VCPU_TSC_SCALE.', {
-    true: postedUnread('rfc-v3', 7),
-  }),
+  tscScaleAttr: choice(
+    ['none', 'always', 'with-scaling'],
+    'The read-only attribute KVM_VCPU_TSC_SCALE of vCPUs. with-scaling: only where the hardware scales, else ENXIO.',
+    { always: posted('rfc-v3', 7), 'with-scaling': posted('series-v6', 9) },
+  ),
   vmTscKhz: choice(
     ['none', 'always', 'before-vcpus'],
     'KVM_SET_TSC_KHZ on a VM: not known, taken at any time for vCPUs to come, or EINVAL once a vCPU exists.',
@@ -43,24 +45,42 @@ export const TSC_SWITCHES = {
     'Where a TSC set by userspace is noted. after-decision: after the matching of that same write; in-sync: while the write is recorded.',
     { 'after-decision': by('bf328e22e472'), 'in-sync': by('5f3b30b2b0d9') },
   ),
+  syncStore: choice(
+    ['both', 'last', 'current'],
+    'Which records of TSC writes there are. both: last_tsc_* of every write, cur_tsc_* of each generation; last: the latter kept in last_tsc_*; current: cur_tsc_* alone.',
+    { last: posted('rfc-v3', 14), current: posted('series-v6', 20) },
+  ),
   syncRecord: choice(
     ['raw', 'previous', 'elapsed'],
-    'What a matched write leaves as value and time to match the next one by. raw: as written, now; previous: those of its generation; elapsed: the generation’s value plus the cycles since, kept for new generations only.',
+    'What a matched write leaves as value and time to match the next one by. raw: as written, now; previous: those there were, with which its generation began; elapsed: the generation’s value plus the cycles since the last record, now. The two latter read TSC and clock at once.',
     { previous: posted('rfc-v3', 13), elapsed: posted('series-v6', 19) },
   ),
   syncOnSetTscKhz: choice(
     ['none', 'rematch', 'continuous'],
-    'What KVM_SET_TSC_KHZ on a vCPU does besides scaling. rematch: the masterclock’s criterion is asked again; continuous: the TSC keeps its value and is matched again.',
+    'What KVM_SET_TSC_KHZ on a vCPU does besides scaling. rematch: the masterclock’s criterion is asked again (and, where it is found by a scan, no longer at TSC writes); continuous: the TSC keeps its value, which counts as written by userspace.',
     { rematch: posted('rfc-v3', 15), continuous: posted('series-v6', 30) },
   ),
   catchupFormula: choice(
     ['reference', 'two-points', 'now'],
-    'Where software catch-up compares the TSC with what it should be. reference: at the page’s reference, which the masterclock lets grow old; two-points: page by the reference, offset by now, signed; now: both now, signed.',
-    { 'two-points': posted('rfc-v3', 10), now: postedUnread('series-v6', 15, 16) },
+    'Where software catch-up compares the TSC with what it should be. reference: at the page’s reference, which the masterclock lets grow old; two-points: page by the reference, offset by now, signed; now: the offset by now, signed, and the page by the reference with it.',
+    { 'two-points': posted('rfc-v3', 10), now: posted('series-v6', 15, 16) },
   ),
   scalingNeedsConstantTsc: flag('TSC scaling is offered only on hosts whose TSC is constant.', {
     true: posted('rfc-v3', 6),
   }),
+  tscStateIoctls: choice(
+    ['none', 'v1', 'v2'],
+    'KVM_GET_TSC_STATE and KVM_SET_TSC_STATE. v1: a time of 0 or from the future moves nothing; v2: a flag says whether the time counts, and it counts both ways.',
+    { v1: posted('precise-tsc', 1), v2: posted('precise-tsc-v2', 1) },
+  ),
+  tscHostAccessQuirk: flag(
+    'KVM_X86_QUIRK_TSC_HOST_ACCESS can be disabled: userspace’s accesses to IA32_TSC and TSC_ADJUST are then as the guest’s.',
+    { true: posted('precise-tsc', 2) },
+  ),
+  tscAdjustSynchronizes: flag(
+    'A guest’s write of TSC_ADJUST takes part in the matching of TSCs: the offset that comes of it is matched as the attribute KVM_VCPU_TSC_OFFSET is.',
+    { true: spokenOf('Levitsky, “RFC: Precise TSC migration”, 2020-11-30') },
+  ),
   nestedScaling: choice(
     ['none', 'vmx', 'vmx-svm'],
     'Whose nested guests have L1’s scaling composed with L2’s.',

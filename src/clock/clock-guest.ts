@@ -1,0 +1,114 @@
+/**
+ * KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST: the VM's clock as a function of a guest's TSC, to be
+ * put back as the same function on another host. Posted with the KVM clock series, not merged.
+ *
+ * Source: `kvm_vcpu_ioctl_get_clock_guest()`, `kvm_vcpu_ioctl_set_clock_guest()`, patches 3 of
+ * RFC v3 and 5 of v6, arch/x86/kvm/x86.c.
+ */
+import {
+  addU64,
+  asU64,
+  hvclockToHz,
+  PVCLOCK_TSC_STABLE_BIT,
+  pvclockRead,
+  scaleTsc,
+  subU64,
+} from '../num/index.ts';
+import { type Ctx, inputOf, type VcpuRecipe, type VmGuard, type VmRecipe } from './context.ts';
+import { hasTscControl, hostTscKhz } from './host-tsc.ts';
+import { isRequested } from './requests.ts';
+import { readL1Tsc } from './tsc.ts';
+import type { VcpuState } from './vcpu-state.ts';
+import { storeOffset } from './vm-clock.ts';
+import type { VmState } from './vm-state.ts';
+
+const EINVAL = 22;
+const ERANGE = 34;
+/** How far the frequency of the page may be off, Hz: calibrations differ. */
+const TOLERANCE_HZ = 1000n;
+/** Largest shift that v6 takes, in either direction. */
+const MOST_SHIFT = 31;
+
+/** Whether the page to set the clock by is refused as it stands. */
+export function isPageRefused(ctx: Ctx): boolean {
+  const page = inputOf(ctx, 'KVM_SET_CLOCK_GUEST');
+  const { clockGuestIoctls } = ctx.switches;
+  if (clockGuestIoctls === 'none' || page.tscToSystemMul === 0) return true;
+  if (clockGuestIoctls === 'rfc-v3') return false;
+  return (page.pad ?? 0) !== 0 || Math.abs(page.tscShift) > MOST_SHIFT;
+}
+
+/** Whether the page is computed before it is returned. */
+export function isPageOutdated(ctx: Ctx): boolean {
+  const { vcpu, switches } = ctx;
+  const isMissing =
+    switches.clockGuestIoctls === 'rfc-v3'
+      ? (vcpu.pvFlags & PVCLOCK_TSC_STABLE_BIT) === 0
+      : vcpu.hwTscHz === 0n;
+  return isMissing || isRequested(vcpu, 'CLOCK_UPDATE');
+}
+
+/** Frequency of the vCPU's TSC as KVM reckons with it, Hz. */
+function guestHz({ vcpu, host, switches }: Ctx): bigint {
+  const hz = BigInt(hostTscKhz(host, vcpu.cpu, switches)) * 1000n;
+  if (!hasTscControl(host, switches)) return hz;
+  return scaleTsc(hz, vcpu.l1TscScalingRatio, host.tscScalingRatioFracBits);
+}
+
+/** What KVM_SET_CLOCK_GUEST returns, once the reference was taken anew: 0 or minus errno. */
+function answerTo(vm: Readonly<VmState>, ctx: Ctx): number {
+  const page = inputOf(ctx, 'KVM_SET_CLOCK_GUEST');
+  const hz = guestHz(ctx);
+  if (vm.masterclock !== 'on' || hz === 0n) return -EINVAL;
+  const asked = hvclockToHz(page.tscToSystemMul, page.tscShift);
+  if (asked < asU64(hz - TOLERANCE_HZ) || asked > hz + TOLERANCE_HZ) return -ERANGE;
+  const guestTsc = readL1Tsc(ctx.vcpu, ctx.host, vm.masterCycleNow);
+  const isOfFuture = ctx.switches.clockGuestIoctls === 'v6' && guestTsc < page.tscTimestamp;
+  return isOfFuture ? -EINVAL : 0;
+}
+
+/** The page to return; `undefined` when the clock is no function of the guest's TSC. */
+function pageOf(self: Readonly<VcpuState>, ctx: Ctx) {
+  const { vm, switches } = ctx;
+  if (isRequested(self, 'CLOCK_UPDATE')) return undefined;
+  const scale = { tscToSystemMul: self.pvclockTscMul, tscShift: self.pvclockTscShift };
+  if (switches.clockGuestIoctls === 'rfc-v3') {
+    if ((self.pvFlags & PVCLOCK_TSC_STABLE_BIT) === 0) return undefined;
+    const { pageVersion: version, pvTscTimestamp, pvSystemTime, pvFlags: flags } = self;
+    return { version, tscTimestamp: pvTscTimestamp, systemTime: pvSystemTime, ...scale, flags };
+  }
+  if (vm.masterclock !== 'on') return undefined;
+  const isStable = switches.stableBit === 'masterclock' || vm.allVcpusMatchedTsc;
+  return {
+    version: 0,
+    tscTimestamp: readL1Tsc(self, ctx.host, vm.masterCycleNow),
+    systemTime: addU64(vm.masterKernelNs, vm.kvmclockOffset),
+    ...scale,
+    flags: isStable ? PVCLOCK_TSC_STABLE_BIT : 0,
+  };
+}
+
+export const clockGuestVmGuards = {
+  acceptsClockGuest: (self, ctx) => answerTo(self, ctx) === 0,
+} satisfies Record<string, VmGuard>;
+
+export const clockGuestVmRecipes = {
+  /** At the reference both clocks, that of the page and the VM's, read the same. */
+  setClockByGuest: (self, ctx) => {
+    const page = inputOf(ctx, 'KVM_SET_CLOCK_GUEST');
+    const clock = pvclockRead(page, readL1Tsc(ctx.vcpu, ctx.host, self.masterCycleNow));
+    storeOffset(self, subU64(clock, self.masterKernelNs), ctx);
+  },
+} satisfies Record<string, VmRecipe>;
+
+export const clockGuestRecipes = {
+  reportClockGuest: (self, ctx) => {
+    const page = pageOf(self, ctx);
+    const result = page === undefined ? { ret: -EINVAL } : { ret: 0, ...page };
+    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ...result });
+  },
+  reportClockGuestSet: (self, ctx) => {
+    const ret = answerTo(ctx.vm, ctx);
+    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret });
+  },
+} satisfies Record<string, VcpuRecipe>;
