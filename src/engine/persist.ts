@@ -139,7 +139,7 @@ const VM_RULES: readonly Rule<VmState>[] = [
   [
     'defaultTscKhz',
     'what a ratio can express',
-    (vm, h) => !h.hasTscControl || vm.defaultTscKhz < h.tscKhz * MOST_RATIO,
+    (vm, h) => !h.hasTscControl || !h.constantTsc || vm.defaultTscKhz < h.tscKhz * MOST_RATIO,
   ],
 ];
 

@@ -1,6 +1,6 @@
 /** Guests' TSCs: what a write makes them read, their frequency, and that they agree. */
 import { MSRS } from '../../../events/index.ts';
-import { hasTscHostAccess, readL1Tsc, type VcpuState } from '../../clock/index.ts';
+import { hasTscControl, hasTscHostAccess, readL1Tsc, type VcpuState } from '../../clock/index.ts';
 import { asS64, asU64, defaultTscRatio, subU64 } from '../../num/index.ts';
 import { vcpuOf } from '../copy.ts';
 import { always, type Invariant, memoryless, type Step } from '../invariant.ts';
@@ -112,9 +112,9 @@ const V14: Invariant = {
 };
 
 /** Whether the input set a frequency that the hardware scales to. */
-function setsRatio({ input, dispatched, before, after }: Step): VcpuState | undefined {
+function setsRatio({ input, dispatched, before, after, switches }: Step): VcpuState | undefined {
   if (input.type !== 'KVM_SET_TSC_KHZ' && input.type !== 'KVM_CREATE_VCPU') return undefined;
-  if (dispatched.refused || !after.host.hasTscControl) return undefined;
+  if (dispatched.refused || !hasTscControl(after.host, switches)) return undefined;
   const failed = dispatched.observations.some((o) => o.type === 'ioctl_result' && o.ret !== 0);
   const created =
     input.type === 'KVM_CREATE_VCPU' && vcpuOf(before, input.vm, input.vcpu) === undefined;

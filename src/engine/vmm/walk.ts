@@ -2,6 +2,7 @@
 import type { Composite, Input, InputType, Observation } from '../../../events/index.ts';
 import type { VmmSignal, VmmVcpuSignal } from '../../../machines/index.ts';
 import {
+  hasTscControl,
   realtimeAt,
   VcpuState,
   type VmmCtx,
@@ -83,7 +84,7 @@ export class Walk {
         return walk.#instants.realtimeAt(lastTsc) ?? realtimeAt(host, lastTsc);
       },
       saved: this.#cells.saved?.vmm,
-      tscControl: this.#world.host.hasTscControl,
+      tscControl: hasTscControl(this.#world.host, this.#world.switches),
       get result() {
         return walk.#result;
       },
