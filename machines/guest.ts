@@ -13,6 +13,7 @@
  * `watchdog`: a page with GUEST_STOPPED says that the guest did not run for a while; the clocksource
  * clears the flag and has the watchdogs *touched*, so that they overlook the gap once. `steal` is *on*
  * once a vCPU has a steal clock, of KVM's record or of Xen's runstate, which each tick accounts for.
+ * `tscSync` is what came of comparing TSCs when a CPU was last brought up.
  *
  * Source: arch/x86/kernel/pvclock.c, arch/x86/kernel/kvmclock.c,
  * kernel/sched/cputime.c, Linux 4.4 to 7.3.
@@ -25,6 +26,8 @@ import {
   guestRecipes,
   guestStealGuards,
   guestStealRecipes,
+  guestTscSyncGuards,
+  guestTscSyncRecipes,
 } from '../src/clock/index.ts';
 import { bind, type Holder, type SignalEvent } from './bind.ts';
 
@@ -41,6 +44,7 @@ export const GUEST_SIGNALS = {
   WATCHDOG: 'a watchdog’s timer fires',
   SUSPEND: 'the guest suspends itself',
   RESUME: 'it resumes',
+  BRING_UP: 'a CPU that is brought up compares its TSC',
   ENABLE_STEAL: 'a vCPU tells where its steal clock is to be',
   TICK: 'a tick accounts what was stolen',
 } as const;
@@ -56,8 +60,8 @@ export const guestMachine = setup({
     events: {} as SignalEvent<GuestSignal, GuestCtx>,
     input: {} as Holder<GuestState>,
   },
-  guards: code.guards({ ...guestGuards, ...guestStealGuards }),
-  actions: code.actions({ ...guestRecipes, ...guestStealRecipes }),
+  guards: code.guards({ ...guestGuards, ...guestStealGuards, ...guestTscSyncGuards }),
+  actions: code.actions({ ...guestRecipes, ...guestStealRecipes, ...guestTscSyncRecipes }),
 }).createMachine({
   id: 'guest',
   type: 'parallel',
@@ -131,6 +135,18 @@ export const guestMachine = setup({
           },
         },
       },
+    },
+    tscSync: {
+      initial: 'untested',
+      on: {
+        BRING_UP: [
+          { guard: 'tscIsReliable', target: '.skipped' },
+          { guard: 'tscsAgree', target: '.synchronised' },
+          { guard: 'hasTscAdjust', target: '.adjusted', actions: 'adjustTsc' },
+          { target: '.failed' },
+        ],
+      },
+      states: { untested: {}, skipped: {}, synchronised: {}, adjusted: {}, failed: {} },
     },
     watchdog: {
       initial: 'watching',

@@ -62,7 +62,7 @@ export class Assimilator {
     const { chosen, tscKhz, makeWorld } = options;
     const driver = new Driver(clock, chosen.profile.switches, firstHost(tscKhz), makeWorld);
     const host = new HostModel(driver);
-    const books = new Books(clock, () => chosen.profile.id, report);
+    const books = new Books(clock, chosen, report);
     const base = new BaseWatch(host.line, books, chosen, driver);
     const sees = {
       ...{ calls: false, entries: false, msrs: false },

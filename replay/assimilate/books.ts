@@ -3,6 +3,7 @@ import { type Finding, makeFinding } from '../findings/finding.ts';
 import { sceneAt, sceneOf } from '../findings/scene.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
+import type { ProfileChoice } from './profile.ts';
 
 /** How much of what a recording shows of clocks the model told beforehand; one count a tracepoint. */
 export interface Counts {
@@ -33,12 +34,12 @@ export class Books implements Counts {
   unknown = 0;
   diverged = 0;
   readonly #clock: HostClock;
-  readonly #profile: () => string;
+  readonly #chosen: ProfileChoice;
   readonly #report: (finding: Finding) => void;
 
-  constructor(clock: HostClock, profile: () => string, report: (finding: Finding) => void) {
+  constructor(clock: HostClock, chosen: ProfileChoice, report: (finding: Finding) => void) {
     this.#clock = clock;
-    this.#profile = profile;
+    this.#chosen = chosen;
     this.#report = report;
   }
 
@@ -49,7 +50,13 @@ export class Books implements Counts {
       vcpu === undefined
         ? sceneAt(this.#clock, ticks, vm)
         : sceneOf(this.#clock, ticks, vcpu, undefined);
-    const reason = `The model of ${this.#profile()} has ${expected}; recorded is ${found}. Nothing that the recording leaves out explains it.`;
-    this.#report(makeFinding('divergence', 'warning', scene, { cause: what, reason }));
+    const { basis, profile } = this.#chosen;
+    const isKnown = basis !== 'assumed';
+    const why = isKnown
+      ? 'Nothing that the recording leaves out explains it.'
+      : 'Another kernel may do just that: no release is recorded, so name a profile.';
+    const reason = `The model of ${profile.id} has ${expected}; recorded is ${found}. ${why}`;
+    const severity = isKnown ? 'warning' : 'info';
+    this.#report(makeFinding('divergence', severity, scene, { cause: what, reason }));
   }
 }

@@ -117,5 +117,6 @@ export function profileText({ profile, basis, confirmed }: ProfileChoice): strin
   const name = set === '' ? id : `${id} with ${set}`;
   if (basis === 'given') return `${name} (given)`;
   if (confirmed.length === 0) return `${name} (assumed)`;
-  return `${name} (confirmed by ${confirmed.join(' and ')})`;
+  const shown = confirmed.join(' and ');
+  return basis === 'release' ? `${name} (confirmed by ${shown})` : `${name} (assumed for ${shown})`;
 }

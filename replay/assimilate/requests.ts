@@ -94,7 +94,8 @@ export class Requests {
     if (!of.counts || !isWatched(this.#around, of)) {
       const others = Math.max(1, state.onlineVcpus) - 1;
       state.onlineVcpus = others + 1;
-      state.nrVcpusMatchedTsc = matched ? others : others + 1;
+      // The state counts the one that began the generation.
+      state.nrVcpusMatchedTsc = matched ? others + 1 : others + 2;
     }
     // Only what happens while the host sleeps, or before the recording, keeps a masterclock off then.
     const isOffByHistory = matched && !use && hostClock === 1;

@@ -132,8 +132,10 @@ export class TscWrites {
     const vm = of.state;
     known.synchronised = true;
     known.joined = track.use && vm.syncMatched && vm.masterclock === 'on' && !known.wasAsked;
+    // The kernel does not count the one that began the generation.
+    const matched = track.matched + 1;
     const asModelled =
-      vm.nrVcpusMatchedTsc === track.matched &&
+      Math.max(1, vm.nrVcpusMatchedTsc) === matched &&
       vm.onlineVcpus === track.online &&
       (vm.masterclock === 'on') === track.use;
     if (!of.counts) known.requests = false;
@@ -142,7 +144,7 @@ export class TscWrites {
     if (asModelled) return;
     // What the model asked for after other counts is not what the kernel did.
     known.requests = false;
-    vm.nrVcpusMatchedTsc = track.matched;
+    vm.nrVcpusMatchedTsc = matched;
     vm.onlineVcpus = track.online;
     vm.createdVcpus = Math.max(vm.createdVcpus, track.online);
     if ((vm.masterclock === 'on') !== track.use)

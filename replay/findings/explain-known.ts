@@ -2,6 +2,7 @@
  * Why a clock moved, where a model ran the kernel: the steps between two references are known, so the
  * mechanism is the largest of them and the prediction is their sum.
  */
+import type { Cause } from '../causes.ts';
 import { isStable } from '../guest-clock.ts';
 import { formatNs, formatRate, formatSignedNs } from '../quantity.ts';
 import type { Explanation } from './finding.ts';
@@ -13,17 +14,22 @@ import { type ReferenceSteps, sumOf } from './reference.ts';
 /** Each of the two readings is rounded down. */
 const ROUNDING_NS = 2n;
 
-/** Explains a new reference by the steps that led to it. */
+/** The clock was set, and by a guest: it told where its page is. */
+export const startsAgain = ({ setNs }: ReferenceSteps, cause: Cause | undefined): boolean =>
+  setNs !== 0n && cause?.kind.startsWith('guest wrote MSR_KVM_SYSTEM_TIME') === true;
+
+/** Explains a new reference by the steps that led to it; `told` is the cause in words. */
 export function explainKnown(
   change: ClockChange,
   steps: ReferenceSteps,
-  cause: string,
+  why: { readonly cause: Cause | undefined; readonly told: string },
 ): Explanation {
-  const mechanism = mechanismOf(change, steps);
+  const again = startsAgain(steps, why.cause);
+  const mechanism = again ? 'counts-from-zero' : mechanismOf(change, steps);
   const predictedNs = sumOf(steps);
   const remainderNs = change.deltaNs - predictedNs;
   return {
-    cause,
+    cause: why.told,
     mechanism,
     reason: `New reference after ${formatNs(steps.elapsedNs)}: ${partsOf(steps)}.`,
     // A reading on the other side of its reference wraps: no formula means that.

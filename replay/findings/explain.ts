@@ -7,7 +7,7 @@ import { type Cause, offsetCause, pageCause } from '../causes.ts';
 import { isNegative, isStable } from '../guest-clock.ts';
 import type { Vcpu } from '../identity/vm.ts';
 import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
-import { explainKnown } from './explain-known.ts';
+import { explainKnown, startsAgain } from './explain-known.ts';
 import type { Explanation } from './finding.ts';
 import type { ClockChange } from './jump.ts';
 import { cyclesToNs, formatCycles, magnitude } from './rate.ts';
@@ -73,9 +73,13 @@ function explainChange(
   const { vcpu, knowledge } = around;
   if (!change.pageChanged) return explainOffset(change, vcpu, cause);
   const told = describeCause(cause, vcpu);
-  if (isNegative(change.to) || isNegative(change.from)) return explainNegative(change, told);
   const steps = knowledge.steps(vcpu, change, around.staleCycles);
-  if (steps !== undefined) return explainKnown(change, steps, told);
+  if (isNegative(change.to) || isNegative(change.from)) {
+    const why = explainNegative(change, told);
+    const isKnown = steps !== undefined && startsAgain(steps, cause);
+    return isKnown ? { ...why, mechanism: 'counts-from-zero' } : why;
+  }
+  if (steps !== undefined) return explainKnown(change, steps, { cause, told });
   if (cause?.kind === 'KVM_SET_CLOCK') {
     return {
       mechanism: 'set-clock',

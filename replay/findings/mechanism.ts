@@ -32,6 +32,10 @@ export const MECHANISMS = {
     what: 'userspace set the clock (KVM_SET_CLOCK)',
     remedy: 'That is the VMM’s doing: compare the value it sets with the one it saved.',
   },
+  'counts-from-zero': {
+    what: 'vCPU 0 told KVM where its page is, and KVM started the VM’s clock again',
+    remedy: 'Only v4.2 does so; v4.3 leaves the counting to guests.',
+  },
   'unseen-set': {
     what: 'the VM’s clock was moved by something that the recording does not show',
     remedy:

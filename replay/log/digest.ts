@@ -58,13 +58,19 @@ function writeValue(out: ByteWriter, type: Type, value: unknown): void {
 
 /** What belongs to the host, or to one VM. */
 class Stream {
-  readonly #hash: Hash = createHash('sha256');
+  /** Of a VM by its id, or the host's. */
+  readonly of: number;
   readonly out = new ByteWriter();
+  readonly #hash: Hash = createHash('sha256');
   /** Findings by themselves; hashed when many have come together. */
   readonly #findings: Hash = createHash('sha256');
   #pending = '';
 
-  /** Hashing each observation by itself would cost more than making it. */
+  constructor(of: number) {
+    this.of = of;
+  }
+
+  /** Hashing each input by itself would cost more than dispatching it. */
   settle(): void {
     if (this.out.length >= FLUSH_BYTES) this.#flush();
   }
@@ -100,12 +106,16 @@ export interface LogDigests {
 export class LogDigest {
   readonly #plans = new Map<string, Plan>();
   readonly #streams = new Map<number, Stream>();
+  /** The one that was added to last, to which the next input mostly belongs. */
+  #last: Stream | undefined;
 
   add(input: Input, { observations, masterclock, refused }: Dispatched): void {
-    const { out } = this.#streamOf('vm' in input ? input.vm : HOST);
+    const stream = this.#streamOf('vm' in input ? input.vm : HOST);
+    const { out } = stream;
     out.u64(input.tsc);
     out.u8(MASTERCLOCK_DECISIONS.indexOf(masterclock.decision) * 2 + (refused ? 1 : 0));
-    for (const seen of observations) this.#addSeen(input.tsc, seen);
+    stream.settle();
+    for (let i = 0; i < observations.length; i++) this.#addSeen(input.tsc, observations[i]!);
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */
@@ -118,11 +128,13 @@ export class LogDigest {
   }
 
   #streamOf(vm: number): Stream {
+    if (this.#last?.of === vm) return this.#last;
     let stream = this.#streams.get(vm);
     if (stream === undefined) {
-      stream = new Stream();
+      stream = new Stream(vm);
       this.#streams.set(vm, stream);
     }
+    this.#last = stream;
     return stream;
   }
 

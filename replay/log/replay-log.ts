@@ -167,7 +167,6 @@ class LogRun {
     if (dispatched.refused) this.refused += 1;
     count(this.masterclock, dispatched.masterclock.decision);
     for (const { type } of dispatched.observations) count(this.observations, type);
-    for (const [name, times] of dispatched.derived) count(this.derived, name, times);
     this.#options.seen?.(input, dispatched, this.world);
   }
 
@@ -179,6 +178,7 @@ class LogRun {
     }
     const { switches } = this.kernel.profile;
     const { stepper } = this.#options;
+    this.#leave();
     this.world = inLog(this.#log, () =>
       worldOfCheckpoint(checkpoint, {
         switches: { ...switches },
@@ -189,9 +189,15 @@ class LogRun {
     this.found.restored(this.world);
   }
 
+  /** The world is left: what it derived is counted. */
+  #leave(): void {
+    for (const [name, times] of this.world.derived) count(this.derived, name, times);
+  }
+
   /** The log ends here. @returns what was found and not yet handed out. */
   finish(): readonly Finding[] {
     if (!this.isUnknown) this.found.finish();
+    this.#leave();
     return this.release();
   }
 

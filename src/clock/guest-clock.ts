@@ -41,6 +41,8 @@ export interface GuestCtx {
   readonly cpu: number;
   readonly stealClockNs: bigint;
   readonly tickNs: bigint;
+  /** TSC of the CPU that brings this one up, read before its own, cycles. */
+  readonly sourceTsc: bigint;
   /** Called when the guest clears GUEST_STOPPED in the page. */
   clearStopped(): void;
 }

@@ -16,12 +16,19 @@ export const GuestState = struct('Guest', {
   read: oneOf('idle', 'begun', 'computed'),
   watchdog: oneOf('watching', 'touched'),
   steal: oneOf('off', 'on'),
+  tscSync: oneOf('untested', 'skipped', 'synchronised', 'adjusted', 'failed'),
   /** CPUID says KVM_FEATURE_CLOCKSOURCE_STABLE_BIT: the flag in the page may be believed. */
   cpuidStableBit: bool,
   /** A kernel of v4.2: sched_clock is the clock itself where the page says that it counts from 0. */
   trustsCountsFromZero: bool,
   /** CPUID says that the TSC is invariant: the guest prefers its own TSC as clocksource. */
   invariantTsc: bool,
+  /** X86_FEATURE_TSC_RELIABLE: TSCs are taken to be synchronised. */
+  tscReliable: bool,
+  /** CPUID says that there is TSC_ADJUST. */
+  cpuidTscAdjust: bool,
+  /** TSC_ADJUST of each CPU as the guest has written it, cycles. */
+  tscAdjust: array(u64, MAX_GUEST_CPUS),
   /** `valid_flags`: flags of the page that count. */
   validFlags: u8,
   /** `last_value`: the latest time any vCPU was given while the page was not trusted. */

@@ -22,6 +22,7 @@ export {
 } from './guest-clock.ts';
 export { GuestState, MAX_GUEST_CPUS } from './guest-state.ts';
 export { guestStealGuards, guestStealRecipes } from './guest-steal.ts';
+export { guestTscSyncGuards, guestTscSyncRecipes } from './guest-tsc-sync.ts';
 export { HostState, MAX_HOST_CPUS } from './host-state.ts';
 export { hasTscControl, hostTscKhz } from './host-tsc.ts';
 export { asksForHvPage } from './hyperv-page.ts';

@@ -24,50 +24,15 @@ import {
   parseU64,
   subU64,
 } from '../num/index.ts';
-import { ActorCell, type Inspect, onCopies } from './actor-stepper.ts';
+import { ActorCell, onCopies } from './actor-stepper.ts';
 import { GuestMemory } from './guest-memory.ts';
-
-/** What a guest finds when it boots. */
-export interface GuestOptions {
-  /** CPUID: KVM_FEATURE_CLOCKSOURCE_STABLE_BIT; default true, as KVM has always said. */
-  readonly cpuidStableBit?: boolean;
-  /** A guest kernel of v4.2, which relies on PVCLOCK_COUNTS_FROM_ZERO; default false. */
-  readonly trustsCountsFromZero?: boolean;
-  /** CPUID: invariant TSC; default false. */
-  readonly invariantTsc?: boolean;
-  /** Where the steal clock leapt it goes on from there (RFC PATCH v3 21/21); default false. */
-  readonly stealResync?: boolean;
-  /** Told when it clears GUEST_STOPPED in a vCPU's page: the input `guest_clears_stopped`. */
-  readonly clearsStopped?: (vcpu: number) => void;
-  /** What `persist` of another one told, to go on from there; CPUID is in it. */
-  readonly from?: PersistedGuest;
-  /** Sees every signal and snapshot of its machine. */
-  readonly inspect?: Inspect;
-}
-
-/** A guest in JSON: all there is of it. */
-export interface PersistedGuest {
-  readonly state: Readonly<Record<string, unknown>>;
-  readonly memory: Readonly<Record<string, string>>;
-  /** vCPU and address of its page, decimal. */
-  readonly pages: readonly (readonly [vcpu: number, gpa: string])[];
-  /** vCPU, whose steal clock, and address of its record, decimal. */
-  readonly steals?: readonly (readonly [vcpu: number, by: StealClock, gpa: string])[];
-  readonly wallClockGpa: string;
-  readonly reading: { readonly vcpu: number; readonly by: GuestReader };
-}
-
-/** A write to an MSR that a guest asks for; fields of the inputs `wrmsr` and `KVM_SET_MSRS`. */
-export interface MsrWrite {
-  readonly index: number;
-  readonly data: bigint;
-}
-
-/** Who reads: the clocksource, which looks after watchdogs, or sched_clock, which does not. */
-export type GuestReader = 'clocksource' | 'sched_clock';
-
-/** Where a steal clock is kept: KVM's record, or Xen's runstate of a 64-bit guest. */
-export type StealClock = 'kvm' | 'xen';
+import type {
+  GuestOptions,
+  GuestReader,
+  MsrWrite,
+  PersistedGuest,
+  StealClock,
+} from './guest-options.ts';
 
 const GUEST = onCopies(guestMachine);
 const WALL_CLOCK_BYTES = 12;
@@ -77,6 +42,23 @@ const NSEC_PER_SEC = 1_000_000_000n;
 const FLAGS_AT = 29n; // of `flags` in a pvclock page
 /** Bit 0 of MSR_KVM_SYSTEM_TIME turns the page on. */
 const ENABLE = 1n;
+
+/** The fields that a guest's options set. */
+const cpuOf = ({
+  cpuidStableBit = true,
+  trustsCountsFromZero = false,
+  invariantTsc = false,
+  tscReliable = false,
+  cpuidTscAdjust = true,
+  stealResync = false,
+}: GuestOptions) => ({
+  cpuidStableBit,
+  trustsCountsFromZero,
+  invariantTsc,
+  tscReliable,
+  cpuidTscAdjust,
+  stealResync,
+});
 
 export class Guest {
   readonly #cell: ActorCell<GuestState, GuestSignal, GuestCtx>;
@@ -90,12 +72,9 @@ export class Guest {
 
   /** @throws StructJsonError, SyntaxError or RangeError when `from` is no persisted guest. */
   constructor(options: GuestOptions = {}) {
-    const { from, cpuidStableBit = true, invariantTsc = false, stealResync = false } = options;
-    const { trustsCountsFromZero = false } = options;
+    const { from } = options;
     const state =
-      from === undefined
-        ? GuestState.of({ cpuidStableBit, invariantTsc, stealResync, trustsCountsFromZero })
-        : GuestState.fromJSON(from.state);
+      from === undefined ? GuestState.of(cpuOf(options)) : GuestState.fromJSON(from.state);
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
     this.#clearsStopped = options.clearsStopped;
     this.#memory = GuestMemory.fromJSON(from?.memory ?? {});
@@ -269,6 +248,19 @@ export class Guest {
     return isBeingWritten ? undefined : stolen;
   }
 
+  /**
+   * A CPU is brought up: its TSC is compared with that of the one that does so.
+   *
+   * @param tsc - its own TSC, cycles.
+   * @param sourceTsc - the other one's, read just before.
+   * @returns what it writes to TSC_ADJUST; undefined for nothing.
+   */
+  bringUp(vcpu: number, tsc: bigint, sourceTsc: bigint): MsrWrite | undefined {
+    this.#step('BRING_UP', vcpu, tsc, { sourceTsc });
+    if (this.state.tscSync !== 'adjusted') return undefined;
+    return { index: MSRS.IA32_TSC_ADJUST, data: this.state.tscAdjust.get(vcpu) };
+  }
+
   /** The guest suspends; its clock keeps nothing. */
   suspend(): void {
     this.#step('SUSPEND', 0);
@@ -295,12 +287,12 @@ export class Guest {
     signal: GuestSignal,
     vcpu: number,
     tsc = 0n,
-    steal = { stealClockNs: 0n, tickNs: 0n },
+    told: Partial<Pick<GuestCtx, 'stealClockNs' | 'tickNs' | 'sourceTsc'>> = {},
   ): void {
     this.#cell.step(signal, {
       tsc,
       cpu: vcpu,
-      ...steal,
+      ...{ stealClockNs: 0n, tickNs: 0n, sourceTsc: 0n, ...told },
       page: decodePvclockPage(this.#memory.read(this.#pages.get(vcpu) ?? 0n, PVCLOCK_PAGE_BYTES)),
       wallClock: this.#wallClock(),
       withWatchdog: this.#reading.by === 'clocksource',

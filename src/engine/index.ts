@@ -12,15 +12,15 @@ export {
   worldOfCheckpoint,
   worldOfHeader,
 } from './checkpoint.ts';
-export {
-  Guest,
-  type GuestOptions,
-  type GuestReader,
-  type MsrWrite,
-  type PersistedGuest,
-  type StealClock,
-} from './guest.ts';
+export { Guest } from './guest.ts';
 export { GuestMemory } from './guest-memory.ts';
+export type {
+  GuestOptions,
+  GuestReader,
+  MsrWrite,
+  PersistedGuest,
+  StealClock,
+} from './guest-options.ts';
 export { type HostOptions, makeHost } from './host-options.ts';
 export { InputError, type InputErrorCode } from './input-error.ts';
 export { type ActiveStates, type Live, type LiveOptions, type LiveStates, live } from './live.ts';

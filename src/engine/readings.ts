@@ -109,20 +109,12 @@ interface ReadingScope {
   readonly observations: readonly Observation[];
 }
 
-/** A read that was derived, and those before it. */
-export interface Derived {
-  readonly name: ReadingName;
-  readonly before: Derived | undefined;
-}
-
 const NAMES = Object.keys(DERIVATIONS) as ReadingName[];
 const INDEX = new Map(NAMES.map((name, index) => [name, index]));
 const DERIVATION = NAMES.map((name) => DERIVATIONS[name]);
 
 /** The clock reads of one input after the other; a value is found by the place of its name. */
 export class ReadingsOf implements Here {
-  /** Those that were derived, over all turns. */
-  derived: Derived | undefined = undefined;
   private readonly scope: ReadingScope;
   private source: ReadingSource | undefined = undefined;
   /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
@@ -130,6 +122,8 @@ export class ReadingsOf implements Here {
   /** A bit for each that was read in this turn, and what it gave. */
   private known = 0;
   private readonly values = new BigUint64Array(NAMES.length);
+  /** How often each was derived, over all inputs. */
+  private readonly derivedTimes = new Float64Array(NAMES.length);
 
   constructor(scope: ReadingScope) {
     this.scope = scope;
@@ -137,7 +131,6 @@ export class ReadingsOf implements Here {
 
   /** Another input begins. */
   begin(source: ReadingSource | undefined): void {
-    this.derived = undefined;
     this.source = source;
     this.place = 0;
     this.known = 0;
@@ -174,16 +167,25 @@ export class ReadingsOf implements Here {
     const index = INDEX.get(name)!;
     const bit = 1 << index;
     if ((this.known & bit) !== 0) return this.values[index]!;
-    const value = this.tellOf(name) ?? this.derive(name, index);
+    const value = this.tellOf(name) ?? this.derive(index);
     this.known |= bit;
     this.values[index] = value;
     return value;
   }
 
-  private derive(name: ReadingName, index: number): bigint {
-    const value = DERIVATION[index]!(this);
-    this.derived = { name, before: this.derived };
-    return value;
+  private derive(index: number): bigint {
+    this.derivedTimes[index]! += 1;
+    return DERIVATION[index]!(this);
+  }
+
+  /** How many reads of each name were derived, over all inputs. */
+  get derived(): ReadonlyMap<ReadingName, number> {
+    const { derivedTimes } = this;
+    return new Map(
+      NAMES.map((name, index) => [name, derivedTimes[index]!] as const).filter(
+        ([, times]) => times > 0,
+      ),
+    );
   }
 
   private tellOf(name: ReadingName): bigint | undefined {
@@ -209,13 +211,4 @@ export class ReadingsOf implements Here {
       read: (name) => reads.read(name),
     };
   }
-}
-
-/** How many reads of each name were derived. */
-export function countDerived(derived: Derived | undefined): ReadonlyMap<ReadingName, number> {
-  const inOrder: ReadingName[] = [];
-  for (let read = derived; read !== undefined; read = read.before) inOrder.push(read.name);
-  const counts = new Map<ReadingName, number>();
-  for (const name of inOrder.reverse()) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
 }

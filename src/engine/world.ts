@@ -12,7 +12,7 @@ import { admit, type Fail } from './admit.ts';
 import { InputError } from './input-error.ts';
 import { checkShape } from './input-shape.ts';
 import { type Plan, planFor, stepsFor } from './plan.ts';
-import { countDerived, type Derived, type ReadingSource } from './readings.ts';
+import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
 import { tableStepper } from './table-stepper.ts';
@@ -23,31 +23,8 @@ export interface Dispatched {
   readonly index: number;
   readonly observations: readonly Observation[];
   readonly masterclock: MasterclockRecord;
-  /** Clock reads that the input did not tell, by name. */
-  readonly derived: ReadonlyMap<ReadingName, number>;
   /** The kernel refused it: nothing but the result was observed. */
   readonly refused: boolean;
-}
-
-/** What one input came to; its reads are counted when somebody asks. */
-class Done implements Dispatched {
-  readonly index: number;
-  readonly observations: readonly Observation[];
-  readonly masterclock: MasterclockRecord;
-  readonly refused: boolean;
-  readonly #derived: Derived | undefined;
-
-  constructor(index: number, run: Run, refused: boolean) {
-    this.index = index;
-    this.observations = run.observations;
-    this.masterclock = run.masterclock;
-    this.refused = refused;
-    this.#derived = run.readings.derived;
-  }
-
-  get derived(): ReadonlyMap<ReadingName, number> {
-    return countDerived(this.#derived);
-  }
 }
 
 /** What a world is made of. */
@@ -101,6 +78,11 @@ export class World {
     return this.#last[0]!;
   }
 
+  /** Clock reads that no input told, by name. */
+  get derived(): ReadonlyMap<ReadingName, number> {
+    return this.#run.readings.derived;
+  }
+
   /** @internal Puts back what was saved. */
   restore(
     count: number,
@@ -138,7 +120,8 @@ export class World {
     }
     this.#count += 1;
     this.#last[0] = run.head.tsc;
-    return new Done(index, run, refusal !== undefined);
+    const { observations, masterclock } = run;
+    return { index, observations, masterclock, refused: refusal !== undefined };
   }
 
   #checkInstant({ mayGoBack }: Plan): void {

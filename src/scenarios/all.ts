@@ -1,5 +1,7 @@
 /** Every scenario by its name; one line each. */
 import { nearest } from '../profiles/nearest.ts';
+import { clockMess } from './clock-mess/clock-mess.ts';
+import { countsFromZero } from './counts-from-zero/counts-from-zero.ts';
 import { schedClock } from './counts-from-zero/sched-clock.ts';
 import { deadlineOffset } from './deadline/offset.ts';
 import { deadlineOverflow } from './deadline/overflow.ts';
@@ -13,7 +15,15 @@ import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
+import { eventInjection } from './nested/event-injection.ts';
+import { nestedTsc } from './nested/tsc.ts';
+import { nestedTscWrite } from './nested/tsc-write.ts';
+import { preciseTsc } from './precise-tsc/precise-tsc.ts';
+import { tscReliable } from './precise-tsc/tsc-reliable.ts';
+import { tscSync } from './precise-tsc/tsc-sync.ts';
 import type { Scenario } from './scenario.ts';
+import { stealBackwards } from './steal/backwards.ts';
+import { xenRunstate } from './steal/runstate.ts';
 import { xenTimerCalls } from './xen/timer-calls.ts';
 import { xenTimerPairs } from './xen/timer-pairs.ts';
 import { xenTimerlat } from './xen/timerlat.ts';
@@ -25,7 +35,13 @@ export const SCENARIOS: readonly Scenario[] = [
   ntpTriggers,
   setClockOrder,
   rawResidue,
+  clockMess,
+  preciseTsc,
+  tscSync,
+  tscReliable,
   migration,
+  countsFromZero,
+  schedClock,
   xenTimerlat,
   xenTimerPairs,
   xenTimerCalls,
@@ -35,7 +51,11 @@ export const SCENARIOS: readonly Scenario[] = [
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,
-  schedClock,
+  stealBackwards,
+  xenRunstate,
+  eventInjection,
+  nestedTsc,
+  nestedTscWrite,
 ];
 
 /** The scenario of that name. @throws ScenarioError naming the nearest ones. */

@@ -124,6 +124,17 @@ export const ppm = (preset: string, doc: string, range: Range): Param<bigint> =>
 export const khz = (preset: string, doc: string, range: Range): Param<number> =>
   ranged(readInteger, { unit: 'kHz such as 2500000', default: preset, doc, range });
 
+/** A parameter that may be 0 beside its range, and then means something else. */
+export const orZero = (
+  { range, parse, ...rest }: Param<number>,
+  preset: string,
+): Param<number> => ({
+  ...rest,
+  default: preset,
+  range: `0, ${range}`,
+  parse: (text) => (text === '0' ? 0 : parse(text)),
+});
+
 /** Frequencies with commas between them; their values are in kHz. */
 export const khzs = (preset: string, doc: string, range: Range): Param<readonly number[]> =>
   listOf(khz(range.least, doc, range), { unit: 'kHz such as 2400000,2500000', default: preset });
@@ -131,6 +142,13 @@ export const khzs = (preset: string, doc: string, range: Range): Param<readonly 
 /** A number of things. */
 export const number = (preset: string, doc: string, range: Range): Param<number> =>
   ranged(readInteger, { unit: 'a whole number', default: preset, doc, range });
+
+const readCycles = (text: string): bigint | undefined =>
+  /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+
+/** A number of TSC cycles, which may be negative. */
+export const cycles = (preset: string, doc: string, range: Range): Param<bigint> =>
+  ranged(readCycles, { unit: 'cycles such as -1000', default: preset, doc, range });
 
 /** One of several names. */
 export function choice<const V extends string>(

@@ -94,7 +94,7 @@ async function logOf({ name, header, entries }: Simulation): Promise<OpenedLog> 
 export async function play(scenario: Scenario, options: PlayOptions = {}): Promise<Played> {
   const kernel = withSwitches(profile(options.profile ?? scenario.profile), options.set ?? {});
   const { values, texts } = readParams(scenario, options.params ?? {});
-  const stage = new Stage(kernel);
+  const stage = new Stage(kernel, options.set);
   const makeTable = scenario.run(stage, values);
   const { minNs = 1n, vm } = options;
   const hosts: PlayedHost[] = [];

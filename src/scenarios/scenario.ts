@@ -6,7 +6,7 @@
  */
 import type { Finding } from '../../replay/index.ts';
 import type { HostOptions } from '../engine/index.ts';
-import type { Profile, ProfileId, SwitchName } from '../profiles/index.ts';
+import type { Profile, ProfileId, Switches, SwitchName } from '../profiles/index.ts';
 import type { Params, ParamValues } from './params.ts';
 import { Simulation } from './simulation.ts';
 
@@ -43,11 +43,14 @@ type MakeTable = (replayed: readonly Replayed[]) => Table;
 /** Where a scenario plays. */
 export class Stage {
   readonly profile: Profile;
+  /** Switches that were asked for, also where the kernel has them so anyway. */
+  readonly set: Partial<Switches>;
   readonly story: StoryLine[] = [];
   readonly simulations: Simulation[] = [];
 
-  constructor(profile: Profile) {
+  constructor(profile: Profile, set: Partial<Switches> = {}) {
     this.profile = profile;
+    this.set = set;
   }
 
   /** A host; several have names, and may have other kernels. */

@@ -1,5 +1,5 @@
 /** A simulated host, the VMs on it, and the log of everything that happens to them. */
-import type { Composite, Input } from '../../events/index.ts';
+import type { Composite, Input, Observation } from '../../events/index.ts';
 import type { LogEntry, LogHeader } from '../../events/log/index.ts';
 import { headerOf } from '../../replay/log/index.ts';
 import {
@@ -26,6 +26,7 @@ export class Simulation {
   readonly host: SimulatedHost;
   readonly header: LogHeader;
   readonly #entries: LogEntry[] = [];
+  readonly #watchers: ((seen: Observation) => void)[] = [];
   #vms = 0;
 
   constructor(name: string, profile: Profile, options: HostOptions) {
@@ -40,10 +41,20 @@ export class Simulation {
     return this.#entries;
   }
 
+  #note(input: Input, { observations }: Dispatched): void {
+    this.#entries.push({ kind: 'input', input });
+    for (const watch of this.#watchers) observations.forEach(watch);
+  }
+
   #keep(input: Input): Dispatched {
     const dispatched = this.world.dispatch(input);
-    this.#entries.push({ kind: 'input', input });
+    this.#note(input, dispatched);
     return dispatched;
+  }
+
+  /** From now on somebody is told what can be seen of what happens. */
+  watch(watcher: (seen: Observation) => void): void {
+    this.#watchers.push(watcher);
   }
 
   /** Something happens, now. */
@@ -55,7 +66,7 @@ export class Simulation {
   perform(vmm: Vmm, vm: number, event: Composite, plan: Partial<Plan>): Performed {
     const done = vmm.perform(event, { tsc: this.host.tsc, ...plan });
     this.#entries.push({ kind: 'composite', vm, inputs: done.inputs.length, event });
-    for (const { input } of done.inputs) this.#entries.push({ kind: 'input', input });
+    for (const { input, dispatched } of done.inputs) this.#note(input, dispatched);
     this.host.reach(this.world.lastTsc);
     return done;
   }

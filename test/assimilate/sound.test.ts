@@ -53,3 +53,13 @@ test('every clock tracepoint of a recording is counted once', async () => {
     expect(predicted + inferred + unknown, name).toBe(text.match(clockEvents)?.length);
   }
 });
+
+test('where no release is recorded, a divergence is no more than a hint', async () => {
+  const { divergences, model } = await compare(textOf('ntp-snap-deep-base-7.3'), undefined);
+  expect(model.profileText).toMatch(/\(assumed/);
+  expect(divergences).not.toHaveLength(0);
+  for (const { severity, reason } of divergences) {
+    expect(severity).toBe('info');
+    expect(reason).toContain('no release is recorded');
+  }
+});

@@ -7,10 +7,6 @@ import { Footsteps } from './footsteps.ts';
 import { seen } from './future.ts';
 import { bytesOf } from './snapshot.ts';
 
-/** A dispatch as text, with the clock reads that it derived. */
-const seenWithReads = (dispatched: Dispatched): string =>
-  `${seen(dispatched)} ${JSON.stringify([...dispatched.derived])}`;
-
 /** The structs of a world. */
 const structsOf = (world: World): StructBase[] => [
   world.host,
@@ -20,10 +16,11 @@ const structsOf = (world: World): StructBase[] => [
   ]),
 ];
 
-/** What is true after an input: what was seen, what each step left, and a hash of all bytes. */
+/** What is true after an input: what was seen, clock reads derived so far, what each step left, and a hash of all bytes. */
 export const markOf = (dispatched: Dispatched, steps: Footsteps, world: World): string =>
   [
-    seenWithReads(dispatched),
+    seen(dispatched),
+    JSON.stringify([...world.derived]),
     steps.take(),
     ...structsOf(world).map((struct) => struct.hash()),
   ].join('; ');

@@ -56,10 +56,20 @@ function guestStory(taken: Taken, flags: number): void {
   guest.disable();
 }
 
+/** Guests bring up a CPU whose TSC is behind, and one whose is not. */
+function bringUpStory(taken: Taken): void {
+  for (const options of [{}, { tscReliable: true }, { cpuidTscAdjust: false }]) {
+    const guest = new Guest({ inspect: taken.inspect, ...options });
+    guest.bringUp(1, 1n, 2n);
+    guest.bringUp(2, 2n, 1n);
+  }
+}
+
 test('every transition of the guest is taken', () => {
   const taken = new Taken();
   guestStory(taken, 0);
   guestStory(taken, 1);
+  bringUpStory(taken);
   expect(untaken(taken, guestMachine)).toEqual([]);
 });
 

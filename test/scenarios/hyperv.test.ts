@@ -127,6 +127,16 @@ describe('hv-page', () => {
     },
   );
 
+  // Within 250 ppm of the host’s a guest’s frequency is the one that it was told, not scaled to.
+  test.each([
+    ['0', '2000000000'],
+    ['2000100', '2000100000'],
+    ['1234567', '1234567000'],
+  ])('guest at %s kHz: TSC_FREQUENCY is what it was told, %s Hz', async (guestKhz, hz) => {
+    const { story } = await table('hv-page', { params: { guestKhz } });
+    expect(story[0]!.text).toContain(` reads ${hz} Hz`);
+  });
+
   test('hvPage=sequence: the next stable update mends the page', async () => {
     const reads = await of('page (100 ns)', { set: { hvPage: 'sequence' } });
     expect(reads[2]).toBe('off');

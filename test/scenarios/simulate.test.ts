@@ -92,6 +92,14 @@ describe('what is none names what is near', () => {
     [['ntp-hotplug', '--set', 'masterBse=raw'], /switch: expected masterBase or /],
     [['ntp-hotplug', '--set', 'masterBase=rw'], /masterBase: expected boottime or raw, found "rw"/],
     [['ntp-hotplug', '--log', 'a.txt'], /expected a name that ends in .jsonl or .mclog\n$/],
+    [['xen-timerlt'], /^masterclock: scenario: expected xen-timerlat.*, found "xen-timerlt"\n$/],
+    [['xen-timerlat', '--guest-khz', '1'], /expected kHz .*, 0, 1000 to 5000000, found "1"\n$/],
+    [['xen-timerlat', '--uptimes', '1d,x'], /expected durations .*, 0 to 3650d, found "1d,x"\n$/],
+    [['xen-timer-pairs', '--host-khz', '1,x'], /expected kHz such as 2400000,2500000, .*\n$/],
+    [['nested-tsc', '--l2-offset', '1.5'], /expected cycles such as -1000, .*, found "1.5"\n$/],
+    [['nested-tsc', '--attempt', 'fail'], /expected one of enters, multiplier-0, fails, .*\n$/],
+    [['deadline-restore', '--ag', '1d'], /expected --age or .*, found --ag\n$/],
+    [['xen-runstate', '--set', 'xenRunstateClamp=clmp'], /expected none or clamp or skip, .*\n$/],
     [[], /expected a scenario, or --list\n$/],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await cli('simulate', ...args);

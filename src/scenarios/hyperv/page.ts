@@ -103,6 +103,8 @@ export const hvPage = scenario({
     const sim = stage.host(booted(params.tscKhz));
     const vm = sim.vm();
     vm.start(2, asked(params.guestKhz));
+    const hz = vm.readMsr(0, 'HV_X64_MSR_TSC_FREQUENCY');
+    stage.tell(sim, `a guest has booted; HV_X64_MSR_TSC_FREQUENCY reads ${hz} Hz`);
     const rows = STEPS.map(({ name, happen }) => {
       sim.host.pass(params.pause);
       stage.tell(sim, name);

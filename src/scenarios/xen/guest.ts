@@ -69,7 +69,7 @@ export function call(sim: Simulation, vm: SimulatedVm, what: Call, gapNs = 0n): 
 }
 
 /** The timer fires when its delay is over; the guest takes its interrupt. */
-export function fire(sim: Simulation, vm: SimulatedVm, delayNs: bigint): void {
+function fire(sim: Simulation, vm: SimulatedVm, delayNs: bigint): void {
   sim.host.passMonotonic(delayNs);
   vm.exit(0);
   vm.on(0, { type: 'xen_timer' });
