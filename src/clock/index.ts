@@ -62,6 +62,7 @@ export {
 export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
   clockAtHostTsc,
+  KVM_CLOCK_HOST_TSC,
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
 } from './vm-clock.ts';

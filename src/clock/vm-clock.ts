@@ -27,7 +27,7 @@ import type { VmState } from './vm-state.ts';
 /** Flags of `struct kvm_clock_data`. */
 export const KVM_CLOCK_TSC_STABLE = 2;
 export const KVM_CLOCK_REALTIME = 4;
-const KVM_CLOCK_HOST_TSC = 8;
+export const KVM_CLOCK_HOST_TSC = 8;
 
 type Vm = Readonly<VmState>;
 

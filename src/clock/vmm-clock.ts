@@ -4,7 +4,7 @@
  * Source: QEMU, hw/i386/kvm/clock.c (`kvmclock_vm_state_change()`, `kvmclock_pre_save()`,
  * `kvmclock_current_nsec()`), target/i386/kvm/kvm.c (`kvm_put_msrs()`, `kvm_get_msrs()`).
  */
-import { type Composite, MSRS, type Observation } from '../../events/index.ts';
+import { type Composite, MSRS, type Observation, type ObservationOf } from '../../events/index.ts';
 import { addU64, pvclockRead } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -67,6 +67,33 @@ export const vmmMsrs = (...names: readonly KeptMsrName[]): readonly KeptMsr[] =>
 const FIELD_OF: ReadonlyMap<number, KeptMsr['field']> = new Map(
   [...KEPT.values()].map(({ index, field }) => [index, field]),
 );
+
+type IoctlResult = ObservationOf<'ioctl_result'>;
+
+/** What is kept of an ioctl's result. */
+const KEEPERS: Readonly<Record<string, (self: VmmVcpuState, result: IoctlResult) => void>> = {
+  KVM_GET_TSC_KHZ: (self, { ret }) => {
+    self.tscKhz = ret;
+  },
+  KVM_GET_TSC_OFFSET: (self, { offset = 0n }) => {
+    self.tscOffset = offset;
+  },
+  KVM_GET_TSC_SCALE: (self, { ratio = 0n, fracBits = 0 }) => {
+    self.tscScalingRatio = ratio;
+    self.tscScalingFracBits = fracBits;
+  },
+  KVM_GET_TSC_STATE: (self, { guestTsc = 0n, tscAdjust = 0n, nsec = 0n }) => {
+    self.tsc = guestTsc;
+    self.tscAdjust = tscAdjust;
+    self.tscNsec = nsec;
+  },
+  KVM_GET_CLOCK_GUEST: (self, { tscTimestamp = 0n, systemTime = 0n, ...scale }) => {
+    self.guestTscTimestamp = tscTimestamp;
+    self.guestSystemTime = systemTime;
+    self.guestMul = scale.tscToSystemMul ?? 0;
+    self.guestShift = scale.tscShift ?? 0;
+  },
+};
 
 /** Bit 0 of MSR_KVM_SYSTEM_TIME: the page is in use. */
 const ENABLE = 1n;
@@ -165,20 +192,22 @@ export const vmmVcpuRecipes = {
   /** A vCPU that is plugged in starts with its MSRs as after reset. */
   forgetMsrs: (self) => {
     for (const { field } of KEPT_MSRS) self[field] = 0n;
+    self.tscNsec = 0n;
   },
   keepResult: (self, { result }) => {
     if (result?.type === 'msr_result') {
       const field = FIELD_OF.get(result.index);
       if (field !== undefined) self[field] = result.data ?? 0n;
-    } else if (result?.type === 'ioctl_result') {
-      if (result.name === 'KVM_GET_TSC_KHZ') self.tscKhz = Math.max(0, result.ret);
-      if (result.offset !== undefined) self.tscOffset = result.offset;
+    } else if (result?.type === 'ioctl_result' && result.ret >= 0) {
+      KEEPERS[result.name]?.(self, result);
     }
   },
-  takeSavedVcpu: (self, { savedVcpu }) => {
+  takeSavedVcpu: (self, ctx) => {
+    const { savedVcpu } = ctx;
     if (savedVcpu === undefined) return;
     for (const { field } of KEPT_MSRS) self[field] = savedVcpu[field];
     self.tscKhz = savedVcpu.tscKhz;
     self.tscOffset = savedVcpu.tscOffset;
+    self.tscNsec = savedVcpu.tscNsec === 0n ? 0n : realtimeHere(savedVcpu.tscNsec, ctx);
   },
 } satisfies Record<string, VmmVcpuRecipe>;

@@ -1,5 +1,5 @@
 /** A VMM: what it keeps of a VM's clock while the guest does not run, and of each vCPU. */
-import { bool, oneOf, type Struct, s8, s32, struct, u32, u64 } from '../num/index.ts';
+import { bool, oneOf, type Struct, s8, s32, struct, u8, u32, u64 } from '../num/index.ts';
 
 /**
  * The struct of a VMM, as far as clocks go; `clockDevice` is QEMU's kvmclock device.
@@ -48,6 +48,16 @@ export const VmmVcpuState = struct('VmmVcpu', {
   /** KVM_GET_TSC_KHZ and KVM_VCPU_TSC_OFFSET as last read: kHz (0: never), cycles. */
   tscKhz: u32,
   tscOffset: u64,
+  /** KVM_VCPU_TSC_SCALE as last read; no fractional bits: never. */
+  tscScalingRatio: u64,
+  tscScalingFracBits: u8,
+  /** CLOCK_REALTIME of `tsc`, as KVM_GET_TSC_STATE told it, ns; 0: not told. */
+  tscNsec: u64,
+  /** KVM_GET_CLOCK_GUEST as last read; a multiplier of 0: never. */
+  guestTscTimestamp: u64,
+  guestSystemTime: u64,
+  guestMul: u32,
+  guestShift: s8,
 });
 
 /** A VMM's vCPU. */

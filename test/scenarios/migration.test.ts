@@ -380,6 +380,12 @@ describe('masterclock simulate migration', () => {
     expect(hosts).toHaveLength(2 * VMM_POLICY_IDS.length);
   });
 
+  test('has no numbers where a VMM gives up', async () => {
+    const { rows } = await summaryOf('--policy', 'cloud-hypervisor', '--profile', 'v5.10');
+    const gaveUp = 'KVM_SET_CLOCK fails at the destination (EINVAL): the VMM gives up';
+    expect(rows[0]!.slice(3)).toEqual(['–', '–', '–', '–', '–', '–', gaveUp]);
+  });
+
   test('takes the instant of every ioctl, and another kernel at the destination', async () => {
     const row = async (...args: string[]) => {
       const { rows } = await summaryOf('--policy', 'plain', '--to', 'v6.1', ...args);
@@ -394,7 +400,7 @@ describe('masterclock simulate migration', () => {
   test('the first line says how far, and who loses STABLE', async () => {
     const { stdout } = await cli('simulate', 'migration', '--profile', 'v6.8');
     expect(stdout.split('\n')[0]).toBe(
-      'TSC off by +350.262 ms (cloud-hypervisor), kvmclock by +300.181 ms (qemu), STABLE lost: cloud-hypervisor-52',
+      'TSC off by +350.262 ms (cloud-hypervisor), kvmclock by +300.181 ms (qemu), STABLE lost: cloud-hypervisor-52, refused: tsc-state, qemu-precise-tsc',
     );
   });
 

@@ -3,6 +3,7 @@ import { CLOUD_HYPERVISOR, CLOUD_HYPERVISOR_52 } from './cloud-hypervisor.ts';
 import { PLAIN, PLAIN_REALTIME, TSC_OFFSET } from './documented.ts';
 import { FIRECRACKER, FIRECRACKER_1_15, FIRECRACKER_REALTIME } from './firecracker.ts';
 import type { VmmPolicy } from './policy.ts';
+import { CLOCK_GUEST, QEMU_PRECISE_TSC, TSC_STATE } from './posted.ts';
 import { QEMU } from './qemu.ts';
 
 export const VMM_POLICIES = {
@@ -10,6 +11,9 @@ export const VMM_POLICIES = {
   plain: PLAIN,
   'plain-realtime': PLAIN_REALTIME,
   'tsc-offset': TSC_OFFSET,
+  'tsc-state': TSC_STATE,
+  'qemu-precise-tsc': QEMU_PRECISE_TSC,
+  'clock-guest': CLOCK_GUEST,
   firecracker: FIRECRACKER,
   'firecracker-realtime': FIRECRACKER_REALTIME,
   'firecracker-1.15': FIRECRACKER_1_15,

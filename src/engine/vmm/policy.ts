@@ -112,11 +112,13 @@ const PUT_USER_TSC_KHZ: VmmPhase = when(
   ioctl((ctx) => ({ type: 'KVM_SET_TSC_KHZ', khz: ctx.vmm.tscKhz })),
 );
 
-export const CREATE_VCPU: VmmRoute = [
+/** A vCPU of the frequency that its VM has. */
+export const NEW_VCPU: VmmRoute = [
   callVcpu((ctx) => ({ type: 'KVM_CREATE_VCPU', cpu: ctx.vcpu.cpu })),
   callVcpu(() => ({ type: 'vcpu_postcreate' })),
-  PUT_USER_TSC_KHZ,
 ];
+
+export const CREATE_VCPU: VmmRoute = [...NEW_VCPU, PUT_USER_TSC_KHZ];
 
 /** A vCPU that KVM has already is used again. */
 export const PLUG: VmmRoute = [

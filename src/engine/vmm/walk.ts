@@ -33,7 +33,12 @@ export type VmmCell = Cell<VmmState, VmmSignal, VmmCtx>;
 export type VmmVcpuCell = Cell<VmmVcpuState, VmmVcpuSignal, VmmCtx>;
 
 /** Ioctls that read CLOCK_REALTIME. */
-const READS_REALTIME: ReadonlySet<InputType> = new Set(['KVM_GET_CLOCK', 'KVM_SET_CLOCK']);
+const READS_REALTIME: ReadonlySet<InputType> = new Set([
+  'KVM_GET_CLOCK',
+  'KVM_SET_CLOCK',
+  'KVM_GET_TSC_STATE',
+  'KVM_SET_TSC_STATE',
+]);
 
 const NO_VCPU = new VmmVcpuState();
 const NO_KVM = new VcpuState();

@@ -115,14 +115,15 @@ function vcpuNotices(errors: VcpuErrors): string[] {
 export function rowsOf(journey: Journey): readonly MigrationRow[] {
   const all = journey.vcpus.map((vcpu) => errorsOf(journey, vcpu));
   const refused = [...new Set(journey.refused.map(refusalText))];
-  const forAll = [...refused.map((text) => `${text}: the VMM gives up`), ...vmNotices(all)];
+  const gaveUp = refused.map((text) => `${text}: the VMM gives up`);
+  const forAll = vmNotices(all);
   return all.map((errors) => ({
     ...errors,
     policy: journey.options.policy,
     tscDirection: directionOf(errors.tscNs),
     kvmclockDirection: directionOf(errors.kvmclockNs),
     stableBit: stableBitOf(errors),
-    notices: [...forAll, ...vcpuNotices(errors)],
+    notices: gaveUp.length > 0 ? gaveUp : [...forAll, ...vcpuNotices(errors)],
   }));
 }
 

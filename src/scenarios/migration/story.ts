@@ -14,11 +14,15 @@ const AGAIN_NS = 1_000_000n;
 const DEEDS: { readonly [T in InputType]?: string } = {
   kvm_exit: 'the guest is stopped',
   KVM_GET_TSC_OFFSET: 'TSC offsets are read',
+  KVM_GET_TSC_STATE: 'TSCs and the time are read',
   KVM_GET_CLOCK: 'the clock is read',
+  KVM_GET_CLOCK_GUEST: 'the clock is read as the guest reads it',
   KVM_CREATE_VCPU: 'vCPUs are created',
   KVM_SET_TSC_KHZ: 'the TSCs’ frequency is set',
   KVM_SET_TSC_OFFSET: 'TSC offsets are set',
+  KVM_SET_TSC_STATE: 'TSCs are set by the time',
   KVM_SET_CLOCK: 'the clock is set',
+  KVM_SET_CLOCK_GUEST: 'the clock is set as the guest read it',
 };
 
 function deedOf(input: Input): string | undefined {
