@@ -1,8 +1,9 @@
 /**
  * A host with its VMs and vCPUs, to which things happen one after another.
  *
- * `dispatch` is the only way in: it admits an input, walks its route, and tells what could be seen
- * and what became of the masterclock.
+ * `dispatch` is the way in: it checks an input's shape, admits it, walks its route, and tells what
+ * could be seen and what became of the masterclock. `dispatchValid` leaves out the first, for inputs
+ * that a reader of logs has checked.
  */
 import type { Input, Observation, ReadingName } from '../../events/index.ts';
 import { type HostState, VcpuState, VmState } from '../clock/index.ts';
