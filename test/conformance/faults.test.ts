@@ -215,7 +215,7 @@ const SEEDS: readonly Seed[] = [
     recording: 'tsckhz-7.3',
     fault: {
       level: 'vcpu',
-      signal: 'SET_TSC_KHZ',
+      signal: 'REPORT_TSC_KHZ_SET',
       show: (seen) => (seen.type === 'ioctl_result' && seen.ret < 0 ? { ...seen, ret: 0 } : seen),
     },
   },
