@@ -8,7 +8,7 @@ import type { KnownVcpu, KnownVm } from './known.ts';
 import type { ChosenProfile } from './profile.ts';
 
 /** Kinds of events that were seen so far: what was never seen may not have been recorded. */
-export interface Sees {
+interface Sees {
   calls: boolean;
   entries: boolean;
   msrs: boolean;

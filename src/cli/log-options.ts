@@ -1,3 +1,5 @@
+import { Option } from 'commander';
+
 /** Options of `replay` for logs; those of the kernel are recordings' too. */
 export interface LogOptions {
   readonly at?: number;
@@ -6,11 +8,11 @@ export interface LogOptions {
   readonly set: readonly string[];
 }
 
-/** Of an option that can be given several times. */
-export const collect = (text: string, before: readonly string[]): readonly string[] => [
-  ...before,
-  text,
-];
+/** `--set`, which can be given several times. */
+export const setOption = (what: string): Option =>
+  new Option('--set <switch=value>', `${what}; repeatable`)
+    .argParser((text: string, before: readonly string[]): readonly string[] => [...before, text])
+    .default([], 'none');
 
 /** How those are written that recordings do not have. */
 export const givenLogOptions = ({ at, diff }: LogOptions): readonly string[] => [

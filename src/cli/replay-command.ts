@@ -17,7 +17,7 @@ import {
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
 import { addFindingOptions, checkVm, type FindingOptions, FindingReport } from './findings.ts';
 import { type KernelOptions, modelAsked } from './kernel-options.ts';
-import { collect, givenLogOptions } from './log-options.ts';
+import { givenLogOptions, setOption } from './log-options.ts';
 import { withProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -41,12 +41,7 @@ export function addReplayCommand(
     )
     .option('--diff', 'of a log: what its last input, or that of --at, changed', false)
     .option('--profile <id>', 'compare with this kernel; replay a log under it instead of its own')
-    .option(
-      '--set <switch=value>',
-      'set a switch of that kernel otherwise; repeatable',
-      collect,
-      [],
-    )
+    .addOption(setOption('set a switch of that kernel otherwise'))
     .option('--no-model', 'do not compare a recording with the model of its kernel')
     .addHelpText('after', HELP)
     .action(async (files: string[], options: Options) => {

@@ -14,7 +14,7 @@ import { playedLines, playedToJson } from '../scenarios/report.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
 import { addFindingOptions, type FindingOptions } from './findings.ts';
-import { collect, type LogOptions } from './log-options.ts';
+import { type LogOptions, setOption } from './log-options.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 
 interface Options extends FindingOptions, Pick<LogOptions, 'profile' | 'set'> {
@@ -25,7 +25,7 @@ interface Options extends FindingOptions, Pick<LogOptions, 'profile' | 'set'> {
 const withOptions = (command: Command): Command =>
   addFindingOptions(command)
     .option('--profile <id>', `the kernel: ${PROFILE_IDS.join(', ')}`)
-    .option('--set <switch=value>', 'set a switch otherwise; repeatable', collect, [])
+    .addOption(setOption('set a switch otherwise'))
     .option('--log <file>', 'write the events as a log (.mclog or .jsonl)');
 
 /** A scenario's own command, with its parameters as options. */

@@ -33,7 +33,7 @@ const EXCEPTIONS: readonly number[] = [
  * Of the patch of 2020 this is what all its postings but one say: the third lost parentheses, and
  * would have refused vectors above 31 of any type, external interrupts among them.
  */
-export function isEventInconsistent(eventInj: number, ctx: Ctx): boolean {
+function isEventInconsistent(eventInj: number, ctx: Ctx): boolean {
   const { eventInjCheck } = ctx.switches;
   if (eventInjCheck === 'none' || (eventInj & VALID) === 0) return false;
   const type = (eventInj >>> 8) & 7;

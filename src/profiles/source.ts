@@ -64,9 +64,3 @@ export const posted = (series: FromPatch['series'], ...patches: number[]): FromP
 
 /** Spoken of in a mail that was read. */
 export const spokenOf = (mail: string): FromIdea => ({ kind: 'idea', mail, verified: true });
-
-/** With a posted patch known by its subject or by a later posting only. */
-export const postedUnread = (series: FromPatch['series'], ...patches: number[]): FromPatch => ({
-  ...posted(series, ...patches),
-  verified: false,
-});

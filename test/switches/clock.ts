@@ -236,7 +236,7 @@ export const CLOCK_SHOWINGS = [
 ];
 
 /** A page as KVM_SET_CLOCK_GUEST takes it. */
-export const fieldsOf = (page: ReturnType<Rig['page']>) => ({
+const fieldsOf = (page: ReturnType<Rig['page']>) => ({
   tscTimestamp: page.tscTimestamp,
   systemTime: page.systemTime,
   tscToSystemMul: page.tscToSystemMul,

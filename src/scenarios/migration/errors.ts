@@ -12,7 +12,7 @@ import type { Journey, VcpuJourney } from './run.ts';
 import type { Site } from './site.ts';
 
 /** How a clock is off, in its own unit: + is ahead. */
-export interface ClockErrors {
+interface ClockErrors {
   readonly tscCycles: bigint;
   readonly tscNs: bigint;
   readonly kvmclockNs: bigint;
@@ -38,7 +38,7 @@ export interface VcpuErrors extends ClockErrors {
 }
 
 /** The least and the most of some values, of which there is one at least. */
-export function extent(values: readonly bigint[]): {
+function extent(values: readonly bigint[]): {
   readonly least: bigint;
   readonly most: bigint;
 } {
@@ -58,7 +58,7 @@ export function spread(values: readonly bigint[]): bigint {
 }
 
 /** The guest's absence: what is frozen stands still for so long. */
-export function absenceNs({ vcpus }: Journey): bigint {
+function absenceNs({ vcpus }: Journey): bigint {
   const stopped = vcpus.map(({ stoppedAt }) => stoppedAt);
   const entered = vcpus.map(({ enteredAt }) => enteredAt);
   return extent(entered).least - extent(stopped).most;

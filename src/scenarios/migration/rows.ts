@@ -5,10 +5,10 @@ import type { MigrationOptions } from './options.ts';
 import { type Journey, type MakeHost, type Refusal, runMigration } from './run.ts';
 
 /** A clock against what it should read. */
-export type Direction = 'exact' | 'ahead' | 'behind';
+type Direction = 'exact' | 'ahead' | 'behind';
 
 /** What became of PVCLOCK_TSC_STABLE_BIT. */
-export type StableBit = 'kept' | 'lost' | 'gained' | 'never set';
+type StableBit = 'kept' | 'lost' | 'gained' | 'never set';
 
 /** One vCPU after a migration. */
 export interface MigrationRow extends VcpuErrors {
@@ -112,7 +112,7 @@ function vcpuNotices(errors: VcpuErrors): string[] {
 }
 
 /** The rows of one migration. */
-export function rowsOf(journey: Journey): readonly MigrationRow[] {
+function rowsOf(journey: Journey): readonly MigrationRow[] {
   const all = journey.vcpus.map((vcpu) => errorsOf(journey, vcpu));
   const refused = [...new Set(journey.refused.map(refusalText))];
   const gaveUp = refused.map((text) => `${text}: the VMM gives up`);

@@ -16,7 +16,7 @@ function bytesOf(code: Code, bytes: number[] = []): readonly number[] {
 }
 
 /** Value types by their byte. */
-export const TYPE = { i32: 0x7f, i64: 0x7e } as const;
+const TYPE = { i32: 0x7f, i64: 0x7e } as const;
 export type Type = keyof typeof TYPE;
 
 const EMPTY_BLOCK = 0x40;
@@ -79,13 +79,11 @@ export const mul = binary(0x6c);
 export const and = binary(0x71);
 export const or = binary(0x72);
 export const xor = binary(0x73);
-export const shl = binary(0x74);
 export const shr = binary(0x76);
 
 /** The same on `i64`. */
 export const equal64 = binary(0x51);
 export const unequal64 = binary(0x52);
-export const above64 = binary(0x56);
 export const add64 = binary(0x7c);
 export const sub64 = binary(0x7d);
 export const mul64 = binary(0x7e);
