@@ -242,9 +242,9 @@ export class Assimilator {
     for (const { vm } of this.#around.driver.vms) forget(vm);
   }
 
-  /** A VM is gone: what is still said of it is of another. */
+  /** A VM is gone. */
   ended(vm: Vm): void {
-    forget(vm);
+    this.#around.driver.drop(vm);
   }
 
   finish(): void {

@@ -49,7 +49,9 @@ export class Driver {
   /** The world's own copy: evidence in the recording changes them. */
   readonly #switches: Switches;
   readonly #keeper: Keeper | undefined;
-  readonly #vms: KnownVm[] = [];
+  #vms: KnownVm[] = [];
+  /** How many VMs there were: the next one's number. */
+  #made = 0;
 
   constructor(
     clock: HostClock,
@@ -64,7 +66,7 @@ export class Driver {
     this.#keeper = made.keeper;
   }
 
-  /** The VMs there are, and were. */
+  /** The VMs there are. */
   get vms(): readonly KnownVm[] {
     return this.#vms;
   }
@@ -118,7 +120,7 @@ export class Driver {
 
   /** A VM is created, or is first seen. Its own tracepoints are what was predicted. */
   createVm(vm: Vm, when: When, born: boolean): { known: KnownVm; predicted: Predicted[] } {
-    const id = this.#vms.length;
+    const id = this.#made++;
     const index = this.world.count;
     const predicted = this.predict({ type: 'KVM_CREATE_VM', vm: id }, when) ?? [];
     const known = new KnownVm(vm, id, this.world.vms.get(id)!, born);
@@ -227,6 +229,13 @@ export class Driver {
       other.decision = false;
       other.asked = false;
     }
+  }
+
+  /** A VM is gone: what is still said of it is of another one. */
+  drop(vm: Vm): void {
+    this.#vms = this.#vms.filter((known) => known.vm !== vm);
+    vm.model = undefined;
+    for (const vcpu of vm.vcpus.values()) vcpu.model = undefined;
   }
 
   /** Something happened to the host that can ask any vCPU for more than is recorded. */
