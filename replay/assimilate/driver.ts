@@ -234,6 +234,8 @@ export class Driver {
   /** A VM is gone: what is still said of it is of another one. */
   drop(vm: Vm): void {
     this.#vms = this.#vms.filter((known) => known.vm !== vm);
+    // A log's world has no way to forget: what is replayed would be another one.
+    if (this.#keeper === undefined && vm.model !== undefined) this.world.forget(vm.model.id);
     vm.model = undefined;
     for (const vcpu of vm.vcpus.values()) vcpu.model = undefined;
   }

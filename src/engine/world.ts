@@ -85,6 +85,12 @@ export class World {
     return this.#run.readings.derived;
   }
 
+  /** @internal Keeps nothing of a VM of which nothing will be heard any more. */
+  forget(id: number): void {
+    this.#vms.delete(id);
+    this.#named = undefined;
+  }
+
   /** @internal Puts back what was saved. */
   restore(
     count: number,
