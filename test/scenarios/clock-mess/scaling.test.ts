@@ -121,4 +121,13 @@ describe('10: software upscaling', () => {
     const rest = (after['in its own time (ns)'] as bigint) - raw;
     expect(rest >= -1n && rest <= 1n, String(rest)).toBe(true);
   });
+
+  test.each([
+    ['rfc-v3', 0],
+    ['series-v6', 1],
+  ])('%s: a new generation asks for %i references', async (series, asked) => {
+    const { before, after } = await patchSeen(10, { params: { series } });
+    const name = 'references asked for by the write that began its generation';
+    expect([before[name], after[name]]).toEqual([1, asked]);
+  });
 });

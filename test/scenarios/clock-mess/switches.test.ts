@@ -8,7 +8,7 @@ import {
   type SwitchName,
 } from '../../../src/profiles/index.ts';
 import { kernelsOf } from '../../../src/scenarios/clock-mess/clock-mess.ts';
-import { PATCHES } from '../../../src/scenarios/clock-mess/patches.ts';
+import { PATCHES, SERIES, switchesOf } from '../../../src/scenarios/clock-mess/patches.ts';
 import { cli } from '../../cli/run.ts';
 import { patchSeen } from './patch.ts';
 
@@ -21,17 +21,36 @@ test('there are 21 rows, in order', () => {
 const valuesOf = (names: readonly SwitchName[], from: Switches): Partial<Switches> =>
   Object.assign({}, ...names.map((name) => ({ [name]: from[name] })));
 
-describe('a patch shows by its switches and by nothing else', () => {
-  const switched = PATCHES.filter(({ switches }) => switches.length > 0);
+const showing = SERIES.flatMap((series) =>
+  PATCHES.filter((patch) => switchesOf(patch, series).length > 0).map((patch) => {
+    const kernels = kernelsOf(PROFILES['v6.8'], patch, { series });
+    return { series, patch, number: patch.number, ...kernels };
+  }),
+);
 
-  test.each(switched)('$number $subject', async (patch) => {
-    const plain = await patchSeen(patch.number);
+/** A series' patches, each with a switch that it sets. */
+const flips = showing.flatMap(({ patch, series, ...rest }) =>
+  switchesOf(patch, series).map((name) => ({ series, name, ...rest })),
+);
+
+describe('a patch shows by its switches and by nothing else', () => {
+  test.each(showing)('$series: $number', async ({ series, patch, number, before, after }) => {
+    const params = { series };
+    const plain = await patchSeen(number, { params });
     expect(plain.after).not.toEqual(plain.before);
-    const { before, after } = kernelsOf(PROFILES['v6.8'], patch, { series: 'rfc-v3' });
-    const off = await patchSeen(patch.number, { set: valuesOf(patch.switches, before.switches) });
+    const names = switchesOf(patch, series);
+    const off = await patchSeen(number, { params, set: valuesOf(names, before.switches) });
     expect(off).toMatchObject({ before: plain.before, after: plain.before });
-    const on = await patchSeen(patch.number, { set: valuesOf(patch.switches, after.switches) });
+    const on = await patchSeen(number, { params, set: valuesOf(names, after.switches) });
     expect(on).toMatchObject({ before: plain.after, after: plain.after });
+  });
+
+  test.each(flips)('$series: $number by $name', async ({ series, number, name, before, after }) => {
+    expect(after.switches[name]).not.toBe(before.switches[name]);
+    const params = { series };
+    const plain = await patchSeen(number, { params });
+    const without = await patchSeen(number, { params, set: valuesOf([name], before.switches) });
+    expect(without.after).not.toEqual(plain.after);
   });
 
   test.each(SILENT)(

@@ -28,11 +28,37 @@ describe('13: what a matched write leaves', () => {
   });
 });
 
-test('14: the generation’s beginning is forgotten with the last write', async () => {
-  const { before, after } = await patchSeen(14);
+describe('14: what a TSC that went backwards leaves', () => {
   const nsec = 'vCPU 2’s generation has this_tsc_nsec';
-  expect(before[nsec]).toBe(1_000_000_000_000n);
-  expect(after).toEqual({ ...before, [nsec]: 0n });
+  const write = '… this_tsc_write';
+  const behind = 'vCPU 2’s TSC is behind vCPU 0’s by (cycles)';
+
+  test('the generation’s beginning is forgotten with the last write', async () => {
+    const { before, after } = await patchSeen(14);
+    expect(before[nsec]).toBe(1_000_000_000_000n);
+    expect(after).toEqual({ ...before, [nsec]: 0n });
+  });
+
+  // The TSC begins anew and has counted a second when the boot CPU is back.
+  test.each([
+    ['1h', 3_600n],
+    ['1d', DAY_S],
+    ['30d', 30n * DAY_S],
+  ])('v6: after %s the generation moves along, and with it a new vCPU’s TSC', async (uptime, s) => {
+    const params = { series: 'series-v6', uptime };
+    const { before, after } = await patchSeen(14, { params });
+    const lost = (s - 1n) * 3_000_000_000n;
+    expect(before).toMatchObject({ [write]: 0n, [behind]: lost });
+    expect(after).toEqual({ ...before, [write]: -lost, [behind]: 0n });
+  });
+
+  test('v6: what last_tsc_* were would have a TSC join that has counted the sleep', async () => {
+    const joins = 'in another VM, a TSC written on by the sleep joins';
+    const params = { series: 'series-v6' };
+    expect((await patchSeen(14, { params })).after[joins]).toBe(false);
+    const { after } = await patchSeen(14, { params, set: { syncStore: 'both' } });
+    expect(after[joins]).toBe(true);
+  });
 });
 
 describe('15: masterclock with TSCs apart', () => {
@@ -50,7 +76,22 @@ describe('15: masterclock with TSCs apart', () => {
     expect(after['… after KVM_SET_CLOCK, an hour on']).toBe(0n);
     expect(before['masterclock with TSCs apart']).toBe('off.unmatched');
     expect(after['masterclock with TSCs apart']).toBe('on');
-    expect(after['masterclock with another frequency']).toBe('off.unmatched');
+    const frequency = 'masterclock with another frequency';
+    expect(before[frequency]).toBe('on');
+    expect(after[frequency]).toBe('off.unmatched');
+    expect(before['… and after a write of that TSC']).toBe('off.unmatched');
+    expect(after['… and after a write of that TSC']).toBe('off.unmatched');
+  });
+
+  // From 3.0 to 2.5 GHz a TSC loses a sixth of what the host's has counted.
+  test.each([
+    ['rfc-v3', '1d', -43_200_000_000_001n],
+    ['rfc-v3', '1h', -1_800_000_000_001n],
+    ['series-v6', '1d', 0n],
+    ['series-v6', '1h', 0n],
+  ])('%s: KVM_SET_TSC_KHZ after %s moves the TSC by %s cycles', async (series, uptime, jump) => {
+    const { after } = await patchSeen(15, { params: { series, uptime } });
+    expect(after['KVM_SET_TSC_KHZ moves vCPU 2’s TSC by (cycles)']).toBe(jump);
   });
 
   test.each([
@@ -61,5 +102,7 @@ describe('15: masterclock with TSCs apart', () => {
     expect(after['STABLE in the page of vCPU 0']).toBe(stable);
     expect(after['… of vCPU 2']).toBe(stable);
     expect(after['flags of KVM_GET_CLOCK']).toBe(14);
+    // TSCs that are one again change STABLE, which v6 tells all vCPUs.
+    expect(after['references asked for when the TSCs are one again']).toBe(1 - stable);
   });
 });
