@@ -3,7 +3,17 @@
 import { MSRS } from '../../../events/index.ts';
 import { baseAt, realtimeAt } from '../../clock/index.ts';
 import { asS64, pvclockRead } from '../../num/index.ts';
-import { ioctl, movedBy, pageOf, requestsOf, resultOf, settle, vmOf, writeTsc } from '../deeds.ts';
+import {
+  aheadOfGetClock,
+  ioctl,
+  movedBy,
+  pageOf,
+  requestsOf,
+  resultOf,
+  settle,
+  vmOf,
+  writeTsc,
+} from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
 import type { Simulation } from '../simulation.ts';
 import type { History } from './history.ts';
@@ -13,12 +23,6 @@ const NSEC_PER_SEC = 1_000_000_000n;
 const HV_PAGE = 0x20_0001n;
 /** Where the guest wants the wall clock. */
 const WALL_CLOCK_GPA = 0x18_0000n;
-
-/** KVM_GET_CLOCK, less what the guest reads at that instant, ns. */
-function getClockError(vm: SimulatedVm): bigint {
-  const { clock = 0n } = resultOf(vm.ioctl({ type: 'KVM_GET_CLOCK' }));
-  return asS64(clock - vm.kvmclock(0));
-}
 
 /** A page's multiplier is made of Hz instead of kHz. */
 export const scaledHz: History = ({ params: { uptime, tscKhz, guestKhz }, host, tell }) => {
@@ -32,7 +36,7 @@ export const scaledHz: History = ({ params: { uptime, tscKhz, guestKhz }, host, 
   const cycles = vm.tsc(0) - page.tscTimestamp;
   const ideal = (cycles * 1_000_000n) / BigInt(guestKhz);
   const gained = pvclockRead(page, vm.tsc(0)) - page.systemTime - ideal;
-  const getClock = getClockError(vm);
+  const getClock = -aheadOfGetClock(vm);
   const jump = movedBy(vm, 0, () => {
     vm.writeMsr(0, 'HV_X64_MSR_REFERENCE_TSC', HV_PAGE);
     vm.kick();
@@ -108,7 +112,7 @@ export const getClock: History = ({ params: { uptime, tscKhz, guestKhz }, host, 
   vm.ioctl({ type: 'KVM_SET_CLOCK', clock: vm.kvmclock(0), flags: 0 });
   settle(sim, vm);
   sim.host.pass(uptime);
-  const error = getClockError(vm);
+  const error = -aheadOfGetClock(vm);
   const wallClock = wallClockError(sim, vm);
   tell(sim, `KVM_GET_CLOCK is off from what the guest reads by ${error} ns`);
   sim.dispatch({ type: 'change_clocksource', vclockMode: 0 });
