@@ -8,6 +8,7 @@ import {
   ioctl,
   movedBy,
   pageOf,
+  requestsOf,
   resultOf,
   settle,
   vmOf,
@@ -129,7 +130,7 @@ export const catchUp: History = ({ params, host, tell }) => {
   const sim = host({ tscKhz, hasTscControl: false });
   const vm = sim.vm();
   vm.start(1, catchupKhz);
-  writeTsc(vm, 0, 0n);
+  const asked = requestsOf(writeTsc(vm, 0, 0n), 'MASTERCLOCK_UPDATE');
   vm.enter(0);
   vm.ioctl({ type: 'KVM_SET_CLOCK', clock: vm.kvmclock(0), flags: 0 });
   vm.kick();
@@ -147,5 +148,6 @@ export const catchUp: History = ({ params, host, tell }) => {
     ['the TSC lags by (cycles)', lag],
     ['in its own time (ns)', (lag * 1_000_000n) / BigInt(catchupKhz)],
     ['of that, CLOCK_MONOTONIC_RAW is late by (ns)', uptime - passed],
+    ['references asked for by the write that began its generation', asked],
   ];
 };
