@@ -14,7 +14,15 @@ import {
   type RecordingStats,
   type TraceClock,
 } from '../recording.ts';
-import { BATCHES, type Begun, type Filled, FREED, type Message, type Start } from './protocol.ts';
+import {
+  AWAITED,
+  BATCHES,
+  type Begun,
+  type Filled,
+  FREED,
+  type Message,
+  type Start,
+} from './protocol.ts';
 
 /** From this size on a thread pays for its start and for compiling the reader anew. */
 const FROM_BYTES = 128 << 20;
@@ -40,7 +48,7 @@ export async function openInThread(
     { length: BATCHES },
     () => new SharedArrayBuffer(EventBatch.byteLength()),
   );
-  const counters = new Int32Array(new SharedArrayBuffer(4));
+  const counters = new Int32Array(new SharedArrayBuffer(8));
   const start: Start = { ...what, name, fd: file.fd, only, batches, counters };
   const thread = new ReadingThread(start);
   try {
@@ -145,7 +153,9 @@ class ThreadRecording implements Recording {
     if (this.#ended) return 0;
     // The rows delivered last are no longer valid.
     Atomics.store(this.#counters, FREED, this.#count);
-    Atomics.notify(this.#counters, FREED);
+    if (this.#count === Atomics.load(this.#counters, AWAITED)) {
+      Atomics.notify(this.#counters, FREED);
+    }
     const message = await this.#thread.next();
     if (message.kind !== 'filled') throw unexpected(message);
     batch.show(this.#filled(message));
