@@ -3,7 +3,6 @@
  * read. Rows, their order, how they come in batches and every error are those of reading it at once.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { EventBatch, type EventName } from '../../../events/index.ts';
 import { FormatError } from '../error.ts';
@@ -23,16 +22,6 @@ import {
   type Message,
   type Start,
 } from './protocol.ts';
-
-/** From this size on a thread pays for its start and for compiling the reader anew. */
-const FROM_BYTES = 128 << 20;
-
-/** Node runs a thread's code as it was built: under test these are sources, which it can't run. */
-const BUILT = import.meta.url.endsWith('.js');
-
-/** Whether a recording of so many bytes is read sooner by a thread of its own. */
-export const paysForThread = (bytes: number): boolean =>
-  bytes >= FROM_BYTES && BUILT && availableParallelism() > 1;
 
 /**
  * Opens the recording in `file`, which then belongs to it. `what`: what `name` is, and its size.
