@@ -8,7 +8,7 @@ import { PROFILE_IDS, ProfileError, parseSet, type Switches } from '../profiles/
 import { nearest } from '../profiles/nearest.ts';
 import { SCENARIOS, scenarioOf } from '../scenarios/all.ts';
 import { ScenarioError } from '../scenarios/error.ts';
-import { optionOf } from '../scenarios/params.ts';
+import { optionOf, takes } from '../scenarios/params.ts';
 import { type Played, play } from '../scenarios/play.ts';
 import { playedLines, playedToJson } from '../scenarios/report.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
@@ -37,8 +37,8 @@ function commandOf(scenario: Scenario, done: (options: Options & Given) => Promi
       refuseUnknown(its.args, its);
       await done(options);
     });
-  for (const [name, { unit, range, doc, default: preset }] of Object.entries(scenario.params)) {
-    const told = `${doc}: ${unit}${unit.includes(range) ? '' : `, ${range}`} (default: ${preset})`;
+  for (const [name, param] of Object.entries(scenario.params)) {
+    const told = `${param.doc}: ${takes(param)} (default: ${param.default})`;
     command.option(`--${optionOf(name)} <value>`, told);
   }
   return withOptions(command);

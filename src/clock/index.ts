@@ -61,6 +61,7 @@ export {
 } from './tsc.ts';
 export { STIMERS, VcpuState } from './vcpu-state.ts';
 export {
+  clockAtGuestTsc,
   clockAtHostTsc,
   KVM_CLOCK_HOST_TSC,
   KVM_CLOCK_REALTIME,

@@ -53,6 +53,14 @@ export function clockAtHostTsc(vm: Vm, hostTsc: bigint, khz: number): bigint {
   );
 }
 
+/** The same through the guest's scaled TSC, with the scale kept at the reference. */
+export function clockAtGuestTsc(vm: Vm, hostTsc: bigint, fracBits: number): bigint {
+  const cycles = subU64(hostTsc, vm.masterCycleNow);
+  const scaled = scaleTsc(cycles, vm.masterTscScalingRatio, fracBits);
+  const ns = scaleDelta(scaled, vm.masterTscMul, vm.masterTscShift);
+  return addU64(addU64(vm.masterKernelNs, vm.kvmclockOffset), ns);
+}
+
 /** The host CPU that this happens on: told, or that of the vCPU that acts, or the first. */
 const cpuHere = ({ input, vcpu }: Ctx): number =>
   (input.type === 'KVM_GET_CLOCK' || input.type === 'KVM_SET_CLOCK' ? input.cpu : undefined) ??
@@ -83,11 +91,9 @@ export function clockThroughGuest(vm: Vm, ctx: Ctx): bigint | undefined {
     vm.masterclock === 'on' &&
     isTscMode(host.vclockMode) &&
     hostTscKhz(host, cpuHere(ctx), switches) !== 0;
-  if (!isPossible) return undefined;
-  const cycles = subU64(ctx.read('getClock.tsc'), vm.masterCycleNow);
-  const scaled = scaleTsc(cycles, vm.masterTscScalingRatio, host.tscScalingRatioFracBits);
-  const ns = scaleDelta(scaled, vm.masterTscMul, vm.masterTscShift);
-  return addU64(addU64(vm.masterKernelNs, vm.kvmclockOffset), ns);
+  return isPossible
+    ? clockAtGuestTsc(vm, ctx.read('getClock.tsc'), host.tscScalingRatioFracBits)
+    : undefined;
 }
 
 /** The clock by the host's clock alone. */

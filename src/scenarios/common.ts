@@ -1,13 +1,13 @@
 /** Parameters that many scenarios have. */
 import type { HostOptions } from '../engine/index.ts';
-import { choice, duration, khz, orZero, ppm } from './params.ts';
+import { choice, duration, khz, khzOrZero, ppm } from './params.ts';
 
 export const tscKhz = (preset = '2000000') =>
   khz(preset, 'frequency of the host’s TSC', { least: '500000', most: '5000000' });
 
 /** Without 4578a747f3c7 KVM hangs where a guest's TSC comes to less than 1 kHz; 1 MHz is clear of that. */
 export const guestKhz = (preset = '0', doc = 'frequency the guest is given, 0: the host’s') =>
-  orZero(khz(preset === '0' ? '1000' : preset, doc, { least: '1000', most: '5000000' }), preset);
+  khzOrZero(preset, doc, { least: '1000', most: '5000000' });
 
 /** What `guestKhz` means where a VM is launched. */
 export const asked = (khzOfGuest: number): number | undefined =>

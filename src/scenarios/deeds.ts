@@ -51,6 +51,12 @@ export function resultOf({ observations }: Dispatched): Result {
   return found;
 }
 
+/** By how much the guest's clock is ahead of what KVM_GET_CLOCK answers the VMM now, ns. */
+export function aheadOfGetClock(vm: SimulatedVm): bigint {
+  const { clock = 0n } = resultOf(vm.ioctl({ type: 'KVM_GET_CLOCK' }));
+  return asS64(subU64(vm.kvmclock(0), clock));
+}
+
 /** How often something was asked of vCPUs. */
 export const requestsOf = ({ observations }: Dispatched, name: string): number =>
   observations.filter((o) => o.type === 'request' && o.name === name).length;

@@ -44,6 +44,11 @@ export class SimulatedVm {
   /** The VMM creates the VM with so many vCPUs, and its guest runs on them. */
   start(vcpus: number, tscKhz?: number): void {
     this.perform({ type: 'launch', ...(tscKhz === undefined ? {} : { tscKhz }) });
+    this.bootOn(vcpus);
+  }
+
+  /** A VM that was launched gets so many vCPUs, and its guest runs on them. */
+  bootOn(vcpus: number): void {
     for (let vcpu = 0; vcpu < vcpus; vcpu++) this.perform({ type: 'hotplug', vcpu, cpu: vcpu });
     this.perform({ type: 'resume' });
     for (let vcpu = 0; vcpu < vcpus; vcpu++) this.boot(vcpu);

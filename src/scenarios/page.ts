@@ -11,7 +11,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 const row = (...cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
 
 function paramRows(params: Params): string[] {
-  return Object.entries(params).map(([name, { doc, unit, range, default: preset }]) =>
+  return Object.entries(params).map(([name, { doc, unit, range = '–', default: preset }]) =>
     row(`\`--${optionOf(name)}\``, doc, unit, range, preset),
   );
 }

@@ -8,8 +8,8 @@ export interface Param<T = unknown> {
   /** What it is given in, with an example: `a duration such as 30d`. */
   readonly unit: string;
   readonly default: string;
-  /** From … to …, as it is written. */
-  readonly range: string;
+  /** From … to …, as it is written; none where `unit` names all values. */
+  readonly range?: string;
   /** What it is, in a few words. */
   readonly doc: string;
   /** @returns `undefined` for text that is none, or out of range. */
@@ -124,16 +124,16 @@ export const ppm = (preset: string, doc: string, range: Range): Param<bigint> =>
 export const khz = (preset: string, doc: string, range: Range): Param<number> =>
   ranged(readInteger, { unit: 'kHz such as 2500000', default: preset, doc, range });
 
-/** A parameter that may be 0 beside its range, and then means something else. */
-export const orZero = (
-  { range, parse, ...rest }: Param<number>,
-  preset: string,
-): Param<number> => ({
-  ...rest,
-  default: preset,
-  range: `0, ${range}`,
-  parse: (text) => (text === '0' ? 0 : parse(text)),
-});
+/** A frequency that may be 0 beside its range, and then means something else; its value is in kHz. */
+export function khzOrZero(preset: string, doc: string, range: Range): Param<number> {
+  const { parse, ...rest } = khz(preset === '0' ? range.least : preset, doc, range);
+  return {
+    ...rest,
+    default: preset,
+    range: `0, ${range.least} to ${range.most}`,
+    parse: (text) => (text === '0' ? 0 : parse(text)),
+  };
+}
 
 /** Frequencies with commas between them; their values are in kHz. */
 export const khzs = (preset: string, doc: string, range: Range): Param<readonly number[]> =>
@@ -158,11 +158,14 @@ export function choice<const V extends string>(
   return {
     unit: `one of ${values.join(', ')}`,
     default: values[0],
-    range: values.join(', '),
     doc,
     parse: (text) => values.find((value) => value === text),
   };
 }
+
+/** What a parameter takes: how it is written and, where that does not say it all, from what to what. */
+export const takes = ({ unit, range }: Param): string =>
+  range === undefined ? unit : `${unit}, ${range}`;
 
 /** The option of a parameter, without dashes: `ntp-ppm` for `ntpPpm`. */
 export const optionOf = (name: string): string =>

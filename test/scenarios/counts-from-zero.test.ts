@@ -1,6 +1,6 @@
 /** PVCLOCK_COUNTS_FROM_ZERO, and the constant that took its place. */
 import { describe, expect, test } from 'vitest';
-import { rowsOf } from './tables.ts';
+import { table } from './table.ts';
 
 const HOUR_NS = 3_600_000_000_000n;
 
@@ -10,7 +10,7 @@ describe('counts-from-zero', () => {
     ['2h', '0', 2n * HOUR_NS],
     ['30d', '365d', 720n * HOUR_NS],
   ])('up for %s on a host up for %s: all of it is lost', async (uptime, hostUptime, ns) => {
-    const { rows } = await rowsOf('counts-from-zero', { params: { uptime, hostUptime } });
+    const { rows } = await table('counts-from-zero', { params: { uptime, hostUptime } });
     expect(rows.map((row) => row['vCPU 0 registers again'])).toEqual([
       'rewrite',
       'rewrite',
@@ -28,7 +28,7 @@ describe('counts-from-zero', () => {
   });
 
   test('findings say so: each vCPU’s clock jumps back by it', async () => {
-    const { hosts } = await rowsOf('counts-from-zero');
+    const { hosts } = await table('counts-from-zero');
     const [rewrite] = hosts;
     const jumps = rewrite!.findings.filter(({ rule }) => rule === 'jump');
     expect(jumps.map(({ vcpu, deltaNs }) => [vcpu, deltaNs])).toEqual([
@@ -46,7 +46,7 @@ describe('counts-from-zero', () => {
     ['v4.2-cfz', { countsFromZero: false }],
     ['v4.4', {}],
   ] as const)('%s with %j: nothing is lost, and bit 2 means nothing', async (profile, set) => {
-    const { rows } = await rowsOf('counts-from-zero', { profile, set });
+    const { rows } = await table('counts-from-zero', { profile, set });
     for (const row of rows) {
       expect(row['moved at once (ns)']).toBe(0n);
       expect(row['moved 100 ms later (ns)']).toBe(0n);
@@ -55,7 +55,7 @@ describe('counts-from-zero', () => {
   });
 
   test('v4.4 with the switch does as v4.2', async () => {
-    const { rows } = await rowsOf('counts-from-zero', {
+    const { rows } = await table('counts-from-zero', {
       profile: 'v4.4',
       set: { countsFromZero: true },
     });
@@ -67,7 +67,7 @@ describe('sched-clock', () => {
   const clock = 'sched_clock (ns)';
   const plain = 'kvmclock less the constant (ns)';
   const caseOf = async (name: string, params: Record<string, string> = {}, profile = 'v4.4') => {
-    const { rows } = await rowsOf('sched-clock', { params, profile });
+    const { rows } = await table('sched-clock', { params, profile });
     const found = rows.filter((row) => row['case'] === name);
     expect(found).toHaveLength(2);
     return found;
@@ -122,7 +122,7 @@ describe('sched-clock', () => {
   });
 
   test.each([true, false])('tscAdjustRaisesClockUpdate=%s decides that', async (value) => {
-    const { rows } = await rowsOf('sched-clock', {
+    const { rows } = await table('sched-clock', {
       set: { tscAdjustRaisesClockUpdate: value },
     });
     const row = rows.find((it) => it['case'] === 'vCPU 1 behind' && it['vCPU'] === 1);

@@ -1,11 +1,11 @@
 /** “RFC: Precise TSC migration”: TSCs with the time at which they were read, and which are synchronised. */
 import { describe, expect, test } from 'vitest';
 import type { PlayOptions } from '../../src/scenarios/play.ts';
-import { rowsOf } from './tables.ts';
+import { table } from './table.ts';
 
 describe('precise-tsc', () => {
   const found = async (options: PlayOptions = {}) => {
-    const { rows } = await rowsOf('precise-tsc', options);
+    const { rows } = await table('precise-tsc', options);
     return (clocksource: string, way: string) => {
       const row = rows.find(
         (it) => it['clocksource'] === clocksource && it['put back by'] === way,
@@ -48,7 +48,7 @@ describe('precise-tsc', () => {
   });
 
   test('a vCPU plugged in later gets the TSC of before: the record of writes is not touched', async () => {
-    const { rows } = await rowsOf('precise-tsc');
+    const { rows } = await table('precise-tsc');
     const ahead = rows.map((row) => row['vCPU 2, new, ahead of vCPU 0 (cycles)']);
     const lost = 172_820_000_000_000n;
     expect(ahead).toEqual([-lost, 0n, -lost + 1000n, 0n]);
@@ -59,7 +59,7 @@ describe('precise-tsc', () => {
     ['v5.10', {}],
     ['v7.3', {}],
   ] as const)('%s with %j has no such ioctls', async (profile, set) => {
-    const { rows } = await rowsOf('precise-tsc', { profile, set });
+    const { rows } = await table('precise-tsc', { profile, set });
     const returned = rows.map((row) => [row['put back by'], row['returns']]);
     expect(returned.slice(0, 2)).toEqual([
       ['TSC_STATE', -22],
@@ -71,7 +71,7 @@ describe('precise-tsc', () => {
 describe('tsc-sync', () => {
   const HALF = 1_000_000_000n;
   const found = async (options: PlayOptions = {}) => {
-    const { rows } = await rowsOf('tsc-sync', options);
+    const { rows } = await table('tsc-sync', options);
     const cells = ['ahead of vCPU 0’s (cycles)', 'its TSC_ADJUST', 'masterclock'];
     return Object.fromEntries(
       rows.map((row) => [
@@ -127,7 +127,7 @@ describe('tsc-sync', () => {
 
 describe('tsc-reliable', () => {
   const found = async (options: PlayOptions = {}) => {
-    const { rows } = await rowsOf('tsc-reliable', options);
+    const { rows } = await table('tsc-reliable', options);
     const cells = ['brought up', 'TSC_ADJUST', 'then ahead of vCPU 0 (cycles)', 'masterclock'];
     return rows.map((row) => cells.map((name) => row[name]));
   };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { PROFILE_IDS } from '../../src/profiles/index.ts';
 import { SCENARIOS } from '../../src/scenarios/all.ts';
-import { optionOf, type Params } from '../../src/scenarios/params.ts';
+import { optionOf, type Params, takes } from '../../src/scenarios/params.ts';
 import { play } from '../../src/scenarios/play.ts';
 import { cli, json } from '../cli/run.ts';
 import { emptyFolder } from '../conformance/bundled.ts';
@@ -51,11 +51,24 @@ describe('every scenario', () => {
     const { stdout, code } = await cli('simulate', its.name, '--help');
     expect(code).toBe(0);
     const help = stdout.replace(/\s+/g, ' ');
-    for (const [name, { doc, range, default: preset }] of Object.entries(its.params as Params)) {
+    for (const [name, param] of Object.entries(its.params as Params)) {
       expect(help).toContain(`--${optionOf(name)}`);
-      expect(help).toContain(doc);
-      expect(help).toContain(`(default: ${preset})`);
-      for (const bound of range.split(' to ')) expect(help).toContain(bound);
+      expect(help).toContain(`${param.doc}: ${takes(param)} (default: ${param.default})`);
+    }
+  });
+
+  test.each(SCENARIOS)('$name: what a parameter takes is said once', async (its) => {
+    for (const [name, param] of Object.entries(its.params as Params)) {
+      const option = `--${optionOf(name)}`;
+      const { stderr, code } = await cli('simulate', its.name, option, 'none of these');
+      const expected = `expected ${takes(param)}, found "none of these"`;
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: `masterclock: ${option}: ${expected}\n`,
+      });
+      const [, values] = /^one of (.*)$/.exec(takes(param)) ?? [];
+      const words = values?.split(', ') ?? [];
+      expect(new Set(words).size, option).toBe(words.length);
     }
   });
 

@@ -122,6 +122,34 @@ describe('xen-timerlat', () => {
   });
 });
 
+describe('what KVM_GET_CLOCK answers while the guest reads its clock', () => {
+  const CUT = 34_575_350n;
+  const HERTZ = 75_427n;
+
+  test.each<[string, Partial<Switches>, bigint]>([
+    ['v6.1', {}, CUT],
+    ['v6.8', {}, CUT],
+    ['v7.3', {}, CUT],
+    ['rfc-v3', {}, 0n],
+    ['series-v6', {}, 0n],
+    ['rfc-v3', { getClock: 'host-scale' }, HERTZ],
+    ['series-v6', { getClock: 'host-scale' }, HERTZ],
+    ['v7.3', { getClock: 'guest-scale' }, CUT - HERTZ],
+    ['v7.3', { getClock: 'guest-scale', pvScaleUnit: 'hz' }, 0n],
+  ])('KVM_GET_CLOCK under %s with %j: behind by %s ns after a day', async (profile, set, ns) => {
+    const row = await lastRow({ uptimes: '1d' }, { profile, set });
+    const off = big(row['guest − KVM_GET_CLOCK (ns)']) - ns;
+    const most = ns === 0n ? 1n : 100n;
+    expect(off >= -most && off <= most, `${off} ns off`).toBe(true);
+  });
+
+  test.each(['1s', '1h', '30d'])('rfc-v3, after %s: within a nanosecond', async (uptimes) => {
+    const row = await lastRow({ uptimes }, { profile: 'rfc-v3' });
+    const off = big(row['guest − KVM_GET_CLOCK (ns)']);
+    expect(off >= -1n && off <= 1n, `${off} ns`).toBe(true);
+  });
+});
+
 describe('xen-timer-pairs', () => {
   const rowsOf = async (params: Record<string, string>, options: PlayOptions = {}) =>
     (await table('xen-timer-pairs', { ...options, params })).rows;
@@ -147,6 +175,11 @@ describe('xen-timer-pairs', () => {
     expect(uptime > 8_100_000_000n && uptime < 8_110_000_000n).toBe(true);
     expect(rows[0]!['ratio']).toBe(234_562_480_592_213n);
     expect(rows[1]!['uptime (ns)']).toBe('never');
+  });
+
+  test('rfc-v3: KVM goes the guest’s way, and no pair ever comes to it', async () => {
+    const rows = await rowsOf({}, { profile: 'rfc-v3' });
+    expect(new Set(rows.map((row) => row['uptime (ns)']))).toEqual(new Set(['never']));
   });
 
   test('after the fix no pair’s sleep is late', async () => {

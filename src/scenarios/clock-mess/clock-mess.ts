@@ -11,22 +11,23 @@ import { choice, number } from '../params.ts';
 import { type Stage, scenario } from '../scenario.ts';
 import type { Here, Seen } from './history.ts';
 import { HISTORY_PARAMS } from './params.ts';
-import { PATCHES, type Patch, patchOf } from './patches.ts';
-
-type Series = 'rfc-v3' | 'series-v6';
+import { PATCHES, type Patch, patchOf, SERIES, type Series, switchesOf } from './patches.ts';
 
 /** Sets a switch, whatever type it is of. */
 const pick = (from: Switches, name: SwitchName): Partial<Switches> => ({ [name]: from[name] });
 
 /** What a series' kernel has of a patch's switches. */
 const appliedBy = (patch: Patch, series: Series): Partial<Switches> =>
-  Object.assign({}, ...patch.switches.map((name) => pick(PROFILES[series].switches, name)));
+  Object.assign(
+    {},
+    ...switchesOf(patch, series).map((name) => pick(PROFILES[series].switches, name)),
+  );
 
 /** What a kernel has of them without the patch: its own, unless that is the patch's. */
 function leftBy(patch: Patch, series: Series, kernel: Profile): Partial<Switches> {
   const { switches: base } = PROFILES[series === 'rfc-v3' ? 'v6.8' : 'v7.2'];
   const applied = appliedBy(patch, series);
-  const left = patch.switches.map((name) =>
+  const left = switchesOf(patch, series).map((name) =>
     kernel.switches[name] === applied[name] ? pick(base, name) : pick(kernel.switches, name),
   );
   return Object.assign({}, ...left, patch.without);
@@ -69,7 +70,9 @@ export const clockMess = scenario({
   source: '“Cleaning up the KVM clock mess”, RFC v3, David Woodhouse, 2024',
   profile: 'v6.8',
   compare: ['v4.19', 'v6.1', 'v6.8', 'v7.3', 'rfc-v3', 'series-v6'],
-  switches: [...new Set(PATCHES.flatMap(({ switches }) => switches))],
+  switches: [
+    ...new Set(PATCHES.flatMap((patch) => SERIES.flatMap((its) => switchesOf(patch, its)))),
+  ],
   about: [
     'One patch of RFC v3 at a time: `--patch` says which, 1 to 21. The same history is lived through twice, by the kernel of `--profile` without the patch (*before*) and with it (*after*); patches that it builds on are in both. `--series series-v6` sets what the posting of 2026 has in its place. A switch given with `--set` is as given on both sides.',
     'Shown here is patch 2. A guest gets 2.5 GHz on a host of 3.0 GHz. KVM scales the host’s frequency as the hardware scales the TSC, in whole kHz: 2,499,999,000 Hz, 400 parts in 10^9 too little, and the guest’s clock gains 34.6 ms a day. In Hz it is 2,499,999,999 and 55 µs.',
@@ -77,7 +80,7 @@ export const clockMess = scenario({
   ],
   params: {
     patch: number('2', 'number of the patch in RFC v3', { least: '1', most: '21' }),
-    series: choice(['rfc-v3', 'series-v6'], 'posting whose switches the patch sets'),
+    series: choice(SERIES, 'posting whose switches the patch sets'),
     ...HISTORY_PARAMS,
   },
   run(stage, params) {

@@ -18,6 +18,8 @@ export interface Patch {
   readonly status: string;
   /** The switches that it sets as its series has them; none where it changes no behaviour of KVM. */
   readonly switches: readonly SwitchName[];
+  /** Those of series v6, where what it has in the patch's place sets others. */
+  readonly inV6?: readonly SwitchName[];
   /** What they are without it, where that is not what the kernel at hand has. */
   readonly without?: Partial<Switches>;
   /** Patches of the series that it needs to show. */
@@ -111,6 +113,7 @@ export const PATCHES: readonly Patch[] = [
     subject: 'KVM: x86: Fix software TSC upscaling in kvm_update_guest_time()',
     status: 'not merged; patches 15 and 16 of v6',
     switches: ['catchupFormula', 'mclkRequestOnTrack'],
+    inV6: ['catchupFormula'],
     shows: 'a TSC that software catches up with is right now, not at an old reference',
     history: catchUp,
   },
@@ -143,15 +146,18 @@ export const PATCHES: readonly Patch[] = [
     subject: 'KVM: x86: Kill cur_tsc_{nsec,offset,write} fields',
     status: 'not merged; v6 keeps these and kills last_tsc_* (patch 20)',
     switches: ['syncStore'],
+    inV6: ['syncStore', 'backwardsTscRecord'],
     needs: [13],
-    shows: 'after a TSC that went backwards a new vCPU’s generation starts at 0: the only effect',
+    shows:
+      'after a TSC that went backwards a new vCPU’s generation starts at 0; in v6 its TSC is right',
     history: syncStore,
   },
   {
     number: 15,
     subject: 'KVM: x86: Allow KVM master clock mode when TSCs are offset from each other',
     status: 'not merged; v6 clears STABLE then (patches 21 and 22)',
-    switches: ['mclkCriterion', 'syncOnSetTscKhz', 'stableBit'],
+    switches: ['mclkCriterion', 'syncOnSetTscKhz'],
+    inV6: ['mclkCriterion', 'syncOnSetTscKhz', 'stableBit', 'mclkRequestOnTrack'],
     shows: 'TSCs that are apart keep the masterclock; a different frequency does not',
     history: offsets,
   },
@@ -204,6 +210,14 @@ export const PATCHES: readonly Patch[] = [
     history: stealAccounting,
   },
 ];
+
+/** The postings whose switches a patch can set. */
+export const SERIES = ['rfc-v3', 'series-v6'] as const;
+export type Series = (typeof SERIES)[number];
+
+/** The switches that a patch sets, or what a series has in its place. */
+export const switchesOf = ({ switches, inV6 }: Patch, series: Series): readonly SwitchName[] =>
+  series === 'series-v6' ? (inV6 ?? switches) : switches;
 
 /** The patch of that number, of which there is one. */
 export function patchOf(number: number): Patch {

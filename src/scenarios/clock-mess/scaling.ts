@@ -3,7 +3,17 @@
 import { MSRS } from '../../../events/index.ts';
 import { baseAt, realtimeAt } from '../../clock/index.ts';
 import { asS64, pvclockRead } from '../../num/index.ts';
-import { ioctl, movedBy, pageOf, resultOf, settle, vmOf, writeTsc } from '../deeds.ts';
+import {
+  aheadOfGetClock,
+  ioctl,
+  movedBy,
+  pageOf,
+  requestsOf,
+  resultOf,
+  settle,
+  vmOf,
+  writeTsc,
+} from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
 import type { Simulation } from '../simulation.ts';
 import type { History } from './history.ts';
@@ -13,12 +23,6 @@ const NSEC_PER_SEC = 1_000_000_000n;
 const HV_PAGE = 0x20_0001n;
 /** Where the guest wants the wall clock. */
 const WALL_CLOCK_GPA = 0x18_0000n;
-
-/** KVM_GET_CLOCK, less what the guest reads at that instant, ns. */
-function getClockError(vm: SimulatedVm): bigint {
-  const { clock = 0n } = resultOf(vm.ioctl({ type: 'KVM_GET_CLOCK' }));
-  return asS64(clock - vm.kvmclock(0));
-}
 
 /** A page's multiplier is made of Hz instead of kHz. */
 export const scaledHz: History = ({ params: { uptime, tscKhz, guestKhz }, host, tell }) => {
@@ -32,7 +36,7 @@ export const scaledHz: History = ({ params: { uptime, tscKhz, guestKhz }, host, 
   const cycles = vm.tsc(0) - page.tscTimestamp;
   const ideal = (cycles * 1_000_000n) / BigInt(guestKhz);
   const gained = pvclockRead(page, vm.tsc(0)) - page.systemTime - ideal;
-  const getClock = getClockError(vm);
+  const getClock = -aheadOfGetClock(vm);
   const jump = movedBy(vm, 0, () => {
     vm.writeMsr(0, 'HV_X64_MSR_REFERENCE_TSC', HV_PAGE);
     vm.kick();
@@ -108,7 +112,7 @@ export const getClock: History = ({ params: { uptime, tscKhz, guestKhz }, host, 
   vm.ioctl({ type: 'KVM_SET_CLOCK', clock: vm.kvmclock(0), flags: 0 });
   settle(sim, vm);
   sim.host.pass(uptime);
-  const error = getClockError(vm);
+  const error = -aheadOfGetClock(vm);
   const wallClock = wallClockError(sim, vm);
   tell(sim, `KVM_GET_CLOCK is off from what the guest reads by ${error} ns`);
   sim.dispatch({ type: 'change_clocksource', vclockMode: 0 });
@@ -126,7 +130,7 @@ export const catchUp: History = ({ params, host, tell }) => {
   const sim = host({ tscKhz, hasTscControl: false });
   const vm = sim.vm();
   vm.start(1, catchupKhz);
-  writeTsc(vm, 0, 0n);
+  const asked = requestsOf(writeTsc(vm, 0, 0n), 'MASTERCLOCK_UPDATE');
   vm.enter(0);
   vm.ioctl({ type: 'KVM_SET_CLOCK', clock: vm.kvmclock(0), flags: 0 });
   vm.kick();
@@ -144,5 +148,6 @@ export const catchUp: History = ({ params, host, tell }) => {
     ['the TSC lags by (cycles)', lag],
     ['in its own time (ns)', (lag * 1_000_000n) / BigInt(catchupKhz)],
     ['of that, CLOCK_MONOTONIC_RAW is late by (ns)', uptime - passed],
+    ['references asked for by the write that began its generation', asked],
   ];
 };

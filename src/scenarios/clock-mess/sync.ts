@@ -2,7 +2,8 @@
 import { asS64 } from '../../num/index.ts';
 import { ioctl, requestsOf, resultOf, vmOf, writeTsc } from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
-import type { History } from './history.ts';
+import type { Simulation } from '../simulation.ts';
+import type { History, Seen } from './history.ts';
 
 /** vCPU 0's TSC is written as it is, so that KVM knows that userspace sets TSCs. */
 function writeAsItIs(vm: SimulatedVm, vcpu: number): void {
@@ -54,20 +55,29 @@ const HOST_UPTIME_NS = 1_000_000_000_000n;
 /** What is left of a generation when the TSC went backwards. */
 export const syncStore: History = ({ params: { uptime, pause, tscKhz }, host, tell }) => {
   const sim = host({ tscKhz, monotonicNs: HOST_UPTIME_NS, monotonicRawNs: HOST_UPTIME_NS });
-  const vm = sim.vm();
+  const [vm, other] = [sim.vm(), sim.vm()];
   vm.start(2);
+  other.start(1);
+  writeAsItIs(other, 0);
+  resume(other, [0]);
   sim.host.pass(uptime);
   for (const vcpu of [0, 1]) vm.leave(vcpu);
+  other.leave(0);
   sim.host.sleep(pause, 'restarts');
   vm.perform({ type: 'hotplug', vcpu: 2, cpu: 2 });
   const { thisTscNsec, thisTscWrite, l1TscOffset } = vm.kvm(2);
   tell(sim, 'the host has slept, its TSC began anew; vCPU 2 is plugged in');
   resume(vm, [0, 1, 2]);
   const behind = asS64(vm.kvm(0).l1TscOffset - l1TscOffset);
+  const { curTscGeneration } = vmOf(sim, 1);
+  resume(other, [0]);
+  writeTsc(other, 0, other.tsc(0) + sim.host.cycles(pause));
+  const joins = vmOf(sim, 1).curTscGeneration === curTscGeneration;
   return [
     ['vCPU 2’s generation has this_tsc_nsec', thisTscNsec],
-    ['… this_tsc_write', thisTscWrite],
+    ['… this_tsc_write', asS64(thisTscWrite)],
     ['vCPU 2’s TSC is behind vCPU 0’s by (cycles)', behind],
+    ['in another VM, a TSC written on by the sleep joins', joins],
   ];
 };
 
@@ -101,10 +111,9 @@ export const offsets: History = ({ params: { uptime, tscKhz, guestKhz }, host, t
   vm.ioctl({ type: 'KVM_SET_CLOCK', clock: vm.kvmclock(0) + HOUR_NS, flags: 0 });
   vm.kick();
   const later = asS64(vm.kvmclock(2) - vm.kvmclock(0));
-  ioctl(vm, 2, { type: 'KVM_SET_TSC_KHZ', khz: guestKhz });
-  writeAsItIs(vm, 2);
-  vm.enter(2);
-  vm.kick();
+  const asked = followBoth(vm, vm.kvm(2).l1TscOffset);
+  tell(sim, `the others’ TSCs follow vCPU 2’s; references asked for: ${asked}`);
+  const frequency = otherFrequency(sim, vm, guestKhz);
   return [
     ['masterclock with TSCs apart', masterclock],
     ['flags of KVM_GET_CLOCK', flags],
@@ -113,9 +122,38 @@ export const offsets: History = ({ params: { uptime, tscKhz, guestKhz }, host, t
     ['vCPU 2’s clock less vCPU 0’s at once (ns)', atOnce],
     ['… after KVM_SET_CLOCK and a load on another CPU', apart],
     ['… after KVM_SET_CLOCK, an hour on', later],
-    ['masterclock with another frequency', vmOf(sim).masterclock],
+    ['references asked for when the TSCs are one again', asked],
+    ...frequency,
   ];
 };
+
+/** vCPUs 0 and 1 get the offset that vCPU 2 has. @returns how many references are asked for */
+function followBoth(vm: SimulatedVm, offset: bigint): number {
+  let asked = 0;
+  for (const vcpu of [0, 1]) {
+    const done = ioctl(vm, vcpu, { type: 'KVM_SET_TSC_OFFSET', offset });
+    asked += requestsOf(done, 'MASTERCLOCK_UPDATE');
+  }
+  resume(vm, [0, 1]);
+  return asked;
+}
+
+/** vCPU 2 gets another frequency than the others have. */
+function otherFrequency(sim: Simulation, vm: SimulatedVm, khz: number): readonly Seen[] {
+  vm.exit(2);
+  const tsc = vm.tsc(2);
+  ioctl(vm, 2, { type: 'KVM_SET_TSC_KHZ', khz });
+  const jump = asS64(vm.tsc(2) - tsc);
+  resume(vm, [2]);
+  const { masterclock } = vmOf(sim);
+  writeAsItIs(vm, 2);
+  resume(vm, [2]);
+  return [
+    ['KVM_SET_TSC_KHZ moves vCPU 2’s TSC by (cycles)', jump],
+    ['masterclock with another frequency', masterclock],
+    ['… and after a write of that TSC', vmOf(sim).masterclock],
+  ];
+}
 
 /** A guest of SUSE 2.6.16 uses the old MSR, which rules a masterclock out, yet it is asked for. */
 export const useMasterclock: History = ({ params: { tscKhz, times }, host, tell }) => {

@@ -1,31 +1,56 @@
 /**
- * How a scaled guest's clock and KVM's own reckoning of it part.
+ * How a guest's clock and KVM's own reckoning of it part, at any time to come: what the model would
+ * answer then, without letting the time pass.
  *
- * The guest counts its own TSC by the scale in its page; KVM (`get_kvmclock_ns()`) counts the host's
- * by a scale made from the host's frequency. Both begin at the masterclock's reference.
+ * The guest counts its own TSC by the scale in its page; KVM (`get_kvmclock()`) counts the host's by a
+ * scale made from the host's frequency, or with the KVM clock series goes the guest's way. All begin
+ * at the masterclock's reference.
  */
-import type { HostState, VcpuState } from '../../clock/index.ts';
-import { NSEC_PER_SEC, scaleDelta, scaleTsc, timeScale } from '../../num/index.ts';
+import {
+  clockAtGuestTsc,
+  clockAtHostTsc,
+  guestRdtsc,
+  hostTscKhz,
+  type VmState,
+} from '../../clock/index.ts';
+import { asS64, pvclockRead, subU64 } from '../../num/index.ts';
+import { pageOf, vmOf } from '../deeds.ts';
+import type { SimulatedVm } from '../guest.ts';
+import type { Simulation } from '../simulation.ts';
 
-/** Two scales from host cycles to ns. */
+/** Of a VM whose masterclock is on, and stays as it is. */
 export class Drift {
-  readonly #vcpu: Readonly<VcpuState>;
-  readonly #host: Readonly<HostState>;
+  readonly #sim: Simulation;
+  readonly #vm: SimulatedVm;
+  readonly #state: Readonly<VmState>;
 
-  /** @param vcpu - with a page, from which its scale is. */
-  constructor(vcpu: Readonly<VcpuState>, host: Readonly<HostState>) {
-    this.#vcpu = vcpu;
-    this.#host = host;
+  constructor(sim: Simulation, vm: SimulatedVm, id = 0) {
+    this.#sim = sim;
+    this.#vm = vm;
+    this.#state = vmOf(sim, id);
+  }
+
+  /** The masterclock's reference, host TSC. */
+  get reference(): bigint {
+    return this.#state.masterCycleNow;
+  }
+
+  /** KVM's clock at a host TSC. */
+  #kvmclockAt(tsc: bigint): bigint {
+    const { host, switches } = this.#sim.world;
+    if (switches.getClock === 'guest-scale') {
+      return clockAtGuestTsc(this.#state, tsc, host.tscScalingRatioFracBits);
+    }
+    const { cpu } = this.#vm.kvm(0);
+    return clockAtHostTsc(this.#state, tsc, hostTscKhz(host, cpu, switches));
   }
 
   /** By how much the guest's clock is ahead so many host cycles after the reference, ns. */
   aheadNs(cycles: bigint): bigint {
-    const { l1TscScalingRatio, pvclockTscMul, pvclockTscShift } = this.#vcpu;
-    const { tscKhz, tscScalingRatioFracBits } = this.#host;
-    const guestCycles = scaleTsc(cycles, l1TscScalingRatio, tscScalingRatioFracBits);
-    const { mul, shift } = timeScale(NSEC_PER_SEC, BigInt(tscKhz) * 1000n);
-    const guestNs = scaleDelta(guestCycles, pvclockTscMul, pvclockTscShift);
-    return guestNs - scaleDelta(cycles, mul, shift);
+    const tsc = this.reference + cycles;
+    const vcpu = this.#vm.kvm(0);
+    const guest = pvclockRead(pageOf(vcpu), guestRdtsc(vcpu, this.#sim.world.host, tsc));
+    return asS64(subU64(guest, this.#kvmclockAt(tsc)));
   }
 
   /** After how many host cycles it is ahead by so much; `undefined` if not in `most` cycles. */

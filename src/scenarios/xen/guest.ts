@@ -16,10 +16,25 @@ export const SET_PERIODIC_TIMER = 6;
 export const SET_SINGLESHOT_TIMER = 8;
 export const STOP_SINGLESHOT_TIMER = 9;
 
-/** A VM with one vCPU, its guest booted, its timer KVM's where the kernel has one. */
-export function startXenGuest(sim: Simulation, tscKhz?: number): SimulatedVm {
+/**
+ * A VM with one vCPU, its guest booted. Where a kernel takes a frequency for the VM (v5.18+), it is
+ * given before there is a vCPU, so that TSC and masterclock begin with it.
+ */
+function boot(sim: Simulation, tscKhz?: number): SimulatedVm {
   const vm = sim.vm();
-  vm.start(1, tscKhz);
+  if (tscKhz === undefined || sim.world.switches.vmTscKhz === 'none') {
+    vm.start(1, tscKhz);
+  } else {
+    vm.perform({ type: 'launch' });
+    vm.ioctl({ type: 'KVM_SET_VM_TSC_KHZ', khz: tscKhz });
+    vm.bootOn(1);
+  }
+  return vm;
+}
+
+/** A booted guest with Xen's interface, its timer KVM's where the kernel has one. */
+export function startXenGuest(sim: Simulation, tscKhz?: number): SimulatedVm {
+  const vm = boot(sim, tscKhz);
   vm.ioctl({ type: 'KVM_XEN_HVM_CONFIG', flags: INTERCEPT_HCALL });
   vm.exit(0);
   vm.on(0, { type: 'KVM_XEN_SET_VCPU_INFO', gpa: VCPU_INFO_GPA });

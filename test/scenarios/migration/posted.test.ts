@@ -1,34 +1,7 @@
 /** Moving a VM by ioctls that were posted and not merged. */
 import { describe, expect, test } from 'vitest';
-import type { VmmPolicyId } from '../../src/engine/index.ts';
-import { type ProfileId, profile, type Switches, withSwitches } from '../../src/profiles/index.ts';
-import {
-  MIGRATION_DEFAULTS,
-  type MigrationNumbers,
-} from '../../src/scenarios/migration/options.ts';
-import { judgeMigration, type MigrationVerdict } from '../../src/scenarios/migration/rows.ts';
-import { Simulation } from '../../src/scenarios/simulation.ts';
-
-const MS = 1_000_000n;
-const SECOND = 1_000_000_000n;
-const DAY = 86_400n * SECOND;
-
-function migrate(
-  policy: VmmPolicyId,
-  id: ProfileId,
-  numbers: Partial<MigrationNumbers> = {},
-  set: Partial<Switches> = {},
-): MigrationVerdict {
-  const kernel = withSwitches(profile(id), set);
-  const base = { ...MIGRATION_DEFAULTS, uptimeNs: 10n * SECOND, ...numbers };
-  const options = { ...base, policy, from: kernel, to: kernel };
-  return judgeMigration(options, (...host) => new Simulation(...host));
-}
-
-const near = (found: bigint, expected: bigint, slack = 2n): void => {
-  const off = found - expected;
-  expect(off <= slack && off >= -slack, `${found} is ${off} off ${expected}`).toBe(true);
-};
+import type { MigrationNumbers } from '../../../src/scenarios/migration/options.ts';
+import { DAY, MS, migrate, near, SECOND } from './migrate.ts';
 
 const SCALED = { sourceKhz: 3_000_000, guestKhz: 2_500_000 } as const;
 
@@ -47,7 +20,7 @@ describe('clock-guest, the documented procedure', () => {
     '%s: kvmclock stays the function of the TSC',
     (id) => {
       for (const numbers of VARIED) {
-        const { rows, journey } = migrate('clock-guest', id, numbers);
+        const { rows, journey } = migrate('clock-guest', numbers, id);
         expect(journey.refused).toEqual([]);
         for (const row of rows) {
           near(row.driftNs, 0n, 4n);
@@ -60,16 +33,16 @@ describe('clock-guest, the documented procedure', () => {
 
   test('what was lost by KVM_GET_CLOCK on a scaled TSC is not: 34,575,350 ns a day', () => {
     const numbers = { ...SCALED, destinationKhz: 3_000_000, uptimeNs: DAY };
-    const lost = migrate('plain', 'v7.3', numbers).rows[0]!;
-    const kept = migrate('clock-guest', 'series-v6', numbers).rows[0]!;
-    const whole = migrate('plain', 'v7.3', { uptimeNs: DAY }).rows[0]!;
+    const lost = migrate('plain', numbers, 'v7.3').rows[0]!;
+    const kept = migrate('clock-guest', numbers, 'series-v6').rows[0]!;
+    const whole = migrate('plain', { uptimeNs: DAY }, 'v7.3').rows[0]!;
     near(lost.kvmclockNs, whole.kvmclockNs - 34_575_350n, 2_000n);
     near(kept.kvmclockNs, 0n, 8n);
   });
 
   test('a TSC that CLOCK_REALTIME puts wrong takes kvmclock with it', () => {
     for (const realtimeErrorNs of [10_000n, -3n * MS, 2n * SECOND]) {
-      const { rows } = migrate('clock-guest', 'series-v6', { realtimeErrorNs });
+      const { rows } = migrate('clock-guest', { realtimeErrorNs }, 'series-v6');
       near(rows[0]!.tscNs, realtimeErrorNs);
       near(rows[0]!.kvmclockNs, realtimeErrorNs, 4n);
       near(rows[0]!.driftNs, 0n, 4n);
@@ -78,16 +51,16 @@ describe('clock-guest, the documented procedure', () => {
 
   test('a leap second is a second of both, and none by TAI', () => {
     const leap = { leapSecond: 'inserted', downtimeNs: 10n * SECOND } as const;
-    const { rows } = migrate('clock-guest', 'series-v6', leap);
+    const { rows } = migrate('clock-guest', leap, 'series-v6');
     near(rows[0]!.tscNs, -SECOND, 4n);
     near(rows[0]!.kvmclockNs, -SECOND, 8n);
-    const tai = migrate('clock-guest', 'series-v6', { ...leap, timescale: 'tai' }).rows[0]!;
+    const tai = migrate('clock-guest', { ...leap, timescale: 'tai' }, 'series-v6').rows[0]!;
     near(tai.tscNs, 0n, 4n);
     near(tai.kvmclockNs, 0n, 8n);
   });
 
   test('without the ioctls the VMM falls back to KVM_SET_CLOCK', () => {
-    const { rows, journey } = migrate('clock-guest', 'series-v6', {}, { clockGuestIoctls: 'none' });
+    const { rows, journey } = migrate('clock-guest', {}, 'series-v6', { clockGuestIoctls: 'none' });
     const names = journey.into.inputs
       .map(({ input }) => input.type)
       .filter((n) => n.includes('SET_CLOCK'));
@@ -99,27 +72,24 @@ describe('clock-guest, the documented procedure', () => {
 describe('tsc-state', () => {
   test('TSCs go on by CLOCK_REALTIME, each by itself', () => {
     for (const downtimeNs of [SECOND, 7n * SECOND, 3600n * SECOND]) {
-      const { rows, journey } = migrate('tsc-state', 'precise-tsc', { downtimeNs, vcpus: 4 });
+      const { rows, journey } = migrate('tsc-state', { downtimeNs, vcpus: 4 }, 'precise-tsc');
       expect(journey.refused).toEqual([]);
       for (const row of rows) near(row.tscNs, 0n, 4n);
     }
   });
 
   test('a destination whose clock is behind by more than the guest was away adds nothing (v1)', () => {
-    const behind = migrate('tsc-state', 'precise-tsc', { realtimeErrorNs: -5n * SECOND });
+    const behind = migrate('tsc-state', { realtimeErrorNs: -5n * SECOND }, 'precise-tsc');
     expect(behind.rows[0]!.tscNs).toBeLessThan(-900n * MS);
     expect(behind.rows[0]!.tscNs).toBeGreaterThan(-1100n * MS);
-    const flagged = migrate(
-      'tsc-state',
-      'precise-tsc',
-      { realtimeErrorNs: -5n * SECOND },
-      { tscStateIoctls: 'v2' },
-    );
+    const flagged = migrate('tsc-state', { realtimeErrorNs: -5n * SECOND }, 'precise-tsc', {
+      tscStateIoctls: 'v2',
+    });
     near(flagged.rows[0]!.tscNs, -5n * SECOND, 4n);
   });
 
   test('kernels that are real have no such ioctl', () => {
-    const { rows } = migrate('tsc-state', 'v5.10');
+    const { rows } = migrate('tsc-state', {}, 'v5.10');
     expect(rows[0]!.notices[0]).toMatch(/^KVM_GET_TSC_STATE fails at the source \(E\w+\)/);
   });
 });
@@ -127,7 +97,7 @@ describe('tsc-state', () => {
 describe('qemu-precise-tsc', () => {
   test('TSCs go on and kvmclock does not: they part by the time away', () => {
     for (const downtimeNs of [SECOND, 4n * SECOND, 20n * SECOND]) {
-      const { rows } = migrate('qemu-precise-tsc', 'precise-tsc', { downtimeNs });
+      const { rows } = migrate('qemu-precise-tsc', { downtimeNs }, 'precise-tsc');
       near(rows[0]!.tscNs, 0n, 4n);
       // kvmclock counted the 300 ms of memory, and 50 ms at the destination pass before it is set.
       near(rows[0]!.driftNs, 300n * MS - 50n * MS - downtimeNs, MS);
@@ -135,11 +105,11 @@ describe('qemu-precise-tsc', () => {
   });
 
   test('at reset each vCPU’s TSC starts at 0 when its turn comes, and STABLE says that they agree', () => {
-    const { journey, rows } = migrate('qemu-precise-tsc', 'precise-tsc');
+    const { journey, rows } = migrate('qemu-precise-tsc', {}, 'precise-tsc');
     const [first, second] = journey.vcpus.map(({ before }) => before.vcpu.l1TscOffset);
     expect(first).not.toBe(second);
     expect(rows.map(({ stableBefore }) => stableBefore)).toEqual([true, true]);
-    const plain = migrate('qemu', 'precise-tsc').journey.vcpus;
+    const plain = migrate('qemu', {}, 'precise-tsc').journey.vcpus;
     expect(plain[0]!.before.vcpu.l1TscOffset).toBe(plain[1]!.before.vcpu.l1TscOffset);
   });
 });

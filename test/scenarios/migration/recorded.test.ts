@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { documentedOffset } from '../../src/engine/vmm/documented.ts';
-import { cyclesToNs } from '../../src/scenarios/migration/errors.ts';
+import { documentedOffset } from '../../../src/engine/vmm/documented.ts';
+import { cyclesToNs } from '../../../src/scenarios/migration/errors.ts';
 
 /** What of a line of `actions.jsonl` is looked at. */
 interface Action {
@@ -16,7 +16,7 @@ interface Action {
   };
 }
 
-const FILE = new URL('../fixtures/recordings/migrate-7.3/actions.jsonl.gz', import.meta.url);
+const FILE = new URL('../../fixtures/recordings/migrate-7.3/actions.jsonl.gz', import.meta.url);
 const actions = gunzipSync(readFileSync(FILE))
   .toString()
   .trim()
