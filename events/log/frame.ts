@@ -15,6 +15,7 @@
 import { crc32c } from './crc32c.ts';
 import { LOG_VERSION } from './entry.ts';
 import { EntryError } from './error.ts';
+import { isMclog, MAGIC } from './magic.ts';
 
 /** Types of frames. */
 export const FRAME = { header: 1, records: 2, checkpoint: 3, index: 4, end: 5 } as const;
@@ -29,7 +30,6 @@ export const PREAMBLE_BYTES = 16;
 export const MAX_FRAME_BYTES = 1 << 26;
 
 const SYNC = [0x4d, 0x43, 0x46] as const;
-const MAGIC = new Uint8Array([0x4d, 0x43, 0x4c, 0x4f, 0x47, 0x0d, 0x0a, 0x1a]);
 
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -92,10 +92,6 @@ export function encodePreamble(version = LOG_VERSION): Uint8Array {
   view.setUint32(12, crc32c(bytes.subarray(0, 12)), true);
   return bytes;
 }
-
-/** Whether a file that begins so is a binary log, by as much of the magic as is there. */
-export const isMclog = (head: Uint8Array): boolean =>
-  head.length >= 4 && MAGIC.every((byte, i) => i >= head.length || head[i] === byte);
 
 /**
  * The version of a log that begins so.

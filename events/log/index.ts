@@ -28,7 +28,6 @@ export { JsonlDecoder, JsonlEncoder } from './jsonl.ts';
 export { MclogDecoder, MclogEncoder } from './mclog.ts';
 export type { LogIndex } from './mclog-index.ts';
 export {
-  isLog,
   type LogBytes,
   type LogEnd,
   type OpenedLog,

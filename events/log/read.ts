@@ -2,8 +2,8 @@
 import type { CheckpointPlace, LogDecoder, ReadLogOptions } from './decoder.ts';
 import type { LogEntry, LogHeader, TornTail } from './entry.ts';
 import { LogError } from './error.ts';
-import { isMclog } from './frame.ts';
 import { JsonlDecoder } from './jsonl.ts';
+import { isJsonl, isMclog } from './magic.ts';
 import { MclogDecoder } from './mclog.ts';
 import { decodeIndex, END_BYTES, indexOffset, type LogIndex } from './mclog-index.ts';
 
@@ -51,12 +51,9 @@ export interface OpenedLog {
 const CHUNK_BYTES = 1 << 16;
 const HEAD_BYTES = 16;
 
-/** Whether a file that begins so is a log, of either form. */
-export const isLog = (head: Uint8Array): boolean => isMclog(head) || head[0] === '{'.charCodeAt(0);
-
 const decoderOf = (name: string, head: Uint8Array, options: ReadLogOptions): LogDecoder => {
   if (isMclog(head)) return new MclogDecoder(name, options);
-  if (head[0] === '{'.charCodeAt(0)) return new JsonlDecoder(name, options);
+  if (isJsonl(head)) return new JsonlDecoder(name, options);
   throw new LogError(
     name,
     undefined,

@@ -41,6 +41,7 @@ const SYSTEM_TIME: ReadonlySet<number> = new Set([
 ]);
 const TSC_MSRS: ReadonlySet<number> = new Set([MSRS.IA32_TSC, MSRS.IA32_TSC_ADJUST]);
 const ENABLE = 1n;
+const NONE: readonly SeenWrite[] = [];
 
 export interface AssimilateOptions {
   readonly chosen: ChosenProfile;
@@ -55,8 +56,8 @@ export class Assimilator {
   readonly #requests: Requests;
   readonly #writes: TscWrites;
   readonly #calls: Calls;
-  /** Offset writes of threads that nothing has explained yet. */
-  readonly #pending = new Map<Thread, SeenWrite[]>();
+  /** Threads with offset writes that nothing has explained yet. */
+  readonly #pending = new Set<Thread>();
 
   constructor(clock: HostClock, options: AssimilateOptions, report: (finding: Finding) => void) {
     const { chosen, tscKhz, makeWorld } = options;
@@ -137,15 +138,14 @@ export class Assimilator {
   offset(thread: Thread, write: SeenWrite): void {
     this.#around.sees.offsets = true;
     if (write.vcpu.model !== undefined) write.vcpu.model.quiet = false;
-    const pending = this.#pending.get(thread) ?? [];
-    pending.push(write);
-    this.#pending.set(thread, pending);
+    thread.unexplained.push(write);
+    this.#pending.add(thread);
   }
 
   /** A synchronisation was tracked: that of the thread's last offset write. */
   track(thread: Thread, seen: SeenTrack): void {
     this.#around.sees.tracks = true;
-    const write = this.#pending.get(thread)?.at(-1);
+    const write = thread.unexplained.at(-1);
     if (write?.vcpu.id !== seen.vcpuId) this.#around.books.unknown += 1;
     else write.track = seen;
     if (write !== undefined) this.#around.host.seeClocksource(seen.hostClock, write.when);
@@ -180,8 +180,9 @@ export class Assimilator {
     if (!CLOCK_MSRS.has(index)) return;
     const known = this.#known(vcpu, when);
     if (known === undefined) return;
-    const pending = this.#pending.get(thread) ?? [];
-    const write = TSC_MSRS.has(index) && pending.at(-1)?.vcpu === vcpu ? pending.pop() : undefined;
+    const { unexplained } = thread;
+    const isItsOwn = TSC_MSRS.has(index) && unexplained.at(-1)?.vcpu === vcpu;
+    const write = isItsOwn ? unexplained.pop() : undefined;
     this.#settle(thread);
     const elsewhere = (data & ~ENABLE) !== known.state.pageGpa || !known.of.born;
     if (SYSTEM_TIME.has(index) && elsewhere) known.page = false;
@@ -191,39 +192,54 @@ export class Assimilator {
   /** An ioctl of KVM's returned. */
   called(thread: Thread, call: Call, ret: number, when: When): void {
     this.#around.sees.calls = true;
-    const { ioctl } = call;
+    const { ioctl, vcpu } = call;
     if (ioctl === undefined) return;
-    const pending = this.#pending.get(thread) ?? [];
-    const vcpu = call.vcpu;
-    const written = pending.filter((write) => write.vcpu === vcpu);
-    if (ioctl.name === 'KVM_CREATE_VM' && ret >= 0) {
-      const vm = thread.fds?.get(ret);
-      if (vm instanceof Vm) this.#calls.createdVm(thread, vm, when);
-    } else if (ioctl.name === 'KVM_CREATE_VCPU') {
-      if (ret >= 0 && vcpu !== undefined) this.#calls.createdVcpu(vcpu, written.at(-1), when);
-      pending.length = 0;
-    } else if (ioctl.name === 'KVM_SET_MSRS' || ioctl.name === 'KVM_SET_DEVICE_ATTR') {
-      const known = vcpu === undefined ? undefined : this.#known(vcpu, when);
-      if (known !== undefined) this.#calls.wroteTsc(known, ioctl.name, written, when);
-      this.#pending.set(
-        thread,
-        pending.filter((write) => !written.includes(write)),
-      );
-    } else if (ret >= 0 && vcpu !== undefined) {
-      const known = this.#known(vcpu, when);
-      if (known !== undefined) this.#calls.ofVcpu(known, call, when);
-    } else if (ret >= 0 && call.vm?.model !== undefined) {
-      this.#calls.ofVm(call.vm.model, call, when);
+    switch (ioctl.name) {
+      case 'KVM_CREATE_VM': {
+        const vm = ret >= 0 ? thread.fds?.get(ret) : undefined;
+        if (vm instanceof Vm) this.#calls.createdVm(thread, vm, when);
+        break;
+      }
+      case 'KVM_CREATE_VCPU': {
+        const own = this.#take(thread).findLast((write) => write.vcpu === vcpu);
+        if (ret >= 0 && vcpu !== undefined) this.#calls.createdVcpu(vcpu, own, when);
+        break;
+      }
+      case 'KVM_SET_MSRS':
+      case 'KVM_SET_DEVICE_ATTR': {
+        const known = vcpu === undefined ? undefined : this.#known(vcpu, when);
+        const written = thread.unexplained.filter((write) => write.vcpu === vcpu);
+        thread.unexplained = thread.unexplained.filter((write) => !written.includes(write));
+        if (known !== undefined) this.#calls.wroteTsc(known, ioctl.name, written, when);
+        break;
+      }
+      default:
+        if (ret >= 0) this.#calledOther(call, when);
     }
     this.#settle(thread);
   }
 
+  #calledOther(call: Call, when: When): void {
+    const { vcpu, vm } = call;
+    if (vcpu !== undefined) {
+      const known = this.#known(vcpu, when);
+      if (known !== undefined) this.#calls.ofVcpu(known, call, when);
+    } else if (vm?.model !== undefined) {
+      this.#calls.ofVm(vm.model, call, when);
+    }
+  }
+
+  /** A thread's offset writes that nothing has explained, of which no more will be heard. */
+  #take(thread: Thread): readonly SeenWrite[] {
+    if (this.#pending.size === 0 || !this.#pending.delete(thread)) return NONE;
+    const { unexplained } = thread;
+    thread.unexplained = [];
+    return unexplained;
+  }
+
   /** Offset writes that nothing recorded explains. */
   #settle(thread: Thread): void {
-    const pending = this.#pending.get(thread);
-    if (pending === undefined) return;
-    this.#pending.delete(thread);
-    for (const write of pending) {
+    for (const write of this.#take(thread)) {
       const known = this.#known(write.vcpu, write.when);
       if (known === undefined) this.#around.books.unknown += write.track === undefined ? 1 : 2;
       else this.#writes.byLoad(known, write);
@@ -237,7 +253,7 @@ export class Assimilator {
 
   /** Events are missing: what was known holds no longer. */
   loseTrack(): void {
-    this.#pending.clear();
+    for (const thread of this.#pending) this.#take(thread);
     this.#around.host.line.confirmed = false;
     for (const { vm } of this.#around.driver.vms) forget(vm);
   }

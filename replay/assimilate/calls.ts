@@ -93,16 +93,17 @@ export class Calls {
   /** Another ioctl on a vCPU. */
   ofVcpu(known: KnownVcpu, { ioctl, arg }: Call, when: When): void {
     const { driver } = this.#around;
-    const at = { vm: known.of.id, vcpu: known.vcpu.id };
+    const { id: vm } = known.of;
+    const { id: vcpu } = known.vcpu;
     switch (ioctl?.name) {
       case 'KVM_SET_TSC_KHZ':
         driver.load(known, when);
-        driver.happen({ type: 'KVM_SET_TSC_KHZ', ...at, khz: arg }, when, known.of);
+        driver.happen({ type: 'KVM_SET_TSC_KHZ', vm, vcpu, khz: arg }, when, known.of);
         if (!this.#isHostKhz(arg)) known.scaled = true;
         break;
       case 'KVM_KVMCLOCK_CTRL':
         driver.load(known, when);
-        driver.happen({ type: 'KVM_KVMCLOCK_CTRL', ...at }, when, known.of);
+        driver.happen({ type: 'KVM_KVMCLOCK_CTRL', vm, vcpu }, when, known.of);
         break;
       case 'KVM_XEN_VCPU_SET_ATTR':
         driver.load(known, when);

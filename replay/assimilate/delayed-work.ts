@@ -44,15 +44,15 @@ export class DelayedWork {
   fireWork(of: KnownVm, when: When): boolean {
     const { driver } = this.#around;
     const { state } = of;
-    const input = { vm: of.id } as const;
+    const { id: vm } = of;
     if (state.syncWork === 'armed' && this.#isDue(of, SYNC_WORK, when)) {
-      driver.happen({ type: SYNC_WORK, ...input }, when, of);
-      driver.happen({ type: UPDATE_WORK, ...input }, when, of);
+      driver.happen({ type: SYNC_WORK, vm }, when, of);
+      driver.happen({ type: UPDATE_WORK, vm }, when, of);
       driver.wake(of);
       return true;
     }
     if (state.updateWork === 'queued' && this.#isDue(of, UPDATE_WORK, when)) {
-      driver.happen({ type: UPDATE_WORK, ...input }, when, of);
+      driver.happen({ type: UPDATE_WORK, vm }, when, of);
       driver.wake(of);
       return true;
     }

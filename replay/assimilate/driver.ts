@@ -14,7 +14,7 @@ import type { Vcpu, Vm } from '../identity/vm.ts';
 import { KnownVcpu, KnownVm } from './known.ts';
 import { isTracepoint, type Predicted } from './tracepoints.ts';
 
-/** An input without its instant, which the event gives. */
+/** An input without its instant, which the event gives: it is written into the input. */
 export type Untimed = {
   [T in Input['type']]: Omit<Extract<Input, { type: T }>, 'tsc'>;
 }[Input['type']];
@@ -95,8 +95,11 @@ export class Driver {
     source?: ReadingSource,
   ): readonly Observation[] | undefined {
     const tsc = this.tscAt(when.ticks, vm?.vm);
+    // To copy the input with its instant would cost more than most inputs themselves.
+    const timed: Untimed & { tsc?: bigint } = input;
+    timed.tsc = tsc;
     try {
-      const { observations, index } = this.world.dispatch({ ...input, tsc } as Input, source);
+      const { observations, index } = this.world.dispatch(timed as Input, source);
       for (const seen of observations) {
         if (seen.type === 'timer_armed') vm?.armed.set(seen.name, tsc);
         if (seen.type === 'kvm_update_master_clock' && vm !== undefined) vm.snapshotInput = index;
@@ -150,12 +153,12 @@ export class Driver {
     born: boolean,
     source?: ReadingSource,
   ): { known: KnownVcpu; predicted: Predicted[] } | undefined {
-    const at = { vm: vm.id, vcpu: vcpu.id };
     const cpu = vm.of.vcpus.get(vcpu.id) === undefined ? when.cpu : -1;
-    if (cpu >= 0) this.happen({ type: 'KVM_CREATE_VCPU', ...at, cpu }, when, vm);
+    if (cpu >= 0) this.happen({ type: 'KVM_CREATE_VCPU', vm: vm.id, vcpu: vcpu.id, cpu }, when, vm);
     const cell = vm.of.vcpus.get(vcpu.id);
     if (cell === undefined) return undefined;
-    const predicted = this.predict({ type: 'vcpu_postcreate', ...at }, when, vm, source) ?? [];
+    const input = { type: 'vcpu_postcreate', vm: vm.id, vcpu: vcpu.id } as const;
+    const predicted = this.predict(input, when, vm, source) ?? [];
     const known = new KnownVcpu(vcpu, vm, cell, born);
     known.cpu = cell.state.cpu;
     known.scaled = vm.scaled;
@@ -166,14 +169,15 @@ export class Driver {
   /** A thread has taken the vCPU onto a CPU: out of the guest, and loaded there. */
   load(known: KnownVcpu, when: When): void {
     const { state, of } = known;
-    const at = { vm: of.id, vcpu: known.vcpu.id };
+    const { id: vm } = of;
+    const { id: vcpu } = known.vcpu;
     known.quiet = false;
-    if (state.run === 'guest') this.happen({ type: 'kvm_exit', ...at }, when, of);
+    if (state.run === 'guest') this.happen({ type: 'kvm_exit', vm, vcpu }, when, of);
     if (state.run === 'loaded' && known.cpu !== when.cpu) {
-      this.happen({ type: 'vcpu_put', ...at }, when, of);
+      this.happen({ type: 'vcpu_put', vm, vcpu }, when, of);
     }
     if (state.run === 'unloaded') {
-      this.happen({ type: 'vcpu_load', ...at, cpu: when.cpu }, when, of);
+      this.happen({ type: 'vcpu_load', vm, vcpu, cpu: when.cpu }, when, of);
       known.cpu = when.cpu;
     }
   }

@@ -33,10 +33,10 @@ const alongSlope = ({ mult, shift }: Slope, cycles: bigint): bigint =>
 export class RawLine {
   /** One point of it: host TSC and ns. */
   #at: { readonly tsc: bigint; readonly ns: bigint } | undefined;
-  /** What the slope may be at all. */
-  #possible: readonly Slope[] = [];
-  /** What it may be after the points seen; one when it is known. */
-  #slopes: readonly Slope[] = [];
+  /** The frequencies that may be the right one at all, kHz: one, or all from the first to the last. */
+  #possible: { readonly least: number; readonly most: number } | undefined;
+  /** What the slope may be after the points seen; one when it is known. */
+  #slopes: readonly Slope[] | undefined;
   /** A point was where the line had it. */
   confirmed = false;
 
@@ -46,17 +46,26 @@ export class RawLine {
    * @param exact - it is no stale copy.
    */
   suppose(khz: number, exact: boolean): void {
-    if (this.#possible.length > 0) return;
+    if (this.#possible !== undefined) return;
     const reach = exact ? 0 : Math.ceil(khz / STALE_PART);
-    const all = Array.from({ length: 2 * reach + 1 }, (_, i) => khz - reach + i);
-    this.#possible = all.filter((each) => each > 0).map(slopeOf);
-    this.#slopes = this.#possible;
+    this.#possible = { least: Math.max(1, khz - reach), most: khz + reach };
+  }
+
+  /** They are thousands, and needed only where a second point is known. */
+  get #candidates(): readonly Slope[] {
+    if (this.#possible === undefined) return [];
+    const { least, most } = this.#possible;
+    this.#slopes ??= Array.from({ length: most - least + 1 }, (_, i) => slopeOf(least + i));
+    return this.#slopes;
   }
 
   /** The slope, once it is known. */
   get slope(): Slope | undefined {
-    const [first] = this.#slopes;
-    return this.#slopes.every(({ mult, shift }) => mult === first?.mult && shift === first.shift)
+    const isOne = this.#possible !== undefined && this.#possible.least === this.#possible.most;
+    if (this.#slopes === undefined && !isOne) return undefined;
+    const slopes = this.#candidates;
+    const [first] = slopes;
+    return slopes.every(({ mult, shift }) => mult === first?.mult && shift === first.shift)
       ? first
       : undefined;
   }
@@ -83,7 +92,7 @@ export class RawLine {
 
   /** A point that is known to be one of the base clock's. */
   place(tsc: bigint, ns: bigint): Placed {
-    if (this.#at === undefined || this.#slopes.length === 0) {
+    if (this.#at === undefined || this.#possible === undefined) {
       this.#at = { tsc, ns };
       return 'learned';
     }
@@ -96,7 +105,7 @@ export class RawLine {
   /** Which slopes lead from the point known to this one. */
   #narrow(tsc: bigint, ns: bigint): Placed {
     const from = this.#at!;
-    const fits = this.#slopes.filter((slope) => {
+    const fits = this.#candidates.filter((slope) => {
       const apart = ns - from.ns - alongSlope(slope, tsc - from.tsc);
       return apart >= -ROUNDING_NS && apart <= ROUNDING_NS;
     });
@@ -108,7 +117,7 @@ export class RawLine {
   /** The clock goes on from another place; with the same slope, if that was confirmed. */
   move(tsc: bigint, ns: bigint): void {
     this.#at = { tsc, ns };
-    if (!this.confirmed) this.#slopes = this.#possible;
+    if (!this.confirmed) this.#slopes = undefined;
     this.confirmed = false;
   }
 

@@ -208,14 +208,15 @@ export class TscWrites {
   /** KVM_SET_MSRS or KVM_SET_DEVICE_ATTR on a vCPU, which led to this. */
   byCall(known: KnownVcpu, name: 'KVM_SET_MSRS' | 'KVM_SET_DEVICE_ATTR', write: SeenWrite): void {
     const { driver } = this.#around;
-    const { of, vcpu } = known;
+    const { of } = known;
+    const { id: vm } = of;
+    const { id: vcpu } = known.vcpu;
     this.checkPrevious(known, write);
     driver.load(known, write.when);
-    const at = { vm: of.id, vcpu: vcpu.id };
     const input: Untimed =
       name === 'KVM_SET_MSRS'
-        ? { type: name, ...at, index: IA32_TSC, data: this.#supposedValue(known, write) }
-        : { type: 'KVM_SET_TSC_OFFSET', ...at, offset: write.next };
+        ? { type: name, vm, vcpu, index: IA32_TSC, data: this.#supposedValue(known, write) }
+        : { type: 'KVM_SET_TSC_OFFSET', vm, vcpu, offset: write.next };
     const read =
       input.type === 'KVM_SET_MSRS' && input.data !== 0n
         ? subU64(input.data, write.next)

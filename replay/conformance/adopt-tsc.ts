@@ -64,10 +64,11 @@ export function loadTsc(
 }
 
 /** What a TSC that is unstable is synchronised to: the value written, moved on since the last. */
-function syncTarget(sources: Sources, here: Here, { vcpu, read }: ReadingPlace): bigint {
+function syncTarget(sources: Sources, here: Here, place: ReadingPlace): bigint {
   const vm = sources.vmState(here);
+  const { vcpu } = place;
   if (vm === undefined || vcpu === undefined) return 0n;
-  const elapsedNs = subU64(read('sync.ns'), vm.lastTscNsec);
+  const elapsedNs = subU64(place.read('sync.ns'), vm.lastTscNsec);
   const { virtualTscMult, virtualTscShift } = vcpu;
   return addU64(sources.written(here), nsecToCycles(elapsedNs, virtualTscMult, virtualTscShift));
 }

@@ -57,7 +57,14 @@ export function explain(change: ClockChange, around: Circumstances): Explanation
   const failsBringUp = change.deltaNs >= CPU_BRING_UP_NS && real;
   if (!failsBringUp && trigger === undefined) return why;
   const consequence = ' A CPU that the guest is bringing up fails: Linux waits 10 s for it.';
-  return { ...why, reason: failsBringUp ? why.reason + consequence : why.reason, trigger };
+  return {
+    mechanism: why.mechanism,
+    cause: why.cause,
+    reason: failsBringUp ? why.reason + consequence : why.reason,
+    predictedNs: why.predictedNs,
+    remainderNs: why.remainderNs,
+    trigger,
+  };
 }
 
 function causeOf({ pageChanged }: ClockChange, { vcpu, knowledge }: Circumstances) {
@@ -196,24 +203,29 @@ function explainReference(
     };
   }
   const since = `New reference after ${formatNs(elapsed)}`;
-  const known = { cause, predictedNs, remainderNs };
+  const told = (mechanism: Explanation['mechanism'], reason: string): Explanation => ({
+    mechanism,
+    cause,
+    reason,
+    predictedNs,
+    remainderNs,
+  });
   if (magnitude(change.deltaNs) <= ROUNDING_NS) {
-    const reason = `${since}: no more than its rounding to whole nanoseconds.`;
-    return { ...known, reason, mechanism: undefined };
+    return told(undefined, `${since}: no more than its rounding to whole nanoseconds.`);
   }
   if (predictedNs !== undefined && fits(change.deltaNs, predictedNs)) {
     const khz = groups(rawClock(change.from)?.khz ?? 0);
     const rate = formatRate(predictedNs, elapsed);
     const reason = `${since}: MONOTONIC_RAW runs ${rate} against a page of ${khz} kHz, which predicts ${formatSignedNs(predictedNs)}.`;
-    return { ...known, reason, mechanism: 'raw-residue' };
+    return told('raw-residue', reason);
   }
   if (magnitude(change.deltaNs) * LEAST_RATE_PART > elapsed) {
     const reason = `${since}, too soon for two clocks to part so far: the VM's clock was set, though the recording does not show it.`;
-    return { ...known, reason, mechanism: 'unseen-set' };
+    return told('unseen-set', reason);
   }
   const rate = formatRate(change.deltaNs, elapsed);
   const reason = `${since}: the host clock behind it ran ${rate} against the page.`;
-  return { ...known, reason, mechanism: 'base-rate' };
+  return told('base-rate', reason);
 }
 
 const fits = (delta: bigint, predicted: bigint): boolean =>

@@ -1,15 +1,23 @@
 /**
- * Opens a recording whatever its format: the content decides, never the name.
+ * Opens a recording whatever its format: the content decides, never the name. Of the readers only the
+ * one that is needed is loaded.
  */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
-import { isLog, type LogBytes } from '../../events/log/index.ts';
-import { FileBytes, PipeBytes, SequentialBytes, spool } from './bytes.ts';
+import type { LogBytes } from '../../events/log/index.ts';
+import { isLog } from '../../events/log/magic.ts';
+import {
+  type ByteStream,
+  FileBytes,
+  PipeBytes,
+  type RandomAccess,
+  SequentialBytes,
+  spool,
+} from './bytes.ts';
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
-import { openText } from './text/index.ts';
-import { openInThread, paysForThread } from './thread/recording.ts';
-import { isTraceDat, openTraceDat } from './tracedat/index.ts';
+import { paysForThread } from './thread/pays.ts';
+import { isTraceDat } from './tracedat/magic.ts';
 
 /** Enough of a file's beginning to know its format. */
 const HEAD_BYTES = 16;
@@ -70,12 +78,13 @@ export async function openAny(path: string, options: ReadOptions = {}): Promise<
     const is = isTraceDat(head.subarray(0, length)) ? 'trace.dat' : 'text';
     const { size } = stat;
     if (options.ownThread === true && paysForThread(size)) {
+      const { openInThread } = await import('./thread/recording.ts');
       return recorded(await openInThread(path, file, { is, size }, options.only));
     }
     return recorded(
       is === 'trace.dat'
-        ? await openTraceDat(bytes, options)
-        : await openText(new SequentialBytes(bytes), options),
+        ? await traceDat(bytes, options)
+        : await text(new SequentialBytes(bytes), options),
     );
   } catch (error) {
     await file.close();
@@ -91,8 +100,18 @@ async function openPipe(
   const pipe = new PipeBytes(name, chunks);
   const head = await pipe.peek(HEAD_BYTES);
   if (isLog(head)) return logged(await spool(pipe));
-  if (!isTraceDat(head)) return recorded(await openText(pipe, options));
-  return recorded(await openTraceDat(await spool(pipe), options));
+  if (!isTraceDat(head)) return recorded(await text(pipe, options));
+  return recorded(await traceDat(await spool(pipe), options));
+}
+
+async function text(bytes: ByteStream, options: ReadOptions): Promise<Recording> {
+  const { openText } = await import('./text/index.ts');
+  return openText(bytes, options);
+}
+
+async function traceDat(bytes: RandomAccess, options: ReadOptions): Promise<Recording> {
+  const { openTraceDat } = await import('./tracedat/index.ts');
+  return openTraceDat(bytes, options);
 }
 
 async function openPath(path: string): Promise<FileHandle> {

@@ -1,4 +1,5 @@
 import type { Ioctl } from '../../events/index.ts';
+import type { SeenWrite } from '../assimilate/tsc-writes.ts';
 import type { FdTable } from './fd-table.ts';
 import type { Vcpu, Vm } from './vm.ts';
 
@@ -64,6 +65,8 @@ export class Thread {
   ran: Vcpu | 'several' | undefined;
   /** The vCPU that its last event was about. */
   vcpu: Vcpu | undefined;
+  /** Writes of TSC offsets that nothing has explained yet. */
+  unexplained: SeenWrite[] = [];
 
   constructor(tid: number, tgid: number, comm: string, since: bigint) {
     this.tid = tid;

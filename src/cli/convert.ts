@@ -15,8 +15,10 @@ import {
   RecordingError,
   readRecording,
 } from '../../replay/conformance/index.ts';
-import { FormatError, open, openAny, printable, REPLAY_EVENTS } from '../../replay/index.ts';
+import { FormatError, printable } from '../../replay/formats/error.ts';
+import { open, openAny } from '../../replay/formats/open.ts';
 import { count } from '../../replay/quantity.ts';
+import { REPLAY_EVENTS } from '../../replay/replay.ts';
 import { tornText } from '../../replay/report/log-text.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';

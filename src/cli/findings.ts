@@ -1,49 +1,12 @@
 /** Findings on their way to the command's output: as JSON lines at once, or as text at the end. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import {
-  atLeast,
-  type Finding,
-  findingLines,
-  findingToJson,
-  mechanismLines,
-  SEVERITIES,
-  type Severity,
-  Shown,
-} from '../../replay/index.ts';
+import type { Finding } from '../../replay/findings/finding.ts';
+import { atLeast } from '../../replay/findings/severity.ts';
 import { count } from '../../replay/quantity.ts';
-import type { Found } from '../../replay/report/text.ts';
+import { findingToJson } from '../../replay/report/json.ts';
+import { type Found, findingLines, mechanismLines, Shown } from '../../replay/report/text.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import type { FindingOptions } from './finding-options.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
-
-/** What decides how findings are reported. */
-export interface FindingOptions {
-  readonly json: boolean;
-  readonly minNs: bigint;
-  readonly failOn: Severity | 'never';
-  readonly vm?: string;
-}
-
-/** The options that decide how findings are reported, for every command that reports some. */
-export const addFindingOptions = (command: Command): Command =>
-  command
-    .option('--json', 'print one JSON object a line: findings, then a summary', false)
-    .addOption(
-      new Option('--min-ns <n>', 'report no step smaller than this')
-        .argParser(parseNs)
-        .default(1n, '1'),
-    )
-    .addOption(
-      new Option('--fail-on <severity>', 'exit with 1 on findings of this severity or above')
-        .choices([...SEVERITIES, 'never'])
-        .default('warning'),
-    );
-
-function parseNs(text: string): bigint {
-  if (!/^\d{1,19}$/.test(text)) {
-    throw new InvalidArgumentError('A whole number of nanoseconds is expected.');
-  }
-  return BigInt(text);
-}
 
 /** Takes findings in and writes them. */
 export class FindingReport {

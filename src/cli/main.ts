@@ -1,6 +1,6 @@
 /** The command line: parses it, runs a command, and turns every way to end into an exit code. */
 import { Command, CommanderError } from 'commander';
-import { printable } from '../../replay/index.ts';
+import { printable } from '../../replay/formats/error.ts';
 import { addConvertCommand } from './convert-command.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
 import { addReplayCommand } from './replay-command.ts';

@@ -1,27 +1,10 @@
-/** `masterclock replay`: recordings in, findings out. */
+/** `masterclock replay`: what it is given. What it does is loaded when it is done (`replay.ts`). */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LogError } from '../../events/log/error.ts';
-import {
-  FormatError,
-  openAny,
-  printable,
-  REPLAY_EVENTS,
-  type Recording,
-  type ReplayOptions,
-  replayInGroups,
-  summaryLines,
-  summaryToJson,
-  unjudgeable,
-  verdict,
-} from '../../replay/index.ts';
-import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
-import { addFindingOptions, checkVm, type FindingOptions, FindingReport } from './findings.ts';
-import { type KernelOptions, modelAsked } from './kernel-options.ts';
-import { givenLogOptions, setOption } from './log-options.ts';
-import { withProgress } from './progress.ts';
+import type { ExitCode } from './exit-codes.ts';
+import { addFindingOptions } from './finding-options.ts';
+import { setOption } from './log-options.ts';
+import type { ReplayCommandOptions } from './replay.ts';
 import type { Terminal } from './terminal.ts';
-
-interface Options extends KernelOptions, FindingOptions {}
 
 /** Adds the command to `program`; `finished` is told how it ended. */
 export function addReplayCommand(
@@ -44,13 +27,9 @@ export function addReplayCommand(
     .addOption(setOption('set a switch of that kernel otherwise'))
     .option('--no-model', 'do not compare a recording with the model of its kernel')
     .addHelpText('after', HELP)
-    .action(async (files: string[], options: Options) => {
-      let code: ExitCode = EXIT.ok;
-      for (const [i, file] of files.entries()) {
-        if (i > 0 && !options.json) terminal.stdout.write('\n');
-        code = graver(code, await replayFile(file, options, terminal));
-      }
-      finished(code);
+    .action(async (files: string[], options: ReplayCommandOptions) => {
+      const { replayFiles } = await import('./replay.ts');
+      finished(await replayFiles(files, options, terminal));
     });
 }
 
@@ -73,49 +52,4 @@ Examples:
 function parseCount(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
-}
-
-/** A recording is followed, not run: it has no state to be stopped at. */
-function refuseLogOptions(file: string, options: Options): void {
-  const given = givenLogOptions(options);
-  if (given.length > 0) throw new UsageError(`${given.join(', ')}: ${file} is no log`);
-}
-
-async function replayFile(file: string, options: Options, terminal: Terminal): Promise<ExitCode> {
-  try {
-    const opened = await openAny(file, { only: REPLAY_EVENTS, ownThread: true });
-    try {
-      if (opened.is === 'log') {
-        // What only logs take is loaded for them alone.
-        const { reportLog } = await import('./replay-log.ts');
-        return await reportLog(opened.log, options, terminal);
-      }
-      refuseLogOptions(file, options);
-      return await report(withProgress(opened.recording, terminal), options, terminal);
-    } finally {
-      await (opened.is === 'log' ? opened.log : opened.recording).close();
-    }
-  } catch (error) {
-    const isTheirs = [FormatError, LogError, UsageError].some((type) => error instanceof type);
-    if (!(error instanceof Error && isTheirs)) throw error;
-    terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
-    return error instanceof UsageError ? EXIT.usage : EXIT.unreadable;
-  }
-}
-
-async function report(
-  recording: Recording,
-  options: Options,
-  terminal: Terminal,
-): Promise<ExitCode> {
-  const { json, minNs, vm } = options;
-  const written = new FindingReport(options, terminal);
-  const model = modelAsked(options);
-  const replayOptions: ReplayOptions = { minNs, model, ...(vm === undefined ? {} : { vm }) };
-  const summary = await written.drain(replayInGroups(recording, replayOptions));
-  checkVm(vm, summary.recording, summary);
-  if (json) written.out.line(summaryToJson(summary));
-  else written.writeText(verdict(summary, written.worst), summary, summaryLines(summary));
-  await written.out.flush();
-  return unjudgeable(summary) === undefined ? written.code : EXIT.unjudgeable;
 }

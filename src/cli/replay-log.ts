@@ -13,7 +13,8 @@ import { changeText, logLines, logVerdict, stateLines } from '../../replay/repor
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
-import { checkVm, type FindingOptions, FindingReport } from './findings.ts';
+import type { FindingOptions } from './finding-options.ts';
+import { checkVm, FindingReport } from './findings.ts';
 import type { LogOptions } from './log-options.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { LogWriter } from '../../events/log/index.ts';
-import { atLeast } from '../../replay/index.ts';
+import { atLeast } from '../../replay/findings/severity.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { PROFILE_IDS, ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { nearest } from '../profiles/nearest.ts';
@@ -13,7 +13,7 @@ import { type Played, play } from '../scenarios/play.ts';
 import { playedLines, playedToJson } from '../scenarios/report.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
-import { addFindingOptions, type FindingOptions } from './findings.ts';
+import { addFindingOptions, type FindingOptions } from './finding-options.ts';
 import { type LogOptions, setOption } from './log-options.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 

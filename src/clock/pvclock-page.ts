@@ -68,14 +68,14 @@ export function writeUnderVersion(
   const { pvTraceVersionParity: traced } = ctx.switches;
   const odd = oddVersion(before, ctx) >>> 0;
   const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
-  encodePvclockPage({ version: odd, ...content }, page);
+  const { tscTimestamp, systemTime, tscToSystemMul, tscShift, flags } = content;
+  const what = { version: odd, tscTimestamp, systemTime, tscToSystemMul, tscShift, flags };
+  encodePvclockPage(what, page);
   emitWrite(place, page.slice(0, VERSION_BYTES), ctx);
   if (traced === 'odd') emitTrace(place, odd, content, ctx);
   emitWrite(place, page, ctx);
   const even = (odd + 1) >>> 0;
-  const last = new Uint8Array(VERSION_BYTES);
-  new DataView(last.buffer).setUint32(0, even, true);
-  emitWrite(place, last, ctx);
+  emitWrite(place, Uint8Array.of(even, even >>> 8, even >>> 16, even >>> 24), ctx);
   if (traced === 'even') emitTrace(place, even, content, ctx);
   return even;
 }

@@ -5,8 +5,8 @@
  * offset that changes later does not move a timer that is running. The product in that conversion
  * wraps at 2^64, so a deadline of hours ahead fires early.
  *
- * With a VMX preemption timer the distance becomes host cycles instead, which nothing wraps but which
- * must fit a register of 32 bits; else the other way is taken. Such a timer is reckoned anew when the
+ * With a VMX preemption timer (v4.8+) the distance becomes host cycles instead, which nothing wraps
+ * but which must fit a register of 32 bits; else the other way is taken. Such a timer is reckoned anew when the
  * vCPU is loaded on another CPU, and so follows the offset there.
  *
  * Source: `start_sw_tscdeadline()`, `start_hv_timer()`, `kvm_set_lapic_tscdeadline_msr()`,
@@ -46,9 +46,11 @@ function softwareDelayNs(self: Vcpu, ctx: Ctx): bigint {
 
 /** The preemption timer counts this many host cycles; `undefined` where it cannot. */
 function preemptionCycles(self: Vcpu, ctx: Ctx): bigint | undefined {
-  const { host } = ctx;
+  const { host, switches } = ctx;
+  if (switches.hvTimer === 'none' || !host.hasPreemptionTimer) return undefined;
   const { virtualTscMult, virtualTscShift, l1TscScalingRatio } = self;
-  const advance = nsecToCycles(BigInt(host.timerAdvanceNs), virtualTscMult, virtualTscShift);
+  const advanceNs = switches.hvTimer === 'advanced' ? BigInt(host.timerAdvanceNs) : 0n;
+  const advance = nsecToCycles(advanceNs, virtualTscMult, virtualTscShift);
   const ahead = cyclesAhead(self, ctx);
   let cycles = ahead > advance ? ahead - advance : 0n;
   if (l1TscScalingRatio !== defaultTscRatio(host.tscScalingRatioFracBits) && cycles !== 0n) {
@@ -60,8 +62,7 @@ function preemptionCycles(self: Vcpu, ctx: Ctx): bigint | undefined {
   return cycles >> BigInt(host.preemptionTimerRate + 32) === 0n ? cycles : undefined;
 }
 
-const usesPreemptionTimer: VcpuGuard = (self, ctx) =>
-  ctx.host.hasPreemptionTimer && preemptionCycles(self, ctx) !== undefined;
+const usesPreemptionTimer: VcpuGuard = (self, ctx) => preemptionCycles(self, ctx) !== undefined;
 
 function fire(self: VcpuState, ctx: Ctx): void {
   const khz = BigInt(self.virtualTscKhz);
@@ -74,6 +75,7 @@ function fire(self: VcpuState, ctx: Ctx): void {
 function arm(self: Vcpu, delayNs: bigint, byHardware: boolean, ctx: Ctx): void {
   const { vcpuId, tscDeadline: expires } = self;
   ctx.out.emit({ type: 'timer_armed', vcpu: vcpuId, name: TIMER, delayNs, expires });
+  if (ctx.switches.hvTimer === 'none') return;
   const hvTimerInUse = byHardware ? 1 : 0;
   ctx.out.emit({ type: 'kvm_hv_timer_state', vcpu: vcpuId, vcpuId, hvTimerInUse });
 }

@@ -130,7 +130,8 @@ function synchronizeValue(vm: Vm, ctx: Ctx): Synchronization {
   const cycles = nsecToCycles(elapsed, vcpu.virtualTscMult, vcpu.virtualTscShift);
   const joined = matchedRecord(vm, data, ns, cycles, ctx);
   if (host.tsc === 'stable') {
-    return { ...joined, offset: generationOf(vm, ctx).offset, matched: true, byUser };
+    const { offset } = generationOf(vm, ctx);
+    return { tsc: joined.tsc, ns: joined.ns, offset, matched: true, byUser };
   }
   const tsc = switches.syncRecord === 'elapsed' ? joined.tsc : addU64(joined.tsc, cycles);
   const at = switches.syncRecord === 'raw' ? ctx.read('sync.tsc2') : hostTsc;

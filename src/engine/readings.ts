@@ -114,7 +114,7 @@ const INDEX = new Map(NAMES.map((name, index) => [name, index]));
 const DERIVATION = NAMES.map((name) => DERIVATIONS[name]);
 
 /** The clock reads of one input after the other; a value is found by the place of its name. */
-export class ReadingsOf implements Here {
+export class ReadingsOf implements Here, ReadingPlace {
   private readonly scope: ReadingScope;
   private source: ReadingSource | undefined = undefined;
   /** The turn of the vCPU at this place in the order of creation: it reads its own clocks. */
@@ -195,20 +195,7 @@ export class ReadingsOf implements Here {
     const value = told?.[name];
     const mine = typeof value === 'bigint' || value === undefined ? value : value[this.place];
     if (mine !== undefined || source === undefined) return mine;
-    const found = source(name, this.seenBySource());
+    const found = source(name, this);
     return found === undefined ? undefined : asU64(found);
-  }
-
-  private seenBySource(): ReadingPlace {
-    const reads = this;
-    return {
-      get observed() {
-        return reads.observed;
-      },
-      get vcpu() {
-        return reads.vcpu;
-      },
-      read: (name) => reads.read(name),
-    };
   }
 }

@@ -45,7 +45,9 @@ const NOTHING_SEEN: readonly Observation[] = Object.freeze([]);
 /** What a run has before its first input. */
 const NO_INPUT: Input = { type: 'suspend', tsc: 0n };
 
-const rankOf = (decision: MasterclockDecision): number => MASTERCLOCK_DECISIONS.indexOf(decision);
+const RANK = Object.fromEntries(
+  MASTERCLOCK_DECISIONS.map((decision, rank) => [decision, rank]),
+) as Readonly<Record<MasterclockDecision, number>>;
 
 /**
  * One input on its way, and what recipes see of it.
@@ -128,7 +130,7 @@ export class Run implements Ctx {
 
   /** The first of the highest rank counts: what asked first, or what the last update came to. */
   considered(decision: MasterclockDecision, by: string): void {
-    const higher = rankOf(decision) > rankOf(this.masterclock.decision);
+    const higher = RANK[decision] > RANK[this.masterclock.decision];
     if (higher || this.masterclock === NOT_REACHED || decision === 'recomputed') {
       this.masterclock = { decision, by };
     }

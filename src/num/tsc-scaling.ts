@@ -132,20 +132,21 @@ export function tscRatio(
   const threshLo = adjustTscKhz(tscKhz, -tolerance);
   const threshHi = adjustTscKhz(tscKhz, tolerance);
   const useScaling = userKhz !== 0 && (userKhz < threshLo || userKhz > threshHi);
-  const band = { threshLo, threshHi, useScaling };
   const unscaled = defaultTscRatio(fracBits);
-  if (userKhz === 0) return { ok: false, outcome: 'zero-khz', ratio: unscaled, ...band };
-  if (!useScaling) return { ok: true, outcome: 'unscaled', ratio: unscaled, ...band };
+  if (userKhz === 0)
+    return { ok: false, outcome: 'zero-khz', ratio: unscaled, threshLo, threshHi, useScaling };
+  if (!useScaling)
+    return { ok: true, outcome: 'unscaled', ratio: unscaled, threshLo, threshHi, useScaling };
   if (options.hasTscControl === false) {
     return userKhz > tscKhz
-      ? { ok: true, outcome: 'catchup', ratio: null, ...band }
-      : { ok: false, outcome: 'no-tsc-control', ratio: null, ...band };
+      ? { ok: true, outcome: 'catchup', ratio: null, threshLo, threshHi, useScaling }
+      : { ok: false, outcome: 'no-tsc-control', ratio: null, threshLo, threshHi, useScaling };
   }
   const ratio = divideRatio(userKhz, tscKhz, fracBits);
   if (ratio === 0n || ratio >= maxRatio) {
-    return { ok: false, outcome: 'ratio-out-of-range', ratio, ...band };
+    return { ok: false, outcome: 'ratio-out-of-range', ratio, threshLo, threshHi, useScaling };
   }
-  return { ok: true, outcome: 'scaled', ratio, ...band };
+  return { ok: true, outcome: 'scaled', ratio, threshLo, threshHi, useScaling };
 }
 
 /**

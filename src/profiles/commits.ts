@@ -44,6 +44,11 @@ export const COMMITS = Object.freeze({
     'v4.6',
     'release not found',
   ),
+  ce7a058a2117: label(
+    'KVM: x86: support using the vmx preemption timer for tsc deadline timer',
+    'v4.8',
+    'release not found; committed to KVM’s tree on 2016-06-16; a mail on these timers’ history quotes hash and subject',
+  ),
   '108b249c453d': label(
     'KVM: x86: introduce get_kvmclock_ns',
     'v4.9',
@@ -54,6 +59,11 @@ export const COMMITS = Object.freeze({
     'KVM: x86: update master clock before computing kvmclock_offset',
     'v4.13',
     'release not found; written 2017-05-16',
+  ),
+  c5ce8235cffa: label(
+    'KVM: VMX: Optimize tscdeadline timer latency',
+    'v4.18',
+    'release not found; written 2018-05-29; its fix (ee66e453db13) and a mail on these timers’ history quote hash and subject',
   ),
   '53fafdbb8b21': found('KVM: x86: switch KVMCLOCK base to monotonic raw clock', 'v5.5', PULL_5_5),
   '8171cd68806b': found('KVM: x86: use raw clock values consistently', 'v5.6', PULL_5_6),

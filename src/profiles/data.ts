@@ -62,6 +62,7 @@ const OLDEST: Switches = {
   tscStateIoctls: 'none',
   tscHostAccessQuirk: false,
   tscAdjustSynchronizes: false,
+  hvTimer: 'none',
   nestedScaling: 'none',
   pvScaleUnit: 'user-khz',
   pvPageWrite: 'three-writes',
@@ -104,6 +105,7 @@ export const PROFILE_DATA = {
       kvmclockOffsetInit: 'minus-base',
       getClock: 'host-scale',
       setClockOrder: 'now-then-update',
+      hvTimer: 'exact',
       pvScaleUnit: 'khz',
       hvPage: 'sequence',
     },
@@ -118,6 +120,7 @@ export const PROFILE_DATA = {
       backwardsTsc: 'vm',
       syncWindow: 'cycles',
       syncZero: 'host',
+      hvTimer: 'advanced',
     },
   },
   'v5.5': {

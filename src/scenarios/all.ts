@@ -10,6 +10,7 @@ import { ScenarioError } from './error.ts';
 import { hvPage } from './hyperv/page.ts';
 import { hvSetClock } from './hyperv/set-clock.ts';
 import { hvStimer } from './hyperv/stimer.ts';
+import { hvStimerRestore } from './hyperv/stimer-restore.ts';
 import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
@@ -50,6 +51,7 @@ export const SCENARIOS: readonly Scenario[] = [
   hvPage,
   hvSetClock,
   hvStimer,
+  hvStimerRestore,
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,

@@ -3,7 +3,7 @@ import type { SwitchName } from '../../src/profiles/index.ts';
 
 /**
  * Switches on which no recording says anything: what they change needs hardware that the recorded
- * hosts lack (TSC scaling, nesting, a backwards TSC), patches that no recorded kernel has, or was not
+ * hosts lack (TSC scaling, nesting, a backwards TSC, a preemption timer), patches that no recorded kernel has, or was not
  * done by any driver (runstates, synthetic timers, reads of Xen's leaf).
  */
 export const SILENT: readonly SwitchName[] = [
@@ -26,6 +26,7 @@ export const SILENT: readonly SwitchName[] = [
   'tscStateIoctls',
   'tscHostAccessQuirk',
   'tscAdjustSynchronizes',
+  'hvTimer',
   'nestedScaling',
   'pvScaleUnit',
   'pvPageWrite',

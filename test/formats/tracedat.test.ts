@@ -15,7 +15,8 @@ import {
   type TraceEvent,
 } from '../../events/index.ts';
 import { FileBytes, MemoryBytes } from '../../replay/formats/bytes.ts';
-import { isTraceDat, openTraceDat, type RawEvent } from '../../replay/formats/tracedat/index.ts';
+import { openTraceDat, type RawEvent } from '../../replay/formats/tracedat/index.ts';
+import { isTraceDat } from '../../replay/formats/tracedat/magic.ts';
 import { fixture, readAll, readRaw } from './tracedat-reading.ts';
 
 const root = new URL('../../', import.meta.url);

@@ -99,6 +99,11 @@ describe('a release that is not the one its profile describes', () => {
     ['4.2', {}],
     ['4.5', {}],
     ['4.6', { pvScaleUnit: 'khz' }],
+    ['4.7', { pvScaleUnit: 'khz' }],
+    ['4.8', { pvScaleUnit: 'khz', hvTimer: 'exact' }],
+    ['4.9', {}],
+    ['4.17', { hvTimer: 'exact' }],
+    ['4.18', {}],
     ['5.6', { periodicSync: 'per-vcpu', tscWriteByGuest: 'sync', syncZero: 'host' }],
     ['5.7', { tscWriteByGuest: 'sync', syncZero: 'host' }],
     [

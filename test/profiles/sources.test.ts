@@ -27,9 +27,11 @@ test('these commits are not verified; shortening the list takes evidence', () =>
   expect(commits.filter(([, { verified }]) => !verified).map(([hash]) => hash)).toEqual([
     'b7e60c5aedd2',
     '78db6a503796',
+    'ce7a058a2117',
     '108b249c453d',
     '095cf55df7ff',
     '0bc48bea36d1',
+    'c5ce8235cffa',
   ]);
 });
 

@@ -113,6 +113,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   tscStateIoctls: { ...row(['none'], 'none', 'none'), precise: 'v1' },
   tscHostAccessQuirk: { ...row([false], false, false), precise: true },
   tscAdjustSynchronizes: row([false], false, false),
+  hvTimer: row(['none', 'exact', 'advanced'], 'advanced', 'advanced'),
   nestedScaling: row([...of(5, 'none' as const), 'vmx', 'vmx-svm'], 'vmx-svm', 'vmx-svm'),
   pvScaleUnit: row(['user-khz', ...of(8, 'khz' as const), 'khz-nonzero'], 'hz-u32', 'hz'),
   pvPageWrite: row([...of(6, 'three-writes' as const), 'or-one'], 'or-one', 'or-one'),

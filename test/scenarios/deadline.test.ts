@@ -1,5 +1,6 @@
 /** The TSC deadline timer, by the formulas of its conversion. */
 import { describe, expect, test } from 'vitest';
+import type { Switches } from '../../src/profiles/index.ts';
 import type { PlayOptions } from '../../src/scenarios/play.ts';
 import { big, table } from './table.ts';
 
@@ -58,6 +59,25 @@ describe('deadline-overflow', () => {
     if (by === 'preemption timer') expect(big(preemption!['early (ns)']) <= 1n).toBe(true);
   });
 
+  test.each<[string, Partial<Switches>, string]>([
+    ['v4.4', {}, 'hrtimer'],
+    ['v4.9', {}, 'preemption timer'],
+    ['v7.3', {}, 'preemption timer'],
+    ['v7.3', { hvTimer: 'none' }, 'hrtimer'],
+    ['v4.4', { hvTimer: 'exact' }, 'preemption timer'],
+  ])('%s with %j: where the CPU has a preemption timer, by the %s', async (profile, set, by) => {
+    const rows = await rowsOf({ ahead: '1s' }, { profile, set });
+    expect(rows.map((row) => row['set by'])).toEqual(['hrtimer', by]);
+  });
+
+  test('hvTimer=none: rate 31 does not keep the product from wrapping', async () => {
+    const params = { rate: '31', ahead: '3h' };
+    const [, wrapped] = await rowsOf(params, { set: { hvTimer: 'none' } });
+    const [, kept] = await rowsOf(params);
+    expect(big(wrapped!['early (ns)']) / SECOND_NS).toBe(7_378n);
+    expect(big(kept!['early (ns)']) <= 1n).toBe(true);
+  });
+
   test.each(KERNELS)('%s has it', async (profile) => {
     const [row] = await rowsOf({}, { profile });
     expect(row!['wraps']).toBe(1n);
@@ -96,7 +116,18 @@ describe('deadline-offset', () => {
 
   test.each(KERNELS)('%s', async (profile) => {
     const { rows } = await table('deadline-offset', { profile });
-    expect(rows.map((row) => row['late (ns)'])).toEqual([500_000_000n, 0n]);
+    const onPreemptionTimer = profile === 'v4.4' ? 500_000_000n : 0n;
+    expect(rows.map((row) => row['late (ns)'])).toEqual([500_000_000n, onPreemptionTimer]);
+  });
+
+  test.each<[string, Switches['hvTimer'], bigint]>([
+    ['v7.3', 'none', 500_000_000n],
+    ['v4.4', 'exact', 0n],
+    ['v4.4', 'advanced', 0n],
+  ])('%s with hvTimer=%s: late by %s ns where the CPU has one', async (profile, hvTimer, ns) => {
+    const { rows, verdict } = await table('deadline-offset', { profile, set: { hvTimer } });
+    expect(rows[1]!['late (ns)']).toBe(ns);
+    expect(verdict!.match(/hrtimer/g)).toHaveLength(hvTimer === 'none' ? 2 : 1);
   });
 });
 

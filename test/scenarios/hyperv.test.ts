@@ -207,3 +207,48 @@ describe('hv-stimer', () => {
     expect((await against(params, { profile: 'v5.10' }))[2]).toBe(leapt[2]);
   });
 });
+
+describe('hv-stimer-restore', () => {
+  const rowsOf = async (params: Record<string, string>, options: PlayOptions = {}) =>
+    (await table('hv-stimer-restore', { ...options, params })).rows;
+
+  test.each<[string, Partial<Switches>, number]>([
+    ['v4.9', {}, 1],
+    ['v6.1', {}, 1],
+    ['v6.1', { hvStimerByHost: false }, 0],
+    ['v6.8', {}, 0],
+    ['v7.3', {}, 0],
+    ['v7.3', { hvStimerByHost: true }, 1],
+  ])('%s with %j: what has expired expires %i times, CONFIG first', async (profile, set, times) => {
+    const [configFirst, countFirst] = await rowsOf({}, { profile, set });
+    expect(configFirst).toMatchObject({ on: times === 1, expires: times });
+    expect(configFirst!['after (ns)']).toBe(times === 1 ? 0n : '');
+    expect(countFirst).toMatchObject({ on: false, expires: 0, 'after (ns)': '' });
+  });
+
+  test.each([
+    ['10ms', '4ms', 6_000_000n],
+    ['1s', '999900us', 100_000n],
+    ['100us', '0', 100_000n],
+  ])('%s ahead, run for %s: %s ns are left, in either order', async (ahead, ran, ns) => {
+    for (const profile of ['v6.1', 'v7.3']) {
+      for (const row of await rowsOf({ ahead, ran }, { profile })) {
+        expect(row).toMatchObject({ on: true, expires: 1 });
+        for (const column of ['left (ns)', 'after (ns)']) {
+          const off = big(row[column]) - ns;
+          expect(off > -200n && off <= 0n, `${profile}, ${column}: ${off} ns off`).toBe(true);
+        }
+      }
+    }
+  });
+
+  test.each(['0', '1s', '1d'])('away for %s: the clock stood still', async (away) => {
+    const [row] = await rowsOf({ ran: '4ms', away });
+    expect(big(row!['after (ns)']) - 6_000_000n).toBeGreaterThan(-200n);
+  });
+
+  test('v4.4 has no synthetic timers', async () => {
+    const { rows, verdict } = await table('hv-stimer-restore', { profile: 'v4.4' });
+    expect({ rows, verdict }).toEqual({ rows: [], verdict: 'this kernel has no synthetic timers' });
+  });
+});

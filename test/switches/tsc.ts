@@ -189,6 +189,26 @@ export const TSC_SHOWINGS = [
     ],
   }),
   showing({
+    name: 'hvTimer',
+    what: 'a deadline in 1 ms with an advance of 10 µs: who runs it, and ns less than asked for',
+    on: 'v7.3',
+    host: { ...TWO_GHZ, preemptionTimerRate: 5, timerAdvanceNs: 10_000 },
+    tell: (rig) => {
+      rig.boot(1);
+      rig.wait(SECOND);
+      rig.on(0, 'kvm_exit', {});
+      const data = rig.tscAt(0, rig.tsc) + HZ / 1000n;
+      const done = rig.on(0, 'wrmsr', { index: MSRS.IA32_TSC_DEADLINE, data });
+      const state = done.observations.find((o) => o.type === 'kvm_hv_timer_state');
+      return [state?.hvTimerInUse, 1_000_000n - resultOf(done, 'timer_armed').delayNs];
+    },
+    expected: [
+      ['none', [undefined, 10_000n]],
+      ['exact', [1, 0n]],
+      ['advanced', [1, 10_000n]],
+    ],
+  }),
+  showing({
     name: 'tscHostAccessQuirk',
     what: 'without the quirk, userspace writes a TSC a second on: cycles that TSC_ADJUST moves',
     on: 'v5.10',

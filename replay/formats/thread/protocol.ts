@@ -16,6 +16,15 @@ export const BATCHES = 8;
 /** Place in `Start.counters` of how many batches have been read and may be filled again. */
 export const FREED = 0;
 
+/**
+ * Place in `Start.counters` of how many of them the reading thread waits for. To wake it costs both
+ * threads more than a batch does, so it waits until it can fill several.
+ */
+export const AWAITED = 1;
+
+/** How many batches are filled before the reading thread waits again. */
+export const FILLED_AT_ONCE = BATCHES / 2;
+
 /** How the reading thread starts. */
 export interface Start {
   /** What messages call the recording. */

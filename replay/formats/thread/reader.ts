@@ -6,7 +6,7 @@ import { FormatError } from '../error.ts';
 import type { Recording, RecordingStats } from '../recording.ts';
 import { openText } from '../text/index.ts';
 import { openTraceDat } from '../tracedat/index.ts';
-import { BATCHES, FREED, type Message, type Start } from './protocol.ts';
+import { AWAITED, BATCHES, FILLED_AT_ONCE, FREED, type Message, type Start } from './protocol.ts';
 
 const HAS_TEXT = EVENT_NAMES.map((name) => 'text' in EVENTS[name]);
 
@@ -18,11 +18,15 @@ const send = (message: Message): void => parentPort!.postMessage(message);
 /** The batch that is filled after `count` others, once it may be. */
 function batchAfter(count: number): EventBatch {
   const { counters } = start;
-  for (;;) {
-    const freed = Atomics.load(counters, FREED);
-    if (count - freed < BATCHES) return batches[count % BATCHES]!;
-    Atomics.wait(counters, FREED, freed);
+  let freed = Atomics.load(counters, FREED);
+  if (count - freed >= BATCHES) {
+    const awaited = count - BATCHES + FILLED_AT_ONCE;
+    Atomics.store(counters, AWAITED, awaited);
+    for (; freed < awaited; freed = Atomics.load(counters, FREED)) {
+      Atomics.wait(counters, FREED, freed);
+    }
   }
+  return batches[count % BATCHES]!;
 }
 
 function textsOf({ length, codes, texts }: EventBatch): [number, string][] {

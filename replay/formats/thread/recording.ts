@@ -3,7 +3,6 @@
  * read. Rows, their order, how they come in batches and every error are those of reading it at once.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { EventBatch, type EventName } from '../../../events/index.ts';
 import { FormatError } from '../error.ts';
@@ -14,17 +13,15 @@ import {
   type RecordingStats,
   type TraceClock,
 } from '../recording.ts';
-import { BATCHES, type Begun, type Filled, FREED, type Message, type Start } from './protocol.ts';
-
-/** From this size on a thread pays for its start and for compiling the reader anew. */
-const FROM_BYTES = 128 << 20;
-
-/** Node runs a thread's code as it was built: under test these are sources, which it can't run. */
-const BUILT = import.meta.url.endsWith('.js');
-
-/** Whether a recording of so many bytes is read sooner by a thread of its own. */
-export const paysForThread = (bytes: number): boolean =>
-  bytes >= FROM_BYTES && BUILT && availableParallelism() > 1;
+import {
+  AWAITED,
+  BATCHES,
+  type Begun,
+  type Filled,
+  FREED,
+  type Message,
+  type Start,
+} from './protocol.ts';
 
 /**
  * Opens the recording in `file`, which then belongs to it. `what`: what `name` is, and its size.
@@ -40,7 +37,7 @@ export async function openInThread(
     { length: BATCHES },
     () => new SharedArrayBuffer(EventBatch.byteLength()),
   );
-  const counters = new Int32Array(new SharedArrayBuffer(4));
+  const counters = new Int32Array(new SharedArrayBuffer(8));
   const start: Start = { ...what, name, fd: file.fd, only, batches, counters };
   const thread = new ReadingThread(start);
   try {
@@ -145,7 +142,9 @@ class ThreadRecording implements Recording {
     if (this.#ended) return 0;
     // The rows delivered last are no longer valid.
     Atomics.store(this.#counters, FREED, this.#count);
-    Atomics.notify(this.#counters, FREED);
+    if (this.#count === Atomics.load(this.#counters, AWAITED)) {
+      Atomics.notify(this.#counters, FREED);
+    }
     const message = await this.#thread.next();
     if (message.kind !== 'filled') throw unexpected(message);
     batch.show(this.#filled(message));

@@ -8,12 +8,11 @@
  */
 import type { RandomAccess } from '../bytes.ts';
 import type { Decompress } from './compression.ts';
+import { isTraceDat, MAGIC } from './magic.ts';
 import { Reader } from './reader.ts';
 import { readV6 } from './sections-v6.ts';
 import { readV7 } from './sections-v7.ts';
 import type { TraceFile } from './trace-file.ts';
-
-const MAGIC = '\x17\x08\x44tracing';
 
 /** Bytes of a ring-buffer page that are taken for real. */
 const PAGE_BYTES_MAX = 16 << 20;
@@ -27,11 +26,6 @@ export interface FileHead {
   readonly pageSize: number;
   /** Size of the file. */
   readonly end: number;
-}
-
-/** True if the first bytes (10 are enough) are trace.dat's magic. */
-export function isTraceDat(head: Uint8Array): boolean {
-  return head.length >= MAGIC.length && [...MAGIC].every((c, i) => head[i] === c.charCodeAt(0));
 }
 
 /** Reads everything but the events. `decompress` is for their data, where that is compressed. */

@@ -9,6 +9,5 @@
  */
 export type { EventFormat, FormatField } from './event-format.ts';
 export type { FieldValue } from './field-value.ts';
-export { isTraceDat } from './header.ts';
 export { type RawEvent, rawEvents } from './raw-events.ts';
 export { openTraceDat } from './recording.ts';

@@ -81,6 +81,11 @@ export const TSC_SWITCHES = {
     'A guest’s write of TSC_ADJUST takes part in the matching of TSCs: the offset that comes of it is matched as the attribute KVM_VCPU_TSC_OFFSET is.',
     { true: spokenOf('Levitsky, “RFC: Precise TSC migration”, 2020-11-30') },
   ),
+  hvTimer: choice(
+    ['none', 'exact', 'advanced'],
+    'How VMX’s preemption timer runs a TSC deadline, where the CPU has one. none: not at all, an hrtimer does; exact: by the distance; advanced: less lapic_timer_advance_ns, as the hrtimer.',
+    { exact: by('ce7a058a2117'), advanced: by('c5ce8235cffa') },
+  ),
   nestedScaling: choice(
     ['none', 'vmx', 'vmx-svm'],
     'Whose nested guests have L1’s scaling composed with L2’s.',

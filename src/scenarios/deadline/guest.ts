@@ -38,11 +38,16 @@ export function armedBy({ host }: Simulation, done: Dispatched): Armed | undefin
   return { delayNs, byHardware, dueNs: (byHardware ? host.timeNs : host.monotonicNs) + delayNs };
 }
 
-/** The guest writes a deadline so far ahead of its TSC; it stays out of the guest, halted. */
+/**
+ * The guest writes a deadline so far ahead of its TSC and goes on. It does not halt: a halted vCPU's
+ * timer is an hrtimer.
+ */
 export function askFor(vm: SimulatedVm, aheadNs: bigint): Dispatched {
   const data = vm.tsc(0) + guestCycles(vm, aheadNs);
   vm.exit(0);
-  return vm.on(0, { type: 'wrmsr', index, data: BigInt.asUintN(64, data) });
+  const done = vm.on(0, { type: 'wrmsr', index, data: BigInt.asUintN(64, data) });
+  vm.enter(0);
+  return done;
 }
 
 /** By how much late the timer fires, in the guest's time; negative: early. */

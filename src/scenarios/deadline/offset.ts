@@ -12,13 +12,13 @@ export const deadlineOffset = scenario({
   name: 'deadline-offset',
   title: 'a running TSC deadline timer does not follow the guest’s TSC',
   source:
-    '`kvm_lapic_restart_hv_timer()` and `start_sw_tscdeadline()`, arch/x86/kvm/lapic.c, v4.4 to v7.3',
+    '`start_sw_tscdeadline()` (v4.4 to v7.3) and `kvm_lapic_restart_hv_timer()` (its older names from v4.8 on), arch/x86/kvm/lapic.c',
   profile: 'v7.3',
-  compare: ['v4.9', 'v5.10', 'v6.1', 'v7.3'],
-  switches: [],
+  compare: ['v4.4', 'v4.9', 'v5.10', 'v6.1', 'v7.3'],
+  switches: ['hvTimer'],
   about: [
     'The distance to a deadline is turned into host time once, when the guest writes it. A TSC offset that changes afterwards (here the guest adds to its TSC_ADJUST) moves the guest’s TSC and not the timer: it fires by as much too late, or too early, in the guest’s time.',
-    'When the vCPU is then loaded on another host CPU, an hrtimer moves there as it is; VMX’s preemption timer is reckoned anew from the deadline and the TSC, and is right again.',
+    'When the vCPU is then loaded on another host CPU, an hrtimer moves there as it is; VMX’s preemption timer is reckoned anew from the deadline and the TSC, and is right again. KVM uses one from v4.8 on (ce7a058a2117), while the vCPU is not halted.',
   ],
   params: {
     tscKhz: tscKhz(),
@@ -47,13 +47,13 @@ export const deadlineOffset = scenario({
       stage.tell(sim, `the vCPU moves to another CPU: ${told}`);
       const late = fire(sim, vm, again ?? first);
       const by = first?.byHardware === true ? 'preemption timer' : 'hrtimer';
-      return [by, first?.delayNs ?? 0n, again?.delayNs ?? 'stays', late];
+      return [name, by, first?.delayNs ?? 0n, again?.delayNs ?? 'stays', late];
     });
-    const late = rows.map((row) => formatSignedNs(row[3] as bigint));
+    const late = rows.map((row) => formatSignedNs(row[4] as bigint));
     return () => ({
-      columns: ['timer', 'set for (ns)', 'after the move (ns)', 'late (ns)'],
+      columns: ['host', 'timer', 'set for (ns)', 'after the move (ns)', 'late (ns)'],
       rows,
-      verdict: `the TSC moved by ${formatSignedNs(params.shift)} of ${formatNs(params.ahead)}: late by ${late[0]} with an hrtimer, ${late[1]} with a preemption timer`,
+      verdict: `the TSC moved by ${formatSignedNs(params.shift)} of ${formatNs(params.ahead)}: late by ${late[0]} with an hrtimer, by ${late[1]} on a CPU with a preemption timer, set by the ${String(rows[1]![1])}`,
     });
   },
 });

@@ -10,11 +10,11 @@ export const deadlineOverflow = scenario({
   title: 'a TSC deadline more than about two hours ahead fires early',
   source: '`start_sw_tscdeadline()`, arch/x86/kvm/lapic.c, v4.4 to v7.3',
   profile: 'v7.3',
-  compare: ['v4.9', 'v5.10', 'v6.1', 'v7.3'],
-  switches: [],
+  compare: ['v4.4', 'v4.9', 'v5.10', 'v6.1', 'v7.3'],
+  switches: ['hvTimer'],
   about: [
     'The guest writes the TSC at which its timer shall fire. KVM sets a timer of the host by `(deadline − now) · 10^6 / kHz` ns, and the product wraps at 2^64: 18.4 · 10^12 cycles, 7,378.7 s at 2.5 GHz. What is left of a deadline farther ahead is its remainder, and the guest has an interrupt that many times 2 hours early. Linux looks at its clock and asks again; a guest that takes the interrupt for its time does not.',
-    'VMX’s preemption timer counts cycles and has no such product, but its register has 32 bits of every 2^`--rate`th cycle, 55 s at 2.5 GHz and rate 5: what is farther ahead is set by software all the same. The two hosts differ in whether they have one.',
+    'VMX’s preemption timer counts cycles and has no such product, but its register has 32 bits of every 2^`--rate`th cycle, 55 s at 2.5 GHz and rate 5: what is farther ahead is set by software all the same. The two hosts differ in whether they have one; KVM uses it from v4.8 on (ce7a058a2117), while the vCPU is not halted.',
   ],
   params: {
     tscKhz: tscKhz('2500000'),

@@ -8,6 +8,7 @@ import { scenario } from '../scenario.ts';
 import { setClock } from '../set-clock.ts';
 import type { Simulation } from '../simulation.ts';
 import { startHvGuest, TICK_NS } from './guest.ts';
+import { Stimer } from './timer.ts';
 
 /** STIMER0_CONFIG: enabled, periodic, messages to SINT 2. */
 const CONFIG = 1n | 2n | (2n << 16n);
@@ -15,47 +16,14 @@ const CONFIG = 1n | 2n | (2n << 16n);
 const BEFORE = 2;
 const AFTER = 3;
 
-/** A timer that its guest set. */
-class Stimer {
-  readonly #sim: Simulation;
-  readonly #vm: SimulatedVm;
-  /** When its hrtimer fires, CLOCK_MONOTONIC counted from the simulated host's time. */
-  #dueNs: bigint | undefined;
-
-  constructor(sim: Simulation, vm: SimulatedVm, periodNs: bigint) {
-    this.#sim = sim;
-    this.#vm = vm;
-    vm.writeMsr(0, 'HV_X64_MSR_STIMER0_COUNT', periodNs / TICK_NS);
-    vm.exit(0);
-    vm.on(0, { type: 'wrmsr', index: MSRS.HV_X64_MSR_STIMER0_CONFIG, data: CONFIG });
-    this.#enter();
-  }
-
-  /** False where the kernel has no such timers. */
-  get isRunning(): boolean {
-    return this.#dueNs !== undefined;
-  }
-
-  /** The vCPU enters; pending timers are looked at. @returns whether it expired. */
-  #enter(): boolean {
-    const { observations } = this.#vm.on(0, { type: 'kvm_entry' });
-    for (const seen of observations) {
-      if (seen.type === 'timer_armed') this.#dueNs = this.#sim.host.timeNs + seen.delayNs;
-    }
-    return observations.some((seen) => seen.type === 'kvm_hv_stimer_expiration');
-  }
-
-  /** Its hrtimer fires, once or until the timer expires. @returns when, ns. */
-  expire(): bigint {
-    const { host } = this.#sim;
-    for (;;) {
-      const due = this.#dueNs ?? host.timeNs;
-      if (due > host.timeNs) host.pass(due - host.timeNs);
-      this.#vm.exit(0);
-      this.#vm.on(0, { type: 'kvm_hv_stimer_callback', timer: 0 });
-      if (this.#enter()) return host.timeNs;
-    }
-  }
+/** The guest sets a periodic timer. */
+function setPeriodic(sim: Simulation, vm: SimulatedVm, periodNs: bigint): Stimer {
+  const timer = new Stimer(sim, vm);
+  vm.writeMsr(0, 'HV_X64_MSR_STIMER0_COUNT', periodNs / TICK_NS);
+  vm.exit(0);
+  vm.on(0, { type: 'wrmsr', index: MSRS.HV_X64_MSR_STIMER0_CONFIG, data: CONFIG });
+  timer.enter();
+  return timer;
 }
 
 const COLUMNS = [
@@ -98,7 +66,7 @@ export const hvStimer = scenario({
     host.pass(params.uptime);
     const time = (): bigint => vm.readMsr(0, 'HV_X64_MSR_TIME_REF_COUNT');
     let last = host.timeNs;
-    const timer = new Stimer(sim, vm, params.period);
+    const timer = setPeriodic(sim, vm, params.period);
     const expiries = (times: number, when: string) =>
       Array.from({ length: times }, () => {
         const at = timer.expire();
