@@ -16,6 +16,7 @@ import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
+import { suspendCounts } from './monotonic-raw/suspend-counts.ts';
 import { eventInjection } from './nested/event-injection.ts';
 import { nestedTsc } from './nested/tsc.ts';
 import { nestedTscWrite } from './nested/tsc-write.ts';
@@ -34,6 +35,7 @@ import { xenTimerlat } from './xen/timerlat.ts';
 export const SCENARIOS: readonly Scenario[] = [
   ntpHotplug,
   ntpTriggers,
+  suspendCounts,
   setClockOrder,
   rawResidue,
   clockMess,
