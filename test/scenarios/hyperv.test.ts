@@ -197,9 +197,15 @@ describe('hv-stimer', () => {
     expect({ rows, verdict }).toEqual({ rows: [], verdict: 'this kernel has no synthetic timers' });
   });
 
+  test('a clock that would be less than 0 is refused, and what can be asked for named', async () => {
+    await expect(against({ step: '-60.025000001s' })).rejects.toThrow(
+      '--step: expected at least -60025000000ns, as the clock reads 60025000000 ns by then, found -60025000001ns',
+    );
+  });
+
   test('setClockOrder=update-then-now: set to 0 the page leaps ahead, and no timer waits', async () => {
-    const params = { step: '-1h' };
     // What has passed until then: a minute, two periods and a half.
+    const params = { step: '-60.025s' };
     const waits = (await against(params))[2]!;
     expect(isAbout(waits, 60_025_000_000n), `${waits}`).toBe(true);
     const leapt = await against(params, { set: { setClockOrder: 'update-then-now' } });

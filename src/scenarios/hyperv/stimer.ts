@@ -2,6 +2,7 @@
 import { MSRS } from '../../../events/index.ts';
 import { formatNs, formatSignedNs } from '../../../replay/quantity.ts';
 import { booted, tscKhz, uptime } from '../common.ts';
+import { ScenarioError } from '../error.ts';
 import type { SimulatedVm } from '../guest.ts';
 import { duration } from '../params.ts';
 import { scenario } from '../scenario.ts';
@@ -44,13 +45,13 @@ export const hvStimer = scenario({
   about: [
     'A synthetic timer is due by reference time, and a timer of the host’s CLOCK_MONOTONIC is set by how far that is. Setting the clock does not touch the timer that runs; when it fires, KVM looks at reference time again.',
     'Set back, the clock has not come to where the timer is due: it is started once more and expires late by as much as the clock was set back. Set ahead, it is past one or several periods: it expires at once when its host timer fires, and goes on in its old grid, so that the next period is cut short.',
-    'A clock that would be negative is set to 0. Under v4.13 to v5.11 that has the page 584 years ahead (`hv-set-clock`): periods are skipped, no timer waits.',
+    'Set to 0 under v4.13 to v5.11, the page is 584 years ahead (`hv-set-clock`): periods are skipped, no timer waits.',
   ],
   params: {
     tscKhz: tscKhz(),
     uptime: uptime('1min'),
     period: duration('10ms', 'of the timer', { least: '100us', most: '1min' }),
-    step: duration('-1s', 'by how much the clock is set ahead, mid-period', {
+    step: duration('-1s', 'by how much the clock is set ahead, mid-period; not below 0', {
       least: '-1h',
       most: '1h',
     }),
@@ -81,7 +82,11 @@ export const hvStimer = scenario({
     const before = expiries(BEFORE, 'before');
     host.pass(params.period / 2n);
     const now = vm.kvmclock(0);
-    const to = now + params.step < 0n ? 0n : now + params.step;
+    const to = now + params.step;
+    if (to < 0n) {
+      const least = `at least -${now}ns, as the clock reads ${now} ns by then`;
+      throw new ScenarioError(`--step: expected ${least}, found ${params.step}ns`);
+    }
     stage.tell(sim, `KVM_SET_CLOCK from ${now} to ${to} ns`);
     setClock(stage.profile, sim, vm, to, params.delay);
     vm.kick();
