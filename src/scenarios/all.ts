@@ -10,11 +10,13 @@ import { ScenarioError } from './error.ts';
 import { hvPage } from './hyperv/page.ts';
 import { hvSetClock } from './hyperv/set-clock.ts';
 import { hvStimer } from './hyperv/stimer.ts';
+import { hvStimerRestore } from './hyperv/stimer-restore.ts';
 import { migration } from './migration/migration.ts';
 import { ntpHotplug } from './monotonic-raw/ntp-hotplug.ts';
 import { ntpTriggers } from './monotonic-raw/ntp-triggers.ts';
 import { rawResidue } from './monotonic-raw/raw-residue.ts';
 import { setClockOrder } from './monotonic-raw/set-clock-order.ts';
+import { suspendCounts } from './monotonic-raw/suspend-counts.ts';
 import { eventInjection } from './nested/event-injection.ts';
 import { nestedTsc } from './nested/tsc.ts';
 import { nestedTscWrite } from './nested/tsc-write.ts';
@@ -33,6 +35,7 @@ import { xenTimerlat } from './xen/timerlat.ts';
 export const SCENARIOS: readonly Scenario[] = [
   ntpHotplug,
   ntpTriggers,
+  suspendCounts,
   setClockOrder,
   rawResidue,
   clockMess,
@@ -48,6 +51,7 @@ export const SCENARIOS: readonly Scenario[] = [
   hvPage,
   hvSetClock,
   hvStimer,
+  hvStimerRestore,
   deadlineOverflow,
   deadlineRestore,
   deadlineOffset,

@@ -106,20 +106,22 @@ export class SimulatedHost {
   /**
    * The host sleeps for so long and wakes up; whatever runs must have stopped. Time slept counts in
    * BOOTTIME, by a clock that goes on: the RTC.
+   *
+   * @param countedNs - what a TSC that goes on counts meanwhile, where the RTC says otherwise.
    */
-  sleep(ns: bigint, tsc: SleepingTsc): void {
+  sleep(ns: bigint, tsc: SleepingTsc, countedNs = ns): void {
     const at = this.tsc;
     this.#timeNs += ns;
     this.#dispatch({ type: 'suspend', tsc: at });
     this.#dispatch({ type: 'timekeeping_suspend', tsc: at });
-    this.#wake(at, ns, tsc);
+    this.#wake(at, countedNs, tsc);
     const offsBoot = this.#world.host.offsBoot + ns;
     this.#dispatch({ type: 'resume', cpu: 0, offsBoot, tsc: this.tsc });
     this.#dispatch({ type: 'suspend_end', tsc: this.tsc });
   }
 
-  #wake(at: bigint, ns: bigint, tsc: SleepingTsc): void {
-    if (tsc === 'counts') this.#sinceAnchorNs += ns;
+  #wake(at: bigint, countedNs: bigint, tsc: SleepingTsc): void {
+    if (tsc === 'counts') this.#sinceAnchorNs += countedNs;
     if (tsc !== 'restarts') return;
     this.#anchorTsc = this.cycles(RESTARTED_NS) < at ? this.cycles(RESTARTED_NS) : at;
     this.#sinceAnchorNs = 0n;

@@ -33,6 +33,66 @@ describe('deadline-overflow', () => {
     expect(off >= -most && off <= most, `${off} ns off`).toBe(true);
   });
 
+  test.each([
+    ['1250000', 1_250_000n],
+    ['2400000', 2_400_000n],
+    ['5000000', 5_000_000n],
+  ])('--guest-khz %s: the guest’s cycles are what wraps', async (guestKhz, khz) => {
+    const [row] = await rowsOf({ guestKhz, ahead: '5h' });
+    const cycles = (5n * HOUR_NS * khz) / 1_000_000n;
+    expect(row!['set for (ns)']).toBe(converted(cycles, khz));
+    const wraps = (cycles * 1_000_000n) >> 64n;
+    expect(row!['wraps']).toBe(wraps);
+    const off = big(row!['early (ns)']) - (wraps << 64n) / khz;
+    const most = big(row!['set for (ns)']) / 10_000_000n + 2n;
+    expect(off >= -most && off <= most, `${off} ns off`).toBe(true);
+  });
+
+  test.each(['1250000', '2400000', '5000000'])(
+    '--guest-khz %s: the preemption timer counts the host’s cycles',
+    async (guestKhz) => {
+      const [, row] = await rowsOf({ guestKhz, ahead: '10s' });
+      expect(row!['set by']).toBe('preemption timer');
+      // By a ratio of 48 bits, and rounded down to cycles.
+      const off = big(row!['set for (ns)']) - 10n * SECOND_NS;
+      expect(off >= -1n && off <= 1n, `${off} ns off`).toBe(true);
+      expect(big(row!['early (ns)']) >= -1n && big(row!['early (ns)']) <= 2n).toBe(true);
+    },
+  );
+
+  test.each([
+    ['0', 0n],
+    ['1us', 1_000n],
+    ['5ms', 5_000_000n],
+  ])('--advance %s: set and fired %s ns earlier', async (advance, ns) => {
+    const rows = await rowsOf({ advance, ahead: '1s', tscKhz: '2000000' });
+    for (const row of rows) {
+      expect(row['set for (ns)']).toBe(SECOND_NS - ns);
+      const off = big(row['early (ns)']) - ns;
+      expect(off >= 0n && off <= 1n, `${off} ns off`).toBe(true);
+    }
+    const [wrapped] = await rowsOf({ advance });
+    const khz = 2_500_000n;
+    expect(wrapped!['set for (ns)']).toBe(converted((3n * HOUR_NS * 2_500n) / 1_000n, khz) - ns);
+  });
+
+  test('what is nearer than the advance fires at once', async () => {
+    for (const row of await rowsOf({ advance: '1ms', ahead: '999us' })) {
+      expect(row).toMatchObject({ 'set for (ns)': 0n, 'early (ns)': 999_000n });
+    }
+  });
+
+  test.each<[string, Partial<Switches>, bigint]>([
+    ['v4.9', {}, 0n],
+    ['v4.19', {}, 1_000_000n],
+    ['v7.3', { hvTimer: 'exact' }, 0n],
+    ['v4.9', { hvTimer: 'advanced' }, 1_000_000n],
+  ])('%s with %j: the preemption timer is %s ns early', async (profile, set, ns) => {
+    const params = { advance: '1ms', ahead: '1s', tscKhz: '2000000' };
+    const rows = await rowsOf(params, { profile, set });
+    expect(rows.map((row) => row['early (ns)'])).toEqual([1_000_000n, ns]);
+  });
+
   test('a product that leaves nothing fires at once', async () => {
     // 2^64 / 10^6 cycles at 2 GHz, and the rest is less than a nanosecond.
     const [row] = await rowsOf({ ahead: '9223372036855ns', tscKhz: '2000000' });
@@ -109,6 +169,30 @@ describe('deadline-offset', () => {
     expect(rows[1]!['after the move (ns)']).toBe(0n);
   });
 
+  test.each(['1000000', '1500000', '4000000'])(
+    '--guest-khz %s: late by as much of the guest’s time',
+    async (guestKhz) => {
+      const { rows } = await table('deadline-offset', { params: { guestKhz } });
+      const late = rows.map((row) => big(row['late (ns)']));
+      // A scaled TSC is read in whole cycles, and its ratio is rounded down.
+      expect(late[0]! - 500_000_000n >= -1n && late[0]! - 500_000_000n <= 1n).toBe(true);
+      expect(late[1]! >= -1n && late[1]! <= 1n).toBe(true);
+      const again = big(rows[1]!['after the move (ns)']) - 500_000_000n;
+      expect(again >= -1n && again <= 1n).toBe(true);
+    },
+  );
+
+  test.each([
+    ['0', 0n],
+    ['10us', 10_000n],
+    ['300ms', 300_000_000n],
+  ])('--advance %s: both are set and fire %s ns earlier', async (advance, ns) => {
+    const { rows } = await table('deadline-offset', { params: { advance } });
+    expect(rows.map((row) => row['set for (ns)'])).toEqual([SECOND_NS - ns, SECOND_NS - ns]);
+    expect(rows[1]!['after the move (ns)']).toBe(500_000_000n - ns);
+    expect(rows.map((row) => row['late (ns)'])).toEqual([500_000_000n - ns, -ns]);
+  });
+
   test.each(['10ms', '1s', '20s'])('%s ahead', async (ahead) => {
     const { rows } = await table('deadline-offset', { params: { ahead, shift: '5ms' } });
     expect(rows.map((row) => row['late (ns)'])).toEqual([5_000_000n, 0n]);
@@ -150,6 +234,33 @@ describe('deadline-restore', () => {
     const late = big(deadlineFirst!['set for (ns)']) - big(deadlineFirst!['due in (ns)']);
     const off = big(deadlineFirst!['late (ns)']) - late;
     expect(off >= -1n && off <= late / 10_000_000n + 2n, `${off} ns off`).toBe(true);
+  });
+
+  test.each([
+    ['1250000', 1_250_000n],
+    ['2400000', 2_400_000n],
+    ['5000000', 5_000_000n],
+  ])('--guest-khz %s: by the guest’s cycles', async (guestKhz, khz) => {
+    const [tscFirst, deadlineFirst] = await rowsOf({ guestKhz });
+    expect(tscFirst!['set for (ns)']).toBe(10_000_000n);
+    const lifeNs = 24n * HOUR_NS + 10_000_000n - 100_000_000n;
+    const off = big(deadlineFirst!['set for (ns)']) - converted((lifeNs * khz) / 1_000_000n, khz);
+    // What the new VM’s TSC has counted is rounded by its ratio.
+    expect(off >= -1n && off <= 1n, `${off} ns off`).toBe(true);
+  });
+
+  test.each([
+    ['0', 0n],
+    ['2us', 2_000n],
+    ['9ms', 9_000_000n],
+  ])('--advance %s: set %s ns earlier, in either order', async (advance, ns) => {
+    const exact = await rowsOf({});
+    const rows = await rowsOf({ advance });
+    for (const [i, row] of rows.entries()) {
+      expect(row['set for (ns)']).toBe(big(exact[i]!['set for (ns)']) - ns);
+    }
+    const off = big(rows[0]!['late (ns)']) + ns;
+    expect(off >= -1n && off <= 1n, `${off} ns off`).toBe(true);
   });
 
   test.each(KERNELS)('%s: in the wrong order 1 h 27 min late', async (profile) => {

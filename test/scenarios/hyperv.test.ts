@@ -197,13 +197,64 @@ describe('hv-stimer', () => {
     expect({ rows, verdict }).toEqual({ rows: [], verdict: 'this kernel has no synthetic timers' });
   });
 
+  test('a clock that would be less than 0 is refused, and what can be asked for named', async () => {
+    await expect(against({ step: '-60.025000001s' })).rejects.toThrow(
+      '--step: expected at least -60025000000ns, as the clock reads 60025000000 ns by then, found -60025000001ns',
+    );
+  });
+
   test('setClockOrder=update-then-now: set to 0 the page leaps ahead, and no timer waits', async () => {
-    const params = { step: '-1h' };
     // What has passed until then: a minute, two periods and a half.
+    const params = { step: '-60.025s' };
     const waits = (await against(params))[2]!;
     expect(isAbout(waits, 60_025_000_000n), `${waits}`).toBe(true);
     const leapt = await against(params, { set: { setClockOrder: 'update-then-now' } });
     expect(isAbout(leapt[2]!, 0n)).toBe(true);
     expect((await against(params, { profile: 'v5.10' }))[2]).toBe(leapt[2]);
+  });
+});
+
+describe('hv-stimer-restore', () => {
+  const rowsOf = async (params: Record<string, string>, options: PlayOptions = {}) =>
+    (await table('hv-stimer-restore', { ...options, params })).rows;
+
+  test.each<[string, Partial<Switches>, number]>([
+    ['v4.9', {}, 1],
+    ['v6.1', {}, 1],
+    ['v6.1', { hvStimerByHost: false }, 0],
+    ['v6.8', {}, 0],
+    ['v7.3', {}, 0],
+    ['v7.3', { hvStimerByHost: true }, 1],
+  ])('%s with %j: what has expired expires %i times, CONFIG first', async (profile, set, times) => {
+    const [configFirst, countFirst] = await rowsOf({}, { profile, set });
+    expect(configFirst).toMatchObject({ on: times === 1, expires: times });
+    expect(configFirst!['after (ns)']).toBe(times === 1 ? 0n : '');
+    expect(countFirst).toMatchObject({ on: false, expires: 0, 'after (ns)': '' });
+  });
+
+  test.each([
+    ['10ms', '4ms', 6_000_000n],
+    ['1s', '999900us', 100_000n],
+    ['100us', '0', 100_000n],
+  ])('%s ahead, run for %s: %s ns are left, in either order', async (ahead, ran, ns) => {
+    for (const profile of ['v6.1', 'v7.3']) {
+      for (const row of await rowsOf({ ahead, ran }, { profile })) {
+        expect(row).toMatchObject({ on: true, expires: 1 });
+        for (const column of ['left (ns)', 'after (ns)']) {
+          const off = big(row[column]) - ns;
+          expect(off > -200n && off <= 0n, `${profile}, ${column}: ${off} ns off`).toBe(true);
+        }
+      }
+    }
+  });
+
+  test.each(['0', '1s', '1d'])('away for %s: the clock stood still', async (away) => {
+    const [row] = await rowsOf({ ran: '4ms', away });
+    expect(big(row!['after (ns)']) - 6_000_000n).toBeGreaterThan(-200n);
+  });
+
+  test('v4.4 has no synthetic timers', async () => {
+    const { rows, verdict } = await table('hv-stimer-restore', { profile: 'v4.4' });
+    expect({ rows, verdict }).toEqual({ rows: [], verdict: 'this kernel has no synthetic timers' });
   });
 });

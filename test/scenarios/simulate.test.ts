@@ -97,8 +97,8 @@ describe('what is none names what is near', () => {
       /--uptime: expected a duration .* such as 250ms, 1s to 3650d, found "3 days"\n$/,
     ],
     [
-      ['ntp-hotplug', '--ntp-ppm', '501'],
-      /--ntp-ppm: expected parts per million .*, -500 to 500, found "501"\n$/,
+      ['ntp-hotplug', '--ntp-ppm', '100501'],
+      /--ntp-ppm: expected parts per million .*, -100500 to 100500, found "100501"\n$/,
     ],
     [['ntp-hotplug', '--tsc-khz', '2.5'], /--tsc-khz: expected kHz .*, found "2.5"\n$/],
     [['ntp-hotplug', '--profile', 'v4.18'], /profile: expected v4.19 or /],

@@ -117,10 +117,23 @@ describe('xen-runstate', () => {
   );
 
   test('set back to 0: the whole of the clock is taken off', async () => {
-    const { rows, verdict } = await table('xen-runstate', { params: { back: '1d' } });
+    const { rows, verdict } = await table('xen-runstate', { params: { back: '14s' } });
     expect(rows[1]!['entered at (ns)']).toBe(0n);
     expect(verdict).toContain('runnable time went by -13000000000 ns');
   });
+
+  test.each([
+    [{ back: '1d' }, 14n * SECOND_NS, 86_400n * SECOND_NS],
+    [{ back: '14.000000001s' }, 14n * SECOND_NS, 14_000_000_001n],
+    [{ back: '1h', ran: '1min', waited: '0' }, 62n * SECOND_NS, 3_600n * SECOND_NS],
+  ])(
+    '%j: the clock reads %s ns by then, and cannot be set back by %s',
+    async (params, most, found) => {
+      await expect(table('xen-runstate', { params })).rejects.toThrow(
+        `--back: expected at most ${most}ns, which the clock reads by then, found ${found}ns`,
+      );
+    },
+  );
 
   test('v7.2 as none, v7.3 as clamp, the RFC as skip; v5.10 has none', async () => {
     for (const [profile, as] of [

@@ -179,4 +179,19 @@ export const PAGE_SHOWINGS = [
       [true, [1, 0]],
     ],
   }),
+  showing({
+    name: 'hvStimerByHost',
+    what: 'the VMM writes the count of a timer that its count enables: is it on?',
+    on: 'v7.3',
+    tell: (rig) => {
+      rig.boot(1);
+      rig.setMsr(0, MSRS.HV_X64_MSR_STIMER0_CONFIG, 0x2_0008n);
+      rig.setMsr(0, MSRS.HV_X64_MSR_STIMER0_COUNT, SECOND);
+      return rig.vcpu(0).stimerConfig.get(0);
+    },
+    expected: [
+      [false, 0x2_0008n],
+      [true, 0x2_0009n],
+    ],
+  }),
 ];

@@ -48,7 +48,6 @@ const ELSEWHERE: readonly SwitchName[] = [
   'xenRunstateClamp',
   'xenCpuidLeaf',
   'eventInjCheck',
-  'hvStimerByHost',
   'stealPreempted',
 ];
 

@@ -1,11 +1,33 @@
 /** A guest whose timer is the TSC deadline, and the host timer that KVM sets for it. */
 import type { ObservationOf } from '../../../events/index.ts';
 import { MSRS } from '../../../events/index.ts';
-import type { Dispatched } from '../../engine/index.ts';
+import type { Dispatched, HostOptions } from '../../engine/index.ts';
+import { booted, guestKhz, tscKhz } from '../common.ts';
 import type { SimulatedVm } from '../guest.ts';
+import { duration } from '../params.ts';
 import type { Simulation } from '../simulation.ts';
 
 const { IA32_TSC_DEADLINE: index } = MSRS;
+
+/** Parameters of every scenario of deadlines: the frequencies, and what the host's timers are set by. */
+export const deadlineParams = (khz?: string) => ({
+  tscKhz: tscKhz(khz),
+  guestKhz: guestKhz(),
+  advance: duration('0', 'lapic_timer_advance_ns: how much earlier KVM sets its timers', {
+    least: '0',
+    most: '1s',
+  }),
+});
+
+/** What they mean, for a scenario's page. */
+export const ABOUT_ADVANCE =
+  '`--advance` (lapic_timer_advance_ns) sets the host’s timer so much earlier, the preemption timer from c5ce8235cffa (v4.18) on; what is nearer fires at once. KVM then waits before it enters the guest for what is left of it, at most the advance (`wait_lapic_expire()`), so that the guest has its interrupt no sooner for it. The columns are of the host’s timer.';
+
+/** A host with such timers. */
+export const deadlineHost = (
+  params: { readonly tscKhz: number; readonly advance: bigint },
+  more: Partial<HostOptions> = {},
+): HostOptions => booted(params.tscKhz, { timerAdvanceNs: Number(params.advance), ...more });
 
 /** Cycles of a guest's TSC in so many ns, by the frequency it was told. */
 export const guestCycles = (vm: SimulatedVm, ns: bigint): bigint =>

@@ -1,9 +1,17 @@
 /** A TSC that moves while its deadline timer runs: which kind of timer follows. */
 import { formatNs, formatSignedNs } from '../../../replay/quantity.ts';
-import { booted, tscKhz } from '../common.ts';
+import { asked } from '../common.ts';
 import { duration } from '../params.ts';
 import { type Cell, scenario } from '../scenario.ts';
-import { armedBy, askFor, fire, guestCycles } from './guest.ts';
+import {
+  ABOUT_ADVANCE,
+  armedBy,
+  askFor,
+  deadlineHost,
+  deadlineParams,
+  fire,
+  guestCycles,
+} from './guest.ts';
 
 /** Which host CPU the vCPU goes on. */
 const ELSEWHERE = 3;
@@ -19,9 +27,10 @@ export const deadlineOffset = scenario({
   about: [
     'The distance to a deadline is turned into host time once, when the guest writes it. A TSC offset that changes afterwards (here the guest adds to its TSC_ADJUST) moves the guest’s TSC and not the timer: it fires by as much too late, or too early, in the guest’s time.',
     'When the vCPU is then loaded on another host CPU, an hrtimer moves there as it is; VMX’s preemption timer is reckoned anew from the deadline and the TSC, and is right again. KVM uses one from v4.8 on (ce7a058a2117), while the vCPU is not halted.',
+    ABOUT_ADVANCE,
   ],
   params: {
-    tscKhz: tscKhz(),
+    ...deadlineParams(),
     uptime: duration('1min', 'how long the guest has run', { least: '30s', most: '3650d' }),
     ahead: duration('1s', 'how far ahead the deadline is', { least: '1ms', most: '30s' }),
     shift: duration('500ms', 'by how much the guest’s TSC is set ahead', {
@@ -32,9 +41,9 @@ export const deadlineOffset = scenario({
   run(stage, params) {
     const hosts = { software: {}, preemption: { preemptionTimerRate: 5 } };
     const rows = Object.entries(hosts).map(([name, options]): Cell[] => {
-      const sim = stage.host(booted(params.tscKhz, options), name);
+      const sim = stage.host(deadlineHost(params, options), name);
       const vm = sim.vm();
-      vm.start(1);
+      vm.start(1, asked(params.guestKhz));
       sim.host.pass(params.uptime);
       const first = armedBy(sim, askFor(vm, params.ahead));
       stage.tell(sim, `the guest asks for its timer in ${params.ahead} ns`);

@@ -1,12 +1,20 @@
 /** The order of a restore: a deadline that KVM reckons from a TSC which is not there yet. */
 import { MSRS } from '../../../events/index.ts';
 import { formatNs } from '../../../replay/quantity.ts';
-import { booted, tscKhz } from '../common.ts';
+import { asked } from '../common.ts';
 import type { SimulatedVm } from '../guest.ts';
 import { duration } from '../params.ts';
 import { type Cell, scenario } from '../scenario.ts';
 import type { Simulation } from '../simulation.ts';
-import { type Armed, armedBy, fire, guestCycles } from './guest.ts';
+import {
+  ABOUT_ADVANCE,
+  type Armed,
+  armedBy,
+  deadlineHost,
+  deadlineParams,
+  fire,
+  guestCycles,
+} from './guest.ts';
 
 const { IA32_TSC, IA32_TSC_DEADLINE } = MSRS;
 
@@ -41,18 +49,20 @@ export const deadlineRestore = scenario({
   about: [
     'A guest was saved `--age` after its TSC began, its timer due `--due` later. A VMM restores both MSRs into a new VM that was created `--boot` ago.',
     'TSC first: the distance is what it was. TSC_DEADLINE first: KVM reckons it from the new VM’s TSC, which has counted `--boot`, and the guest’s life lies between the two; the write of the TSC that follows does not touch the timer (`deadline-offset`). The vCPU gets no tick for as long as that is, less whole wraps of the conversion (`deadline-overflow`). Tasks that sleep on this vCPU do not wake up: users see processes that hang after a resume, until some other interrupt has Linux set its timer anew.',
+    ABOUT_ADVANCE,
   ],
   params: {
-    tscKhz: tscKhz('2500000'),
+    ...deadlineParams('2500000'),
     age: duration('1d', 'how old the guest’s TSC is', { least: '2s', most: '3650d' }),
     due: duration('10ms', 'after which time its timer is due', { least: '1us', most: '1h' }),
     boot: duration('100ms', 'how long ago the new VM was created', { least: '0', most: '1min' }),
   },
   run(stage, params) {
     const rows = Object.entries(ORDERS).map(([name, order], i): Cell[] => {
-      const sim = stage.host(booted(params.tscKhz), i === 0 ? 'tsc-first' : 'deadline-first');
+      const sim = stage.host(deadlineHost(params), i === 0 ? 'tsc-first' : 'deadline-first');
       const vm = sim.vm();
-      vm.perform({ type: 'launch' });
+      const tscKhz = asked(params.guestKhz);
+      vm.perform({ type: 'launch', ...(tscKhz === undefined ? {} : { tscKhz }) });
       vm.perform({ type: 'hotplug', vcpu: 0, cpu: 0 });
       sim.host.pass(params.boot);
       const tsc = guestCycles(vm, params.age);

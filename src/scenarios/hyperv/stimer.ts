@@ -2,12 +2,14 @@
 import { MSRS } from '../../../events/index.ts';
 import { formatNs, formatSignedNs } from '../../../replay/quantity.ts';
 import { booted, tscKhz, uptime } from '../common.ts';
+import { ScenarioError } from '../error.ts';
 import type { SimulatedVm } from '../guest.ts';
 import { duration } from '../params.ts';
 import { scenario } from '../scenario.ts';
 import { setClock } from '../set-clock.ts';
 import type { Simulation } from '../simulation.ts';
 import { startHvGuest, TICK_NS } from './guest.ts';
+import { Stimer } from './timer.ts';
 
 /** STIMER0_CONFIG: enabled, periodic, messages to SINT 2. */
 const CONFIG = 1n | 2n | (2n << 16n);
@@ -15,47 +17,14 @@ const CONFIG = 1n | 2n | (2n << 16n);
 const BEFORE = 2;
 const AFTER = 3;
 
-/** A timer that its guest set. */
-class Stimer {
-  readonly #sim: Simulation;
-  readonly #vm: SimulatedVm;
-  /** When its hrtimer fires, CLOCK_MONOTONIC counted from the simulated host's time. */
-  #dueNs: bigint | undefined;
-
-  constructor(sim: Simulation, vm: SimulatedVm, periodNs: bigint) {
-    this.#sim = sim;
-    this.#vm = vm;
-    vm.writeMsr(0, 'HV_X64_MSR_STIMER0_COUNT', periodNs / TICK_NS);
-    vm.exit(0);
-    vm.on(0, { type: 'wrmsr', index: MSRS.HV_X64_MSR_STIMER0_CONFIG, data: CONFIG });
-    this.#enter();
-  }
-
-  /** False where the kernel has no such timers. */
-  get isRunning(): boolean {
-    return this.#dueNs !== undefined;
-  }
-
-  /** The vCPU enters; pending timers are looked at. @returns whether it expired. */
-  #enter(): boolean {
-    const { observations } = this.#vm.on(0, { type: 'kvm_entry' });
-    for (const seen of observations) {
-      if (seen.type === 'timer_armed') this.#dueNs = this.#sim.host.timeNs + seen.delayNs;
-    }
-    return observations.some((seen) => seen.type === 'kvm_hv_stimer_expiration');
-  }
-
-  /** Its hrtimer fires, once or until the timer expires. @returns when, ns. */
-  expire(): bigint {
-    const { host } = this.#sim;
-    for (;;) {
-      const due = this.#dueNs ?? host.timeNs;
-      if (due > host.timeNs) host.pass(due - host.timeNs);
-      this.#vm.exit(0);
-      this.#vm.on(0, { type: 'kvm_hv_stimer_callback', timer: 0 });
-      if (this.#enter()) return host.timeNs;
-    }
-  }
+/** The guest sets a periodic timer. */
+function setPeriodic(sim: Simulation, vm: SimulatedVm, periodNs: bigint): Stimer {
+  const timer = new Stimer(sim, vm);
+  vm.writeMsr(0, 'HV_X64_MSR_STIMER0_COUNT', periodNs / TICK_NS);
+  vm.exit(0);
+  vm.on(0, { type: 'wrmsr', index: MSRS.HV_X64_MSR_STIMER0_CONFIG, data: CONFIG });
+  timer.enter();
+  return timer;
 }
 
 const COLUMNS = [
@@ -76,13 +45,13 @@ export const hvStimer = scenario({
   about: [
     'A synthetic timer is due by reference time, and a timer of the host’s CLOCK_MONOTONIC is set by how far that is. Setting the clock does not touch the timer that runs; when it fires, KVM looks at reference time again.',
     'Set back, the clock has not come to where the timer is due: it is started once more and expires late by as much as the clock was set back. Set ahead, it is past one or several periods: it expires at once when its host timer fires, and goes on in its old grid, so that the next period is cut short.',
-    'A clock that would be negative is set to 0. Under v4.13 to v5.11 that has the page 584 years ahead (`hv-set-clock`): periods are skipped, no timer waits.',
+    'Set to 0 under v4.13 to v5.11, the page is 584 years ahead (`hv-set-clock`): periods are skipped, no timer waits.',
   ],
   params: {
     tscKhz: tscKhz(),
     uptime: uptime('1min'),
     period: duration('10ms', 'of the timer', { least: '100us', most: '1min' }),
-    step: duration('-1s', 'by how much the clock is set ahead, mid-period', {
+    step: duration('-1s', 'by how much the clock is set ahead, mid-period; not below 0', {
       least: '-1h',
       most: '1h',
     }),
@@ -98,7 +67,7 @@ export const hvStimer = scenario({
     host.pass(params.uptime);
     const time = (): bigint => vm.readMsr(0, 'HV_X64_MSR_TIME_REF_COUNT');
     let last = host.timeNs;
-    const timer = new Stimer(sim, vm, params.period);
+    const timer = setPeriodic(sim, vm, params.period);
     const expiries = (times: number, when: string) =>
       Array.from({ length: times }, () => {
         const at = timer.expire();
@@ -113,7 +82,11 @@ export const hvStimer = scenario({
     const before = expiries(BEFORE, 'before');
     host.pass(params.period / 2n);
     const now = vm.kvmclock(0);
-    const to = now + params.step < 0n ? 0n : now + params.step;
+    const to = now + params.step;
+    if (to < 0n) {
+      const least = `at least -${now}ns, as the clock reads ${now} ns by then`;
+      throw new ScenarioError(`--step: expected ${least}, found ${params.step}ns`);
+    }
     stage.tell(sim, `KVM_SET_CLOCK from ${now} to ${to} ns`);
     setClock(stage.profile, sim, vm, to, params.delay);
     vm.kick();

@@ -1,5 +1,5 @@
 /** Marcelo Tosatti's log: a hot-added vCPU moves the guest's clock by what NTP has steered the host's. */
-import { booted, ntpPpm, tscKhz, uptime } from '../common.ts';
+import { booted, copied, kvmKhz, ntpPpm, tscKhz, uptime } from '../common.ts';
 import { duration } from '../params.ts';
 import { scenario } from '../scenario.ts';
 import { jumpsOf, partsPerTrillion } from './jumps.ts';
@@ -23,10 +23,11 @@ export const ntpHotplug = scenario({
     uptime: uptime(),
     ntpPpm: ntpPpm(),
     tscKhz: tscKhz(),
+    kvmKhz: kvmKhz(),
     answer: duration('5ms', 'how long the new CPU takes to answer', { least: '0', most: '9s' }),
   },
   run(stage, params) {
-    const sim = stage.host(booted(params.tscKhz));
+    const sim = stage.host(booted(params.tscKhz, copied(params.kvmKhz)));
     const { host } = sim;
     const vm = sim.vm();
     vm.start(2);

@@ -1,5 +1,6 @@
 /** A Xen guest preempted while its clock is set back: negative time in a runstate. */
 import { booted, tscKhz } from '../common.ts';
+import { ScenarioError } from '../error.ts';
 import type { SimulatedVm } from '../guest.ts';
 import { duration, number } from '../params.ts';
 import { type Cell, scenario } from '../scenario.ts';
@@ -55,7 +56,7 @@ export const xenRunstate = scenario({
     tscKhz: tscKhz(),
     ran: duration('10s', 'how long the vCPU runs at first', { least: '1s', most: '1d' }),
     waited: duration('1s', 'how long it is preempted each time', { least: '0', most: '1h' }),
-    back: duration('4s', 'by how much the clock is set back meanwhile', {
+    back: duration('4s', 'by how much the clock is set back meanwhile, at most to 0', {
       least: '0',
       most: '1d',
     }),
@@ -93,9 +94,13 @@ export const xenRunstate = scenario({
     const rows = [look('waited')];
     wait(() => {
       const now = vm.kvmclock(0);
-      const to = now < params.back ? 0n : now - params.back;
-      vm.ioctl({ type: 'KVM_SET_CLOCK', clock: to, flags: 0 });
-      stage.tell(sim, `it waits again, and KVM_SET_CLOCK sets the clock back by ${now - to} ns`);
+      const { back } = params;
+      if (back > now) {
+        const most = `at most ${now}ns, which the clock reads by then`;
+        throw new ScenarioError(`--back: expected ${most}, found ${back}ns`);
+      }
+      vm.ioctl({ type: 'KVM_SET_CLOCK', clock: now - back, flags: 0 });
+      stage.tell(sim, `it waits again, and KVM_SET_CLOCK sets the clock back by ${back} ns`);
     });
     rows.push(look('set back'));
     wait();
