@@ -64,6 +64,9 @@ const givenParams = (scenario: Scenario, options: Given): Record<string, string>
     ),
   );
 
+/** A host's name as it may stand in a file's. */
+const fileNameOf = (name: string): string => name.replace(/[^\w.-]+/g, '-').replace(/^-+|-+$/g, '');
+
 /** Writes the events of a played scenario, a log for each host. */
 function writeLogs({ hosts }: Played, to: string): void {
   const form = to.endsWith('.mclog') ? 'mclog' : 'jsonl';
@@ -71,7 +74,7 @@ function writeLogs({ hosts }: Played, to: string): void {
     throw new UsageError(`${to}: expected a name that ends in .jsonl or .mclog`);
   }
   for (const [i, { simulation }] of hosts.entries()) {
-    const path = i === 0 ? to : to.replace(/(\.\w+)$/, `-${simulation.name}$1`);
+    const path = i === 0 ? to : to.replace(/(\.\w+)$/, `-${fileNameOf(simulation.name)}$1`);
     if (existsSync(path)) throw new UsageError(`${path} exists already`);
     const { header, entries } = simulation;
     const writer = new LogWriter(path, { form, header, structs: CHECKPOINT_STRUCTS });

@@ -8,6 +8,9 @@ import { play } from '../../src/scenarios/play.ts';
 import { cli, json } from '../cli/run.ts';
 import { emptyFolder } from '../conformance/bundled.ts';
 
+/** What of a host’s name stands in its log’s: `… without the quirk` is `without-the-quirk`. */
+const asciiOf = (name: string): string => (name.match(/[\w.-]+/g) ?? []).join('-');
+
 describe('every scenario', () => {
   test.each(SCENARIOS)('$name: its log’s replay has the findings that it prints', async (its) => {
     const path = join(emptyFolder(), 'a.mclog');
@@ -15,7 +18,12 @@ describe('every scenario', () => {
     expect(printed.stderr).toBe('');
     const lines = json(printed.stdout);
     const [host, ...others] = (lines.at(-1) as { hosts: { digest: string; name: string }[] }).hosts;
-    const logs = [path, ...others.map(({ name }) => path.replace('.mclog', `-${name}.mclog`))];
+    const logs = [
+      path,
+      ...others.map(({ name }) => path.replace('.mclog', `-${asciiOf(name)}.mclog`)),
+    ];
+    expect(new Set(logs).size).toBe(logs.length);
+    for (const log of logs) expect(log).toMatch(/\/a[\w.-]*\.mclog$/);
     const replayed = await Promise.all(logs.map((log) => cli('replay', '--json', log)));
     const found = (stdout: string) => json(stdout).slice(0, -1);
     const of = replayed.flatMap(({ stdout }) => found(stdout));

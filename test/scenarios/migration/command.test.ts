@@ -1,7 +1,12 @@
 /** `masterclock simulate migration`: its table, its first line and its parameters. */
 import { describe, expect, test } from 'vitest';
 import { VMM_POLICY_IDS } from '../../../src/engine/index.ts';
+import {
+  MIGRATION_DEFAULTS,
+  type MigrationNumbers,
+} from '../../../src/scenarios/migration/options.ts';
 import { cli, json } from '../../cli/run.ts';
+import { MS, migrate, SECOND } from './migrate.ts';
 
 describe('masterclock simulate migration', () => {
   const summaryOf = async (...args: string[]) => {
@@ -35,6 +40,43 @@ describe('masterclock simulate migration', () => {
     // After four things that stop the guest, each vCPU's frequency, MSRs and TSC; then the clock.
     const late = await row('--source-ioctls', '10us,10us,10us,10us,10us,10us,3ms,10us');
     expect(late - even).toBe(2_990_000n);
+  });
+
+  // Times of its own each, so that no two options can be taken for one another.
+  test.each<[string, Partial<MigrationNumbers>]>([
+    ['--vcpus 4', { vcpus: 4 }],
+    ['--source-khz 2600000', { sourceKhz: 2_600_000 }],
+    ['--destination-khz 2700000', { destinationKhz: 2_700_000 }],
+    ['--guest-khz 2400000', { guestKhz: 2_400_000 }],
+    ['--destination-khz 2000000 --scaling no', { destinationKhz: 2_000_000, scaling: false }],
+    ['--source-ntp-ppm 21', { sourceNtpPpt: 21_000_000n }],
+    ['--destination-ntp-ppm -7.5', { destinationNtpPpt: -7_500_000n }],
+    ['--uptime 3601s --guest-khz 2400000', { uptimeNs: 3_601n * SECOND, guestKhz: 2_400_000 }],
+    ['--downtime 7s', { downtimeNs: 7n * SECOND }],
+    ['--memory 123ms', { saveMemoryNs: 123n * MS }],
+    ['--source-ioctls 11us,12us', { sourceIoctlsNs: [11_000n, 12_000n] }],
+    ['--destination-ioctls 13us,14us', { destinationIoctlsNs: [13_000n, 14_000n] }],
+    ['--save-tscs 15ms', { saveTscsNs: 15n * MS }],
+    ['--save-clock 16ms', { saveClockNs: 16n * MS }],
+    ['--restore-tscs 17ms', { restoreTscsNs: 17n * MS }],
+    ['--restore-clock 18ms', { restoreClockNs: 18n * MS }],
+    ['--realtime-error -19ms', { realtimeErrorNs: -19n * MS }],
+    ['--leap-second inserted', { leapSecond: 'inserted' }],
+    ['--leap-second deleted --timescale tai', { leapSecond: 'deleted', timescale: 'tai' }],
+  ])('%s', async (args, numbers) => {
+    const cellsOf = (its: Partial<MigrationNumbers>) =>
+      migrate('plain', { ...MIGRATION_DEFAULTS, ...its })
+        .rows.concat(migrate('plain-realtime', { ...MIGRATION_DEFAULTS, ...its }).rows)
+        .map(({ tscNs, tscDirection, kvmclockNs, kvmclockDirection, driftNs }) =>
+          [tscNs, tscDirection, kvmclockNs, kvmclockDirection, driftNs].map(String),
+        );
+    const found: string[][] = [];
+    for (const policy of ['plain', 'plain-realtime']) {
+      const { rows } = await summaryOf('--policy', policy, ...args.split(' '));
+      found.push(...rows.map((row) => row.slice(3, 8)));
+    }
+    expect(found).toEqual(cellsOf(numbers));
+    if (!args.endsWith('tai')) expect(found).not.toEqual(cellsOf({}));
   });
 
   test('the first line says how far, and who loses STABLE', async () => {

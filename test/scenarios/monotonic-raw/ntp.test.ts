@@ -45,6 +45,21 @@ describe('ntp-hotplug', () => {
     expect(rows[0]!['bring-up']).toBe(bringUp);
   });
 
+  test.each([
+    ['0', 0n],
+    ['5ms', 5_000_000n],
+    ['9s', 9_000_000_000n],
+  ])(
+    'a CPU that answers after %s: the guest has waited for the jump as well',
+    async (answer, ns) => {
+      const late = await table('ntp-hotplug', { params: { answer, ntpPpm: '1', uptime: '10d' } });
+      expect(late.rows[0]).toMatchObject({
+        'waited (ns)': 864_000_000n + ns,
+        'bring-up': ns + 864_000_000n < 10_000_000_000n ? 'succeeds' : 'fails',
+      });
+    },
+  );
+
   // The steered clock counts by the multiplier of MONOTONIC_RAW and what NTP adds: both errors sum.
   test.each([
     ['2500000', 51_840_000_000n - 30n * 5_129_725n],

@@ -27,6 +27,18 @@ describe('suspend-counts', () => {
     }
   });
 
+  test.each([
+    ['0', 0n],
+    ['1d', 1n],
+    ['10d', 10n],
+  ])('and that of %s until it is taken', async (awake, days) => {
+    const params = { uptime: '1s', tscKhz: '2500000', asleep: '1s', rtc: '1s', awake };
+    for (const jump of await jumpsOf({ params })) {
+      const off = jump + 5_129_725n * days;
+      expect(off >= -days - 60n && off <= days + 1n, String(off)).toBe(true);
+    }
+  });
+
   test('whether there is a reference is mclkRequestOnTrack’s to say', async () => {
     expect(await jumpsOf({ profile: 'v6.8' })).toEqual([0n, 0n]);
     const set = { mclkRequestOnTrack: 'toggle-or-generation' } as const;
