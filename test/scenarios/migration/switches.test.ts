@@ -1,5 +1,6 @@
 /** One migration under kernels that differ in one switch. */
 import { describe, expect, test } from 'vitest';
+import type { Switches } from '../../../src/profiles/index.ts';
 import type { MigrationVerdict } from '../../../src/scenarios/migration/rows.ts';
 import { between, DAY, MS, migrate, near, staggerOf, timesOf } from './migrate.ts';
 
@@ -69,5 +70,29 @@ describe('the kernel’s switches decide', () => {
     expect(refuses.rows[0]!.notices[0]).toBe(
       'KVM_SET_CLOCK fails at the destination (EINVAL): the VMM gives up',
     );
+  });
+
+  test.each([1, 2, 4])(
+    'plain: whether each of %i vCPUs that hold a request takes one more snapshot (v6 27)',
+    (vcpus) => {
+      const snapshots = (set: Partial<Switches>) =>
+        migrate('plain', { vcpus }, 'v6.1', set).journey.snapshots;
+      expect(snapshots({})).toBe(vcpus);
+      // KVM_SET_CLOCK has taken one, which answers for all.
+      expect(snapshots({ mclkUpdateDedup: true })).toBe(0);
+    },
+  );
+
+  test('clock-guest: whether there is a masterclock before a vCPU has run (v6 36)', () => {
+    const setClocks = (set: Partial<Switches>) =>
+      migrate('clock-guest', {}, 'series-v6', set)
+        .journey.into.inputs.map(({ input }) => input.type)
+        .filter((type) => type.startsWith('KVM_SET_CLOCK'));
+    expect(setClocks({})).toEqual(['KVM_SET_CLOCK_GUEST']);
+    // Until then KVM_GET_CLOCK tells no host TSC to reckon the offsets from.
+    expect(setClocks({ masterclockAtVmCreate: false })).toEqual([
+      'KVM_SET_CLOCK',
+      'KVM_SET_CLOCK_GUEST',
+    ]);
   });
 });
