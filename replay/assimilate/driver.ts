@@ -94,7 +94,15 @@ export class Driver {
     vm?: KnownVm,
     source?: ReadingSource,
   ): readonly Observation[] | undefined {
-    const tsc = this.tscAt(when.ticks, vm?.vm);
+    return this.#happenAt(this.tscAt(when.ticks, vm?.vm), input, vm, source);
+  }
+
+  #happenAt(
+    tsc: bigint,
+    input: Untimed,
+    vm?: KnownVm,
+    source?: ReadingSource,
+  ): readonly Observation[] | undefined {
     // To copy the input with its instant would cost more than most inputs themselves.
     const timed: Untimed & { tsc?: bigint } = input;
     timed.tsc = tsc;
@@ -235,11 +243,20 @@ export class Driver {
     }
   }
 
+  /** Its last descriptor is closed, at the latest by now, which takes its vCPUs off their CPUs. */
+  #destroy({ id, of }: KnownVm): void {
+    const { lastTsc } = this.world;
+    for (const [vcpu, { state }] of of.vcpus) {
+      if (state.run === 'guest') this.#happenAt(lastTsc, { type: 'kvm_exit', vm: id, vcpu });
+      if (state.run === 'loaded') this.#happenAt(lastTsc, { type: 'vcpu_put', vm: id, vcpu });
+    }
+    this.#happenAt(lastTsc, { type: 'destroy_vm', vm: id, cpu: 0 });
+  }
+
   /** A VM is gone: what is still said of it is of another one. */
   drop(vm: Vm): void {
     this.#vms = this.#vms.filter((known) => known.vm !== vm);
-    // A log's world has no way to forget: what is replayed would be another one.
-    if (this.#keeper === undefined && vm.model !== undefined) this.world.forget(vm.model.id);
+    if (vm.model !== undefined) this.#destroy(vm.model);
     vm.model = undefined;
     for (const vcpu of vm.vcpus.values()) vcpu.model = undefined;
   }

@@ -68,6 +68,9 @@ function refreshWorld(draft: ModelDraft, world: World): void {
   draft.inputs = world.count;
   draft.lastTsc = world.lastTsc;
   refresh(draft.host, world.host);
+  for (const id of Object.keys(draft.vms)) {
+    if (!world.vms.has(Number(id))) delete draft.vms[id];
+  }
   for (const { id, cell, vcpus } of world.vms.values()) {
     draft.vms[id] ??= { state: {}, vcpus: {} };
     const vm = draft.vms[id];

@@ -286,10 +286,9 @@ export class WorldFindings {
     this.#isBlind = false;
     this.#clock.world = world;
     for (const id of [...this.#vms.keys()]) {
-      if (world.vms.get(id)?.cell.state.life !== 'alive') this.#forget(id);
+      if (!world.vms.has(id)) this.#forget(id);
     }
     for (const of of world.vms.values()) {
-      if (of.cell.state.life !== 'alive') continue;
       const followed = this.#vm(world, of.id);
       followed.resume(of, world.host.tscScalingRatioFracBits);
       followed.reference = masterReference(world, followed, undefined);

@@ -24,6 +24,7 @@ import type { VmState } from './vm-state.ts';
 
 const EINVAL = 22;
 const ERANGE = 34;
+const ENODATA = 61;
 /** How far the frequency of the page may be off, Hz: calibrations differ. */
 const TOLERANCE_HZ = 1000n;
 /** Largest shift that v6 takes, in either direction. */
@@ -63,23 +64,27 @@ function answerTo(vm: Readonly<VmState>, ctx: Ctx): number {
   const asked = hvclockToHz(page.tscToSystemMul, page.tscShift);
   if (asked < asU64(hz - TOLERANCE_HZ) || asked > hz + TOLERANCE_HZ) return -ERANGE;
   const guestTsc = readL1Tsc(ctx.vcpu, ctx.host, vm.masterCycleNow);
-  const isOfFuture = ctx.switches.clockGuestIoctls === 'v6' && guestTsc < page.tscTimestamp;
+  const isOfFuture = ctx.switches.clockGuestIoctls !== 'rfc-v3' && guestTsc < page.tscTimestamp;
   return isOfFuture ? -EINVAL : 0;
 }
 
-/** The page to return; `undefined` when the clock is no function of the guest's TSC. */
+/** The page to return, or minus errno when the clock is no function of the guest's TSC. */
 function pageOf(self: Readonly<VcpuState>, ctx: Ctx) {
   const { vm, switches } = ctx;
-  if (isRequested(self, 'CLOCK_UPDATE')) return undefined;
+  // The update that was due came to nothing.
+  if (isRequested(self, 'CLOCK_UPDATE')) return { ret: -EINVAL };
   const scale = { tscToSystemMul: self.pvclockTscMul, tscShift: self.pvclockTscShift };
   if (switches.clockGuestIoctls === 'rfc-v3') {
-    if ((self.pvFlags & PVCLOCK_TSC_STABLE_BIT) === 0) return undefined;
-    const { pageVersion: version, pvTscTimestamp, pvSystemTime, pvFlags: flags } = self;
-    return { version, tscTimestamp: pvTscTimestamp, systemTime: pvSystemTime, ...scale, flags };
+    if ((self.pvFlags & PVCLOCK_TSC_STABLE_BIT) === 0) return { ret: -EINVAL };
+    const { pageVersion: version, pvTscTimestamp: tscTimestamp, pvSystemTime: systemTime } = self;
+    return { ret: 0, version, tscTimestamp, systemTime, ...scale, flags: self.pvFlags };
   }
-  if (vm.masterclock !== 'on') return undefined;
+  if (vm.masterclock !== 'on') {
+    return { ret: switches.clockGuestIoctls === 'after-v6' ? -ENODATA : -EINVAL };
+  }
   const isStable = switches.stableBit === 'masterclock' || vm.allVcpusMatchedTsc;
   return {
+    ret: 0,
     version: 0,
     tscTimestamp: readL1Tsc(self, ctx.host, vm.masterCycleNow),
     systemTime: addU64(vm.masterKernelNs, vm.kvmclockOffset),
@@ -103,8 +108,7 @@ export const clockGuestVmRecipes = {
 
 export const clockGuestRecipes = {
   reportClockGuest: (self, ctx) => {
-    const page = pageOf(self, ctx);
-    const result = page === undefined ? { ret: -EINVAL } : { ret: 0, ...page };
+    const result = pageOf(self, ctx);
     ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ...result });
   },
   reportClockGuestSet: (self, ctx) => {

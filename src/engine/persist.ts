@@ -135,7 +135,7 @@ const HOST_RULES: readonly Rule<HostState>[] = [
 ];
 
 const VM_RULES: readonly Rule<VmState>[] = [
-  ['life', 'alive or destroyed', (vm) => vm.life !== 'absent'],
+  ['life', 'alive', (vm) => vm.life === 'alive'],
   [
     'defaultTscKhz',
     'what a ratio can express',
@@ -144,7 +144,7 @@ const VM_RULES: readonly Rule<VmState>[] = [
 ];
 
 const VCPU_RULES: readonly Rule<VcpuState>[] = [
-  ['life', 'created, online or destroyed', (v) => v.life !== 'absent'],
+  ['life', 'created or online', (v) => v.life === 'created' || v.life === 'online'],
   ['cpu', `−1 … ${MAX_HOST_CPUS - 1}`, (v) => v.cpu >= -1 && v.cpu < MAX_HOST_CPUS],
   ['virtualTscShift', 'a shift of −63 … 63', (v) => Math.abs(v.virtualTscShift) <= 63],
   ['pvclockTscShift', 'a shift of −31 … 31', (v) => Math.abs(v.pvclockTscShift) <= 31],

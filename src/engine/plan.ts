@@ -15,6 +15,8 @@ export interface Plan {
   readonly target: InputTarget;
   /** The host's TSC may have gone backwards since the input before. */
   readonly mayGoBack: boolean;
+  /** The VM it names is gone afterwards. */
+  readonly endsVm: boolean;
   readonly shape: Shape;
   readonly admission: Admission;
   /** `undefined` where they depend on the MSR. */
@@ -27,6 +29,7 @@ function planOf(type: InputType): Plan {
     type,
     target: INPUTS[type].target,
     mayGoBack: type === 'resume' || type === 'cpu_online',
+    endsVm: type === 'destroy_vm',
     shape: shapeOf(type),
     admission: admissionOf(type),
     steps: goesByMsr ? undefined : stepsOf(ROUTES[type]),

@@ -168,7 +168,6 @@ export class Run implements Ctx {
   private eachVm(steps: readonly Step[], from: number, to: number): void {
     const { vmOf, vcpuCell } = this;
     for (const other of this.vms.values()) {
-      if (other.cell.state.life !== 'alive') continue;
       this.take(other, undefined, 0);
       this.walk(steps, from, to);
     }

@@ -65,7 +65,7 @@ export class World {
     return this.#host.state;
   }
 
-  /** The VMs there are, and were, by id. */
+  /** The VMs there are, by id. */
   get vms(): ReadonlyMap<number, VmOf> {
     return this.#vms;
   }
@@ -83,12 +83,6 @@ export class World {
   /** Clock reads that no input told, by name. */
   get derived(): ReadonlyMap<ReadingName, number> {
     return this.#run.readings.derived;
-  }
-
-  /** @internal Keeps nothing of a VM of which nothing will be heard any more. */
-  forget(id: number): void {
-    this.#vms.delete(id);
-    this.#named = undefined;
   }
 
   /** @internal Puts back what was saved. */
@@ -139,6 +133,7 @@ export class World {
     if (refusal === undefined) {
       this.#create(plan);
       run.walk(stepsFor(input, plan));
+      if (plan.endsVm) this.#forget(run.head.vm);
     } else {
       run.refuse(refusal);
     }
@@ -161,10 +156,10 @@ export class World {
     const { vm: id, vcpu } = run.head;
     const vm = this.#vmOf(id);
     if (type === 'KVM_CREATE_VM') {
-      if (vm !== undefined) this.#fail('vm-exists', 'a VM id not used before', String(id));
+      if (vm !== undefined) this.#fail('vm-exists', 'a VM id that no VM has', String(id));
       return;
     }
-    if (vm === undefined || vm.cell.state.life !== 'alive') {
+    if (vm === undefined) {
       this.#fail('no-such-vm', 'a VM that exists', `VM ${id}`);
     }
     run.vmOf = vm;
@@ -189,6 +184,12 @@ export class World {
     if (type === 'KVM_CREATE_VCPU' && run.vmOf !== undefined) {
       run.vcpuCell = this.#addVcpu(run.vmOf, vcpu, new VcpuState());
     }
+  }
+
+  /** Nothing is kept of a VM that is gone. */
+  #forget(id: number): void {
+    this.#vms.delete(id);
+    this.#named = undefined;
   }
 
   #addVm(id: number, state: VmState): VmOf {

@@ -39,7 +39,18 @@ export interface FromIdea {
   readonly verified: true;
 }
 
-export type Source = FromCommit | FromRelease | FromPatch | FromIdea;
+/** A value in a public tree, which is neither merged nor a posting that was read. */
+export interface FromTree {
+  readonly kind: 'tree';
+  readonly tree: string;
+  /** The commit of the tree, and the file that shows the value. */
+  readonly commit: string;
+  readonly file: string;
+  /** The file was read. */
+  readonly verified: true;
+}
+
+export type Source = FromCommit | FromRelease | FromPatch | FromIdea | FromTree;
 
 /** With a commit of the table. */
 export function by(commit: CommitId): FromCommit {
@@ -64,3 +75,12 @@ export const posted = (series: FromPatch['series'], ...patches: number[]): FromP
 
 /** Spoken of in a mail that was read. */
 export const spokenOf = (mail: string): FromIdea => ({ kind: 'idea', mail, verified: true });
+
+/** Shown by a file of a public tree that was read. */
+export const shownBy = (tree: string, commit: string, file: string): FromTree => ({
+  kind: 'tree',
+  tree,
+  commit,
+  file,
+  verified: true,
+});

@@ -140,8 +140,8 @@ const LIFE: readonly Move[] = [
   {
     weight: 4,
     make: ({ world, vms, tsc }) =>
-      vms.length < MOST_VMS && world.vms.size < 4
-        ? { type: 'KVM_CREATE_VM', vm: world.vms.size, tsc }
+      vms.length < MOST_VMS
+        ? { type: 'KVM_CREATE_VM', vm: world.vms.has(0) ? world.vms.size : 0, tsc }
         : undefined,
   },
   vmMove(12, (here, vm) =>

@@ -29,13 +29,11 @@ export interface Here {
 }
 
 export function lookAround(world: World, dice: Dice, tsc: bigint, runDelay: bigint): Here {
-  const vms = [...world.vms.values()]
-    .filter(({ cell }) => cell.state.life === 'alive')
-    .map((of) => ({
-      id: of.id,
-      of,
-      vcpus: [...of.vcpus].map(([id, cell]) => ({ vm: of.id, id, cell })),
-    }));
+  const vms = [...world.vms.values()].map((of) => ({
+    id: of.id,
+    of,
+    vcpus: [...of.vcpus].map(([id, cell]) => ({ vm: of.id, id, cell })),
+  }));
   return { world, dice, tsc, vms, vcpus: vms.flatMap(({ vcpus }) => vcpus), runDelay };
 }
 

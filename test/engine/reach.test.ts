@@ -61,8 +61,13 @@ describe.each(Object.entries(STORIES))('a world with %s', (_what, tell) => {
   });
 });
 
-/** A struct exists from its creation on. */
-const NOT_REACHED = ['vcpu life.absent', 'vm life.absent'];
+/** A struct exists from its creation to its end. */
+const NOT_REACHED = [
+  'vcpu life.absent',
+  'vcpu life.destroyed',
+  'vm life.absent',
+  'vm life.destroyed',
+];
 
 const statesMet = (): Set<string> =>
   new Set(

@@ -128,6 +128,16 @@ describe('a VM', () => {
     expect(send(t.world, t.complete({ type: 'KVM_GET_CLOCK' }))).toBe('no-such-vm');
   });
 
+  it('leaves nothing behind when it is destroyed, and its id can be another’s', () => {
+    const t = new Teller('v6.8').boot(2);
+    const { tsc } = t.wait(1000n).complete({ type: 'KVM_GET_CLOCK' });
+    expect(send(t.world, { type: 'destroy_vm', vm: 0, cpu: 0, tsc })).toBe('accepted');
+    expect([...t.world.vms.keys()]).toEqual([]);
+    expect(send(t.world, { type: 'KVM_CREATE_VM', vm: 0, tsc })).toBe('accepted');
+    expect(t.world.vms.get(0)?.vcpus.size).toBe(0);
+    expect(t.world.vms.get(0)?.cell.state.life).toBe('alive');
+  });
+
   it('is destroyed although its guests count steal time', () => {
     const t = new Teller('v6.8').boot(1);
     t.run(0, { type: 'wrmsr', index: 0x4b564d03, data: 0x6001n });

@@ -46,6 +46,7 @@ test('v4.2 is v4.4 with a clock that counts from zero', () => {
 
 /** Values that a later posting or a mail brought, and no profile stands for. */
 const NO_PROFILE: readonly string[] = [
+  'clockGuestIoctls=after-v6',
   'tscStateIoctls=v2',
   'tscAdjustSynchronizes=true',
   'eventInjCheck=posted-2020',

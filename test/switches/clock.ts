@@ -199,7 +199,7 @@ export const CLOCK_SHOWINGS = [
   }),
   showing({
     name: 'clockGuestIoctls',
-    what: 'reading the clock as a page; setting it by one with padding; by one from the future',
+    what: 'reading the clock as a page; setting it by it, with padding, from the future; reading without masterclock',
     on: 'v7.3',
     tell: (rig) => {
       rig.boot(1);
@@ -208,12 +208,16 @@ export const CLOCK_SHOWINGS = [
       const set = (more: { pad?: number; tscTimestamp?: bigint }) =>
         returnOf(rig.ioctl(0, 'KVM_SET_CLOCK_GUEST', { ...fieldsOf(page), ...more }));
       const ahead = page.tscTimestamp + 1_000_000_000_000n;
-      return [returnOf({ observations }), set({}), set({ pad: 1 }), set({ tscTimestamp: ahead })];
+      const sets = [set({}), set({ pad: 1 }), set({ tscTimestamp: ahead })];
+      rig.wrmsr(0, MSRS.MSR_KVM_SYSTEM_TIME, pageGpa(0) | 1n);
+      const without = rig.ioctl(0, 'KVM_GET_CLOCK_GUEST', {});
+      return [returnOf({ observations }), ...sets, returnOf(without)];
     },
     expected: [
-      ['none', [-22, -22, -22, -22]],
-      ['rfc-v3', [0, 0, 0, 0]],
-      ['v6', [0, 0, -22, -22]],
+      ['none', [-22, -22, -22, -22, -22]],
+      ['rfc-v3', [0, 0, 0, 0, -22]],
+      ['v6', [0, 0, -22, -22, -22]],
+      ['after-v6', [0, 0, -22, -22, -61]],
     ],
   }),
   showing({

@@ -1,6 +1,6 @@
 /** Switches of the VM's clock: what it is counted from, how userspace reads and sets it. */
 import { choice, flag } from '../declare.ts';
-import { around, by, posted } from '../source.ts';
+import { around, by, posted, shownBy } from '../source.ts';
 
 export const CLOCK_SWITCHES = {
   masterBase: choice(
@@ -55,9 +55,17 @@ export const CLOCK_SWITCHES = {
     },
   ),
   clockGuestIoctls: choice(
-    ['none', 'rfc-v3', 'v6'],
-    'KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST. rfc-v3 refuses a zero multiplier and returns the page as it was computed last; v6 refuses also padding, a shift beyond 31 and a page from the future, and returns one by the reference there is.',
-    { 'rfc-v3': posted('rfc-v3', 3), v6: posted('series-v6', 5) },
+    ['none', 'rfc-v3', 'v6', 'after-v6'],
+    'KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST. rfc-v3 refuses a zero multiplier and returns the page as it was computed last; v6 refuses also padding, a shift beyond 31 and a page from the future, and returns one by the reference there is; after-v6: without masterclock the former returns ENODATA, not EINVAL.',
+    {
+      'rfc-v3': posted('rfc-v3', 3),
+      v6: posted('series-v6', 5),
+      'after-v6': shownBy(
+        'sean-jc/linux',
+        'feb542ce91f5',
+        'tools/testing/selftests/kvm/x86/pvclock_test.c',
+      ),
+    },
   ),
   suspendStopsGuests: flag(
     'The host’s suspend notifier sets GUEST_STOPPED on every vCPU with a kvmclock page.',

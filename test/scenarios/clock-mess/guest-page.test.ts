@@ -36,6 +36,13 @@ describe('3: KVM_GET_CLOCK_GUEST and KVM_SET_CLOCK_GUEST', () => {
       'KVM_GET_CLOCK_GUEST without masterclock': -22,
     });
   });
+
+  test('of the revision after v6 it is known that there is no data without masterclock', async () => {
+    const set = { clockGuestIoctls: 'after-v6' } as const;
+    const { after } = await patchSeen(3, { params: { series: 'series-v6' }, set });
+    const { after: v6 } = await patchSeen(3, { params: { series: 'series-v6' } });
+    expect(after).toEqual({ ...v6, 'KVM_GET_CLOCK_GUEST without masterclock': -61 });
+  });
 });
 
 describe('7: KVM_VCPU_TSC_SCALE and the documented migration', () => {
