@@ -1,12 +1,18 @@
 /** One thing that a mail asks for. */
 export interface SeedRow {
   readonly what: string;
-  readonly scenario?: string;
+  readonly scenario: string;
+  /** How it is played for the row to show. */
+  readonly play?: {
+    readonly profile?: string;
+    /** By name, as written. */
+    readonly params?: Readonly<Record<string, string>>;
+  };
   /** `name=value`. */
   readonly switches?: readonly string[];
-  /** `path#name`. */
-  readonly code?: readonly string[];
-  /** `path#part of its name`. */
+  /** `path#name`, of something declared there. */
+  readonly code: readonly string[];
+  /** `path#title`. */
   readonly test: string;
 }
 

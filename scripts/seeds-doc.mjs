@@ -23,12 +23,23 @@ function place(text) {
   return `[${name}](../${path})`;
 }
 
-function row({ what, scenario, switches = [], code: places = [], test }) {
+/** `ntpPpm` as an option, without dashes. */
+const option = (name) => name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+
+/** A scenario, and how it is played for the row to show. */
+function played(scenario, { profile, params = {} } = {}) {
+  const set = Object.entries({ ...(profile === undefined ? {} : { profile }), ...params });
+  const options = set.map(([name, value]) => `--${option(name)} ${value}`).join(' ');
+  const page = `[${scenario}](scenarios/${scenario}.md)`;
+  return options === '' ? page : `${page} ${code(options)}`;
+}
+
+function row({ what, scenario, play, switches = [], code: places, test }) {
   const shown = [
     what,
-    scenario === undefined ? '–' : `[${scenario}](scenarios/${scenario}.md)`,
+    played(scenario, play),
     switches.length === 0 ? '–' : switches.map(code).join(', '),
-    places.length === 0 ? '–' : places.map(place).join(', '),
+    places.map(place).join(', '),
     place(test),
   ];
   return `| ${shown.map(cell).join(' | ')} |`;
@@ -50,7 +61,8 @@ export function seedsPage(seeds) {
     '# The source mails',
     '',
     'What the mails that this project started from ask for, and where it is here. Made from `docs/seeds/*.json`, a file for',
-    'each mail, by `node scripts/scenarios-doc.mjs`; a test checks that every entry exists.',
+    'each mail, by `node scripts/scenarios-doc.mjs`. Tests check that every entry exists, that the named test exercises the',
+    'scenario, and that each switch decides something of what `masterclock simulate` shows of it, with the options that are given.',
     '',
     ...parts,
   ]

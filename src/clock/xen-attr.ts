@@ -60,6 +60,8 @@ const ENOENT = 2;
 export function xenAttrErrno(ctx: Ctx): number {
   const { attr } = inputOf(ctx, 'KVM_XEN_VCPU_GET_ATTR');
   const { switches, vcpu } = ctx;
+  const isOfRunstate = attr >= ATTR.runstateAddr && attr <= ATTR.runstateAdjust;
+  if (isOfRunstate && !switches.xenRunstate) return ENOENT;
   if (attr === ATTR.runstateAdjust) return EINVAL;
   if (attr === ATTR.timer) return switches.xenTimer === 'none' ? ENOENT : 0;
   if (attr === ATTR.runstateAddr && !vcpu.hasRunstateArea) return ENOENT;

@@ -80,8 +80,18 @@ const scaleRefusal = ({ host, switches }: Ctx): Refusal | undefined => {
 const hasTscState: Answer = (_input, { switches }) =>
   switches.tscStateIoctls === 'none' ? EINVAL : undefined;
 
-const hasRunstate: Answer = (_input, ctx) =>
-  !ctx.switches.xenRunstate || refusesRunstate(ctx) ? EINVAL : undefined;
+const hasVmXenAttributes: Answer = (_input, { switches }) =>
+  switches.xenAttributes ? undefined : ENOTTY;
+
+const hasXenAttributes: Answer = (_input, { switches }) =>
+  switches.xenAttributes ? undefined : EINVAL;
+
+const hasRunstate: Answer = (_input, ctx) => {
+  const { xenAttributes, xenRunstate } = ctx.switches;
+  if (!xenAttributes) return EINVAL;
+  if (!xenRunstate) return ENOENT;
+  return refusesRunstate(ctx) ? EINVAL : undefined;
+};
 
 /** By the type of the input. */
 export const ANSWERS: { readonly [T in InputType]?: Answer<T> } = {
@@ -112,9 +122,16 @@ export const ANSWERS: { readonly [T in InputType]?: Answer<T> } = {
   KVM_SET_MSRS: answerWrite,
   rdmsr: answerRead,
   KVM_GET_MSRS: answerRead,
-  KVM_XEN_SET_TIMER: (_input, { switches }) => (switches.xenTimer === 'none' ? ENOENT : undefined),
+  KVM_XEN_SET_LONG_MODE: hasVmXenAttributes,
+  KVM_XEN_SET_SHARED_INFO: hasVmXenAttributes,
+  KVM_XEN_SET_VCPU_INFO: hasXenAttributes,
+  KVM_XEN_SET_VCPU_TIME_INFO: hasXenAttributes,
+  KVM_XEN_SET_TIMER: (_input, { switches }) => {
+    if (!switches.xenAttributes) return EINVAL;
+    return switches.xenTimer === 'none' ? ENOENT : undefined;
+  },
   KVM_XEN_VCPU_GET_ATTR: (_input, ctx) => {
-    if (!ctx.switches.xenRunstate) return EINVAL;
+    if (!ctx.switches.xenAttributes) return EINVAL;
     const errno = xenAttrErrno(ctx);
     return errno === 0 ? undefined : { errno };
   },

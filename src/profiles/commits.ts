@@ -72,6 +72,11 @@ export const COMMITS = Object.freeze({
     'v5.10',
     'pull request “KVM changes for Linux 5.10”',
   ),
+  a76b9641ad1c: found(
+    'KVM: x86/xen: add KVM_XEN_HVM_SET_ATTR/KVM_XEN_HVM_GET_ATTR',
+    'v5.12',
+    'list of commits pushed on 2021-02-04, with 629b5348841a and those of the vCPU’s attributes',
+  ),
   '629b5348841a': found(
     'KVM: x86/xen: update wallclock region',
     'v5.12',

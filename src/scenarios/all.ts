@@ -26,6 +26,7 @@ import { tscSync } from './precise-tsc/tsc-sync.ts';
 import type { Scenario } from './scenario.ts';
 import { stealBackwards } from './steal/backwards.ts';
 import { xenRunstate } from './steal/runstate.ts';
+import { xenPages } from './xen/pages.ts';
 import { xenTimerCalls } from './xen/timer-calls.ts';
 import { xenTimerPairs } from './xen/timer-pairs.ts';
 import { xenTimerlat } from './xen/timerlat.ts';
@@ -48,6 +49,7 @@ export const SCENARIOS: readonly Scenario[] = [
   xenTimerlat,
   xenTimerPairs,
   xenTimerCalls,
+  xenPages,
   hvPage,
   hvSetClock,
   hvStimer,

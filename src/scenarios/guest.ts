@@ -89,10 +89,14 @@ export class SimulatedVm {
     this.registerKvmclock(vcpu);
   }
 
+  /** Where the guest has a vCPU's kvmclock page. */
+  kvmclockGpa(vcpu: number): bigint {
+    return PAGES_GPA + BigInt(vcpu) * PAGE_BYTES;
+  }
+
   /** The guest writes MSR_KVM_SYSTEM_TIME of a vCPU. */
   registerKvmclock(vcpu: number): void {
-    const data = (PAGES_GPA + BigInt(vcpu) * PAGE_BYTES) | ENABLE;
-    this.writeMsr(vcpu, 'MSR_KVM_SYSTEM_TIME_NEW', data);
+    this.writeMsr(vcpu, 'MSR_KVM_SYSTEM_TIME_NEW', this.kvmclockGpa(vcpu) | ENABLE);
   }
 
   /** The guest writes an MSR and goes on. */

@@ -31,6 +31,7 @@ export const SILENT: readonly SwitchName[] = [
   'pvScaleUnit',
   'pvPageWrite',
   'hvPageBeforeXen',
+  'xenAttributes',
   'xenTimerPast',
   'xenRunstate',
   'xenTscUnstableFlag',

@@ -122,6 +122,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   hvPage: row(['none', ...of(4, 'sequence' as const), 'status'], 'status', 'status'),
   hvPageFrom: row([...of(6, 'vcpu0' as const), 'any'], 'any', 'any'),
   hvPageBeforeXen: row([...of(8, false), true], false, true),
+  xenAttributes: row([...of(5, false), true], true, true),
   xenTimer: row(
     [...of(6, 'none' as const), 'host-scale', 'guest-scale', 'guest-page'],
     'guest-scale',

@@ -13,8 +13,9 @@ const converted = (cycles: bigint, khz: bigint): bigint =>
   BigInt.asUintN(64, cycles * 1_000_000n) / khz;
 
 describe('deadline-overflow', () => {
+  /** Of one deadline: three hours ahead unless `params` says otherwise. */
   const rowsOf = async (params: Record<string, string>, options: PlayOptions = {}) =>
-    (await table('deadline-overflow', { ...options, params })).rows;
+    (await table('deadline-overflow', { ...options, params: { ahead: '3h', ...params } })).rows;
 
   test.each([
     ['3h', 3n * HOUR_NS, '2500000', 1n],
@@ -136,6 +137,17 @@ describe('deadline-overflow', () => {
     const [, kept] = await rowsOf(params);
     expect(big(wrapped!['early (ns)']) / SECOND_NS).toBe(7_378n);
     expect(big(kept!['early (ns)']) <= 1n).toBe(true);
+  });
+
+  test('several deadlines, one after another, on each host', async () => {
+    const { rows, verdict } = await table('deadline-overflow');
+    expect(rows.map((row) => [row['host'], row['set by'], row['wraps']])).toEqual([
+      ['software', 'hrtimer', 0n],
+      ['software', 'hrtimer', 1n],
+      ['preemption', 'preemption timer', 0n],
+      ['preemption', 'hrtimer', 1n],
+    ]);
+    expect(verdict).toContain('3.0 h ahead fires 2.0 h early');
   });
 
   test.each(KERNELS)('%s has it', async (profile) => {

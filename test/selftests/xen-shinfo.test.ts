@@ -6,8 +6,9 @@
 import { describe, expect, test } from 'vitest';
 import { decodePvclockPage, pvclockRead } from '../../src/num/index.ts';
 import type { ProfileId } from '../../src/profiles/index.ts';
-import { KERNELS, Rig, resultOf, split } from './rig.ts';
+import { Rig, resultOf, split } from './rig.ts';
 
+const { holds: WITH_PAGES, fails: WITHOUT_PAGES } = split((s) => s.xenAttributes);
 const { holds: WITH_RUNSTATE, fails: WITHOUT } = split((s) => s.xenRunstate);
 const { holds: WITH_TIMER } = split((s) => s.xenTimer !== 'none');
 const { holds: CLAMPED, fails: UNCLAMPED } = split((s) => s.xenRunstateClamp === 'clamp');
@@ -48,7 +49,15 @@ const runstate = (rig: Rig) =>
 const sumOf = (data: ReturnType<typeof runstate>): bigint =>
   data.runningNs! + data.runnableNs! + data.blockedNs! + data.offlineNs!;
 
-describe.each(KERNELS)('%s', (id) => {
+test.each(WITHOUT_PAGES)('%s knows no Xen pages', (id) => {
+  const rig = new Rig(id).boot(1);
+  const placed = rig.do('KVM_XEN_SET_SHARED_INFO', { gpa: SHARED_INFO });
+  expect(resultOf(placed, 'ioctl_result').ret).toBe(-25);
+  const info = rig.ioctl(0, 'KVM_XEN_SET_VCPU_INFO', { gpa: VCPU_INFO });
+  expect(resultOf(info, 'ioctl_result').ret).toBe(-22);
+});
+
+describe.each(WITH_PAGES)('%s', (id) => {
   test('wall clock and both pages give the time', () => {
     const rig = boot(id);
     const wall = new DataView(memory(rig, SHARED_INFO + 0xc00n, 12).slice().buffer);

@@ -2,7 +2,7 @@
 import { MSRS } from '../../events/index.ts';
 import { InputError } from '../../src/engine/index.ts';
 import { pageGpa, type Rig } from '../selftests/rig.ts';
-import { SECOND, showing } from './showing.ts';
+import { returnOf, SECOND, showing } from './showing.ts';
 
 const HV_PAGE = 0x20_0000n;
 const XEN_PAGE = 0x30_0000n;
@@ -177,6 +177,22 @@ export const PAGE_SHOWINGS = [
     expected: [
       [false, [1, 1]],
       [true, [1, 0]],
+    ],
+  }),
+  showing({
+    name: 'xenAttributes',
+    what: 'what placing vcpu_info, reading where it is and reading the runstate return',
+    on: 'v7.3',
+    with: { xenRunstate: false },
+    tell: (rig) => {
+      rig.boot(1);
+      const placed = rig.ioctl(0, 'KVM_XEN_SET_VCPU_INFO', { gpa: XEN_PAGE });
+      const read = (attr: number) => returnOf(rig.ioctl(0, 'KVM_XEN_VCPU_GET_ATTR', { attr }));
+      return [returnOf(placed), read(0), read(3)];
+    },
+    expected: [
+      [false, [-22, -22, -22]],
+      [true, [0, 0, -2]],
     ],
   }),
   showing({

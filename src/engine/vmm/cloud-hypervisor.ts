@@ -10,16 +10,18 @@
  * Source: Cloud Hypervisor, hypervisor/src/kvm/mod.rs, vmm/src/{vm,cpu,lib}.rs at ae44c2971c83;
  * 56e891a4057a (the clock goes on) and 993ac5c90 (TSC offsets), both v53.0.
  */
-import { type VmmCtx, vmmMsrs } from '../../clock/index.ts';
 import { INDEX_LIST } from './firecracker.ts';
 import type { VmmPhase, VmmRoute } from './phase.ts';
-import { callVm, eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
+import { eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
 import {
   CREATE_VCPU,
   GET_CLOCK,
   GET_TSC_KHZ,
+  GET_TSC_OFFSET,
   getMsrs,
+  isBoot,
   isRunning,
+  KVMCLOCK_CTRL,
   PLUG,
   PUT_TSC_KHZ,
   putMsrs,
@@ -27,41 +29,27 @@ import {
   routesOf,
   SET_CLOCK,
   STOP,
+  setClockAsRead,
   type VmmPolicy,
+  ZERO_TSC,
 } from './policy.ts';
-
-const BOOT: VmmRoute = [putMsrs(vmmMsrs('IA32_TSC'))];
 
 /** The clock is read here; where KVM tells no time with it, the VMM's own reading is filled in. */
 const PAUSE: VmmRoute = [
   ...STOP,
-  eachPlugged(ioctl(() => ({ type: 'KVM_KVMCLOCK_CTRL' }))),
+  eachPlugged(KVMCLOCK_CTRL),
   moment('save-clock'),
   GET_CLOCK,
   vmm('FILL_REALTIME'),
 ];
 
-const SET_CLOCK_AS_READ: VmmRoute = [
-  callVm((ctx) => ({
-    type: 'KVM_SET_CLOCK',
-    clock: ctx.vmm.clock,
-    flags: ctx.vmm.clockFlags,
-    realtime: ctx.vmm.clockRealtime,
-  })),
-  vmm('CLOCK_SET'),
-];
-
-const isFirst = ({ vcpu: { vcpuId }, bootVcpu }: VmmCtx): boolean => vcpuId === bootVcpu.vcpuId;
+/** With every flag. */
+const SET_CLOCK_AS_READ: VmmRoute = setClockAsRead(~0);
 
 /** `synchronize_tsc_offsets()`; nothing is done where KVM has no such attribute. */
 const SYNCHRONIZE_TSC_OFFSETS: VmmPhase = when(
   (ctx) => ctx.switches.tscOffsetAttr,
-  eachPlugged(
-    when(
-      isFirst,
-      ioctl(() => ({ type: 'KVM_GET_TSC_OFFSET' }), 'KEEP'),
-    ),
-  ),
+  eachPlugged(when(isBoot, GET_TSC_OFFSET)),
   eachPlugged(
     ioctl(({ bootVcpu }) => ({ type: 'KVM_SET_TSC_OFFSET', offset: bootVcpu.tscOffset })),
   ),
@@ -69,7 +57,7 @@ const SYNCHRONIZE_TSC_OFFSETS: VmmPhase = when(
 
 const routesWith = (align: VmmRoute, setClock: VmmRoute): VmmPolicy['routes'] =>
   routesOf({
-    hotplug: [...PLUG, ...BOOT],
+    hotplug: [...PLUG, ZERO_TSC],
     pause: PAUSE,
     resume: [
       when((ctx) => ctx.vmm.clockDevice === 'valid', moment('restore-clock'), ...setClock),

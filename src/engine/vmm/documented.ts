@@ -5,88 +5,45 @@
  * `plain` and `plain-realtime` put back TSCs as MSRs and the clock, `tsc-offset` is the procedure of
  * Documentation/virt/kvm/devices/vcpu.rst (Linux 5.16 to 7.3).
  */
-import {
-  KVM_CLOCK_REALTIME,
-  type VmmCtx,
-  type VmmState,
-  type VmmVcpuState,
-  vmmMsrs,
-} from '../../clock/index.ts';
+import type { VmmCtx, VmmState, VmmVcpuState } from '../../clock/index.ts';
 import { addU64, asS64, subU64 } from '../../num/index.ts';
 import type { Call, VmmRoute } from './phase.ts';
-import { callVm, eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
+import { eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
 import {
+  CLOCK_MSRS,
   CREATE_VCPU,
   GET_CLOCK,
   GET_TSC,
   GET_TSC_KHZ,
+  GET_TSC_OFFSET,
   getMsrs,
-  isRestored,
   isRunning,
+  OTHER_MSRS,
   PLUG,
-  type PolicyParts,
   PUT_TSC_KHZ,
   putMsrs,
   RESUME,
   routesOf,
   SET_CLOCK,
+  SET_CLOCK_REALTIME,
   STOP,
+  tscsThenClock,
   type VmmPolicy,
 } from './policy.ts';
 
-const MSRS = vmmMsrs(
-  'IA32_TSC_ADJUST',
-  'IA32_TSC',
-  'MSR_KVM_SYSTEM_TIME',
-  'MSR_KVM_WALL_CLOCK',
-  'MSR_KVM_STEAL_TIME',
-);
-
-/** All that is not the TSC itself. */
-const OTHER_MSRS = MSRS.filter(({ field }) => field !== 'tsc');
-
-/** KVM_SET_CLOCK with what passed since, as far as KVM_GET_CLOCK told the time of it. */
-export const SET_CLOCK_REALTIME: VmmRoute = [
-  callVm((ctx) => ({
-    type: 'KVM_SET_CLOCK',
-    clock: ctx.vmm.clock,
-    flags: ctx.vmm.clockFlags & KVM_CLOCK_REALTIME,
-    realtime: ctx.vmm.clockRealtime,
-  })),
-  vmm('CLOCK_SET'),
-];
-
-/** TSCs one vCPU after another, then the clock. */
-const SAVE: VmmRoute = [
-  when(isRunning, ...STOP),
-  moment('save-tscs'),
-  eachPlugged(GET_TSC_KHZ, getMsrs(OTHER_MSRS), GET_TSC),
-  moment('save-memory'),
-  moment('save-clock'),
-  GET_CLOCK,
-  vmm('SAVE'),
-];
-
-const RESTORE: VmmRoute = [
-  eachSaved(vcpu('PLUG'), ...CREATE_VCPU),
-  moment('restore-tscs'),
-  eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, putMsrs(MSRS)),
-];
-
-const plainWith = (setClock: VmmRoute): PolicyParts => ({
-  hotplug: PLUG,
-  pause: STOP,
-  resume: [when(isRestored, moment('restore-clock'), ...setClock), ...RESUME],
-  save: SAVE,
-  restore: RESTORE,
-});
+const plainWith = (setClock: VmmRoute): VmmPolicy['routes'] =>
+  tscsThenClock({
+    get: [GET_TSC_KHZ, getMsrs(OTHER_MSRS), GET_TSC],
+    put: [putMsrs(CLOCK_MSRS)],
+    setClock,
+  });
 
 export const PLAIN: VmmPolicy = {
   title: 'TSCs as MSRs, and KVM_SET_CLOCK: time stops while the guest is away',
   tsc: 'freeze',
   kvmclock: 'freeze',
   source: 'Linux Documentation/virt/kvm/api.rst, KVM_SET_MSRS and KVM_SET_CLOCK',
-  routes: routesOf(plainWith(SET_CLOCK)),
+  routes: plainWith(SET_CLOCK),
 };
 
 export const PLAIN_REALTIME: VmmPolicy = {
@@ -94,7 +51,7 @@ export const PLAIN_REALTIME: VmmPolicy = {
   tsc: 'freeze',
   kvmclock: 'advance',
   source: 'Linux Documentation/virt/kvm/api.rst, KVM_SET_MSRS and KVM_SET_CLOCK',
-  routes: routesOf(plainWith(SET_CLOCK_REALTIME)),
+  routes: plainWith(SET_CLOCK_REALTIME),
 };
 
 /** KVM_GET_CLOCK at one side: kvmclock and host TSC of one instant. */
@@ -145,11 +102,7 @@ export const TSC_OFFSET: VmmPolicy = {
       moment('save-clock'),
       GET_CLOCK,
       moment('save-tscs'),
-      eachPlugged(
-        ioctl(() => ({ type: 'KVM_GET_TSC_OFFSET' }), 'KEEP'),
-        GET_TSC_KHZ,
-        getMsrs(OTHER_MSRS),
-      ),
+      eachPlugged(GET_TSC_OFFSET, GET_TSC_KHZ, getMsrs(OTHER_MSRS)),
       moment('save-memory'),
       vmm('SAVE'),
     ],

@@ -11,22 +11,25 @@
  * src/vmm/src/vstate/vcpu.rs at 81b38b9dad60; the flag since a1fd537f9274 (v1.16.0).
  */
 import { KVM_CLOCK_TSC_STABLE, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
-import { SET_CLOCK_REALTIME } from './documented.ts';
 import type { VmmPhase, VmmRoute } from './phase.ts';
-import { callVm, eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
+import { eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
 import {
   CREATE_VCPU,
   GET_CLOCK,
   GET_TSC_KHZ,
   getMsrs,
   isRunning,
+  KVMCLOCK_CTRL,
   PLUG,
   putMsrs,
   RESUME,
   routesOf,
   SET_CLOCK,
+  SET_CLOCK_REALTIME,
   STOP,
+  setClockAsRead,
   type VmmPolicy,
+  ZERO_TSC,
 } from './policy.ts';
 
 /** In the order of KVM_GET_MSR_INDEX_LIST: what the hardware has, then what KVM emulates. */
@@ -39,11 +42,6 @@ export const INDEX_LIST = vmmMsrs(
   'MSR_KVM_STEAL_TIME',
   'IA32_TSC_ADJUST',
 );
-
-/** The TSC is written as 0 before a new microVM's vCPU runs. */
-const BOOT: VmmRoute = [putMsrs(vmmMsrs('IA32_TSC'))];
-
-const KVMCLOCK_CTRL: VmmPhase = ioctl(() => ({ type: 'KVM_KVMCLOCK_CTRL' }));
 
 const PAUSE: VmmRoute = [...STOP, eachPlugged(KVMCLOCK_CTRL)];
 
@@ -61,7 +59,7 @@ const PUT_TSC_KHZ: VmmPhase = when(
 
 const routesWith = (setClock: VmmRoute): VmmPolicy['routes'] =>
   routesOf({
-    hotplug: [...PLUG, ...BOOT],
+    hotplug: [...PLUG, ZERO_TSC],
     pause: PAUSE,
     resume: RESUME,
     save: [
@@ -102,21 +100,11 @@ export const FIRECRACKER_REALTIME: VmmPolicy = {
   routes: routesWith(SET_CLOCK_REALTIME),
 };
 
-/** With every flag but KVM_CLOCK_TSC_STABLE. */
-const SET_CLOCK_AS_READ: VmmRoute = [
-  callVm((ctx) => ({
-    type: 'KVM_SET_CLOCK',
-    clock: ctx.vmm.clock,
-    flags: ctx.vmm.clockFlags & ~KVM_CLOCK_TSC_STABLE,
-    realtime: ctx.vmm.clockRealtime,
-  })),
-  vmm('CLOCK_SET'),
-];
-
 export const FIRECRACKER_1_15: VmmPolicy = {
   title: 'Firecracker up to v1.15: kvmclock goes on where the host is Linux 5.16 or later',
   tsc: 'freeze',
   kvmclock: 'advance',
   source: `${SOURCE}, before a1fd537f9274`,
-  routes: routesWith(SET_CLOCK_AS_READ),
+  // With every flag but that one.
+  routes: routesWith(setClockAsRead(~KVM_CLOCK_TSC_STABLE)),
 };

@@ -1,12 +1,14 @@
 /** What a policy is made of, and the steps that policies share. */
 import type { CompositeType, InputType } from '../../../events/index.ts';
-import { type KeptMsr, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
+import { type KeptMsr, KVM_CLOCK_REALTIME, type VmmCtx, vmmMsrs } from '../../clock/index.ts';
 import {
   callVcpu,
   callVm,
   eachPlugged,
+  eachSaved,
   ioctl,
   type MakeCall,
+  moment,
   type VmmPhase,
   type VmmRoute,
   vcpu,
@@ -34,7 +36,7 @@ export interface VmmPolicy {
 }
 
 /** The parts in which policies differ. */
-export interface PolicyParts {
+interface PolicyParts {
   readonly launch?: VmmRoute;
   readonly hotplug: VmmRoute;
   /** The user stops the guest. */
@@ -47,7 +49,8 @@ export interface PolicyParts {
 }
 
 export const isRunning = (ctx: VmmCtx): boolean => ctx.vmm.run === 'running';
-export const isRestored = (ctx: VmmCtx): boolean => ctx.vmm.run === 'restored';
+const isRestored = (ctx: VmmCtx): boolean => ctx.vmm.run === 'restored';
+export const isBoot = ({ vcpu: its, bootVcpu }: VmmCtx): boolean => its.vcpuId === bootVcpu.vcpuId;
 const isIncoming = ({ event }: VmmCtx): boolean => event.type === 'migration' && event.incoming;
 
 /** A thread that runs its vCPU leaves the guest and then its CPU. */
@@ -69,6 +72,18 @@ export const RESUME: VmmRoute = [eachPlugged(vcpu('RUN')), vmm('RESUME')];
 export const CREATE_VM: VmmRoute = [callVm(() => ({ type: 'KVM_CREATE_VM' })), vmm('LAUNCH')];
 
 export const GET_CLOCK: VmmPhase = callVm(() => ({ type: 'KVM_GET_CLOCK' }), 'KEEP_CLOCK');
+
+/** The MSRs of a vCPU's clocks, in the order of QEMU's `kvm_put_msrs()`. */
+export const CLOCK_MSRS = vmmMsrs(
+  'IA32_TSC_ADJUST',
+  'IA32_TSC',
+  'MSR_KVM_SYSTEM_TIME',
+  'MSR_KVM_WALL_CLOCK',
+  'MSR_KVM_STEAL_TIME',
+);
+
+/** All that is not the TSC itself. */
+export const OTHER_MSRS = CLOCK_MSRS.filter(({ field }) => field !== 'tsc');
 
 /** `KVM_GET_MSRS`. */
 export const getMsrs = (msrs: readonly KeptMsr[]): VmmPhase =>
@@ -97,6 +112,13 @@ export const GET_TSC: VmmPhase = ioctl(
   ),
   'KEEP_TSC',
 );
+
+/** The TSC is written as 0 before a new vCPU runs. */
+export const ZERO_TSC: VmmPhase = putMsrs(vmmMsrs('IA32_TSC'));
+
+export const GET_TSC_OFFSET: VmmPhase = ioctl(() => ({ type: 'KVM_GET_TSC_OFFSET' }), 'KEEP');
+
+export const KVMCLOCK_CTRL: VmmPhase = ioctl(() => ({ type: 'KVM_KVMCLOCK_CTRL' }));
 
 export const GET_TSC_KHZ: VmmPhase = ioctl(() => ({ type: 'KVM_GET_TSC_KHZ' }), 'KEEP');
 
@@ -131,6 +153,46 @@ export const SET_CLOCK: VmmRoute = [
   callVm((ctx) => ({ type: 'KVM_SET_CLOCK', clock: ctx.vmm.clock, flags: 0 })),
   vmm('CLOCK_SET'),
 ];
+
+/** KVM_SET_CLOCK with what KVM_GET_CLOCK told: the time of it, and of its flags those of a mask. */
+export const setClockAsRead = (mask: number): VmmRoute => [
+  callVm((ctx) => ({
+    type: 'KVM_SET_CLOCK',
+    clock: ctx.vmm.clock,
+    flags: ctx.vmm.clockFlags & mask,
+    realtime: ctx.vmm.clockRealtime,
+  })),
+  vmm('CLOCK_SET'),
+];
+
+/** KVM_SET_CLOCK with what passed since, as far as KVM_GET_CLOCK told the time of it. */
+export const SET_CLOCK_REALTIME: VmmRoute = setClockAsRead(KVM_CLOCK_REALTIME);
+
+/** TSCs are saved and put back one vCPU after another, and the clock after them. */
+export const tscsThenClock = (its: {
+  readonly get: VmmRoute;
+  readonly put: VmmRoute;
+  readonly setClock: VmmRoute;
+}): VmmPolicy['routes'] =>
+  routesOf({
+    hotplug: PLUG,
+    pause: STOP,
+    resume: [when(isRestored, moment('restore-clock'), ...its.setClock), ...RESUME],
+    save: [
+      when(isRunning, ...STOP),
+      moment('save-tscs'),
+      eachPlugged(...its.get),
+      moment('save-memory'),
+      moment('save-clock'),
+      GET_CLOCK,
+      vmm('SAVE'),
+    ],
+    restore: [
+      eachSaved(vcpu('PLUG'), ...CREATE_VCPU),
+      moment('restore-tscs'),
+      eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, ...its.put),
+    ],
+  });
 
 /** What each event comes to, of the parts. */
 export function routesOf(parts: PolicyParts): VmmPolicy['routes'] {

@@ -13,32 +13,32 @@ import {
   type VmmCtx,
   type VmmState,
   type VmmVcpuState,
-  vmmMsrs,
 } from '../../clock/index.ts';
 import { addU64, asS64, scaleTsc, subU64 } from '../../num/index.ts';
-import { SET_CLOCK_REALTIME } from './documented.ts';
 import type { Call, VmmPhase, VmmRoute } from './phase.ts';
 import { callVm, eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
 import {
-  CREATE_VCPU,
   CREATE_VM,
   GET_CLOCK,
   GET_TSC_KHZ,
+  GET_TSC_OFFSET,
   getMsrs,
-  isRestored,
+  isBoot,
   isRunning,
   NEW_VCPU,
-  PLUG,
-  PUT_TSC_KHZ,
+  OTHER_MSRS,
   putMsrs,
   RESUME,
   routesOf,
+  SET_CLOCK_REALTIME,
   STOP,
+  tscsThenClock,
   type VmmPolicy,
 } from './policy.ts';
 import { qemuRoutes } from './qemu.ts';
 
-const OTHER_MSRS = vmmMsrs('MSR_KVM_SYSTEM_TIME', 'MSR_KVM_WALL_CLOCK', 'MSR_KVM_STEAL_TIME');
+/** `KVM_SET_TSC_STATE` has the rest. */
+const NOT_OF_TSC = OTHER_MSRS.filter(({ field }) => field !== 'tscAdjust');
 
 const GET_TSC_STATE: VmmPhase = ioctl(() => ({ type: 'KVM_GET_TSC_STATE' }), 'KEEP_TSC');
 
@@ -68,8 +68,8 @@ export const QEMU_PRECISE_TSC: VmmPolicy = {
   source: 'QEMU “Precise TSC migration”, 2020-11-30: not merged',
   routes: qemuRoutes({
     getTsc: GET_TSC_STATE,
-    getMsrs: getMsrs(OTHER_MSRS),
-    put: [putMsrs(OTHER_MSRS), PUT_TSC_STATE],
+    getMsrs: getMsrs(NOT_OF_TSC),
+    put: [putMsrs(NOT_OF_TSC), PUT_TSC_STATE],
   }),
 };
 
@@ -78,24 +78,10 @@ export const TSC_STATE: VmmPolicy = {
   tsc: 'advance',
   kvmclock: 'advance',
   source: 'Linux “RFC: Precise TSC migration”, 2020-11-30: not merged',
-  routes: routesOf({
-    hotplug: PLUG,
-    pause: STOP,
-    resume: [when(isRestored, moment('restore-clock'), ...SET_CLOCK_REALTIME), ...RESUME],
-    save: [
-      when(isRunning, ...STOP),
-      moment('save-tscs'),
-      eachPlugged(GET_TSC_KHZ, getMsrs(OTHER_MSRS), GET_TSC_STATE),
-      moment('save-memory'),
-      moment('save-clock'),
-      GET_CLOCK,
-      vmm('SAVE'),
-    ],
-    restore: [
-      eachSaved(vcpu('PLUG'), ...CREATE_VCPU),
-      moment('restore-tscs'),
-      eachSaved(vcpu('RESTORE'), PUT_TSC_KHZ, putMsrs(OTHER_MSRS), PUT_TSC_STATE),
-    ],
+  routes: tscsThenClock({
+    get: [GET_TSC_KHZ, getMsrs(NOT_OF_TSC), GET_TSC_STATE],
+    put: [putMsrs(NOT_OF_TSC), PUT_TSC_STATE],
+    setClock: SET_CLOCK_REALTIME,
   }),
 };
 
@@ -141,7 +127,6 @@ const SET_SAVED_CLOCK: VmmRoute = [
 ];
 
 const lacksHostTsc = (ctx: VmmCtx): boolean => (ctx.vmm.clockFlags & KVM_CLOCK_HOST_TSC) === 0;
-const isBoot = ({ vcpu: its, bootVcpu }: VmmCtx): boolean => its.vcpuId === bootVcpu.vcpuId;
 const failed = ({ result }: VmmCtx): boolean => result?.type === 'ioctl_result' && result.ret < 0;
 
 const SET_CLOCK_GUEST: VmmPhase = ioctl(({ savedVcpu }) => ({
@@ -183,10 +168,10 @@ export const CLOCK_GUEST: VmmPolicy = {
       GET_CLOCK,
       moment('save-tscs'),
       eachPlugged(
-        ioctl(() => ({ type: 'KVM_GET_TSC_OFFSET' }), 'KEEP'),
+        GET_TSC_OFFSET,
         GET_TSC_SCALE,
         GET_TSC_KHZ,
-        getMsrs([...vmmMsrs('IA32_TSC_ADJUST'), ...OTHER_MSRS]),
+        getMsrs(OTHER_MSRS),
         when(
           isBoot,
           ioctl(() => ({ type: 'KVM_GET_CLOCK_GUEST' }), 'KEEP'),
@@ -202,12 +187,7 @@ export const CLOCK_GUEST: VmmPolicy = {
           callVm(({ savedVcpu }) => ({ type: 'KVM_SET_VM_TSC_KHZ', khz: savedVcpu?.tscKhz ?? 0 })),
         ),
       ),
-      eachSaved(
-        vcpu('PLUG'),
-        ...NEW_VCPU,
-        vcpu('RESTORE'),
-        putMsrs([...vmmMsrs('IA32_TSC_ADJUST'), ...OTHER_MSRS]),
-      ),
+      eachSaved(vcpu('PLUG'), ...NEW_VCPU, vcpu('RESTORE'), putMsrs(OTHER_MSRS)),
       GET_CLOCK,
       // Where the masterclock is not on yet KVM tells no host TSC; RFC v3 sets the clock first.
       when(lacksHostTsc, ...SET_SAVED_CLOCK, GET_CLOCK),

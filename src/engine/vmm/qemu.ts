@@ -10,10 +10,11 @@
  * Source: QEMU, hw/i386/kvm/clock.c, target/i386/kvm/kvm.c, accel/kvm/kvm-all.c,
  * system/cpus.c, migration/savevm.c; the kvmclock device since 09360a048bd7.
  */
-import { type VmmCtx, vmmMsrs } from '../../clock/index.ts';
+import type { VmmCtx } from '../../clock/index.ts';
 import type { VmmPhase, VmmRoute } from './phase.ts';
-import { eachPlugged, eachSaved, ioctl, moment, vcpu, vmm, when } from './phase.ts';
+import { eachPlugged, eachSaved, moment, vcpu, vmm, when } from './phase.ts';
 import {
+  CLOCK_MSRS,
   CREATE_VCPU,
   CREATE_VM,
   GET_CLOCK,
@@ -21,6 +22,8 @@ import {
   GET_TSC_KHZ,
   getMsrs,
   isRunning,
+  KVMCLOCK_CTRL,
+  OTHER_MSRS,
   PLUG,
   PUT_TSC_KHZ,
   putMsrs,
@@ -30,15 +33,6 @@ import {
   STOP,
   type VmmPolicy,
 } from './policy.ts';
-
-/** In the order of `kvm_put_msrs()`. */
-const MSRS = vmmMsrs(
-  'IA32_TSC_ADJUST',
-  'IA32_TSC',
-  'MSR_KVM_SYSTEM_TIME',
-  'MSR_KVM_WALL_CLOCK',
-  'MSR_KVM_STEAL_TIME',
-);
 
 /** How a vCPU's clock is read and put back: in what `x-precise-tsc` differs. */
 export interface QemuVcpu {
@@ -52,8 +46,8 @@ export interface QemuVcpu {
 
 const PLAIN_VCPU: QemuVcpu = {
   getTsc: GET_TSC,
-  getMsrs: getMsrs(MSRS.filter(({ field }) => field !== 'tsc')),
-  put: [putMsrs(MSRS)],
+  getMsrs: getMsrs(OTHER_MSRS),
+  put: [putMsrs(CLOCK_MSRS)],
 };
 
 /** Parts per million by which frequencies count as one that NTP has corrected. */
@@ -83,11 +77,7 @@ const stopClock = ({ getTsc }: QemuVcpu): VmmPhase =>
   );
 
 /** `kvmclock_vm_state_change()`, running; KVM_KVMCLOCK_CTRL may fail where no page is in use. */
-const START_CLOCK: VmmRoute = [
-  vmm('READ_PAGE'),
-  ...SET_CLOCK,
-  eachPlugged(ioctl(() => ({ type: 'KVM_KVMCLOCK_CTRL' }))),
-];
+const START_CLOCK: VmmRoute = [vmm('READ_PAGE'), ...SET_CLOCK, eachPlugged(KVMCLOCK_CTRL)];
 
 /**
  * What travels: a TSC that is valid is not read again, a clock that the user did not stop counts

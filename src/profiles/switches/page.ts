@@ -38,6 +38,10 @@ export const PAGE_SWITCHES = {
   hvPageBeforeXen: flag('Hyper-V’s page is written before Xen’s pages; false: after them.', {
     true: by('847d68abf10c'),
   }),
+  xenAttributes: flag(
+    'The VMM can tell KVM where Xen’s pages are (KVM_XEN_HVM_SET_ATTR, KVM_XEN_VCPU_SET_ATTR); false: these ioctls are unknown.',
+    { true: by('a76b9641ad1c') },
+  ),
   xenTimer: choice(
     ['none', 'host-scale', 'guest-scale', 'guest-page'],
     'How a Xen timer’s delay is computed. host-scale: KVM_GET_CLOCK’s formula and a separate reading of the timer’s clock; guest-scale: as the guest reads, one TSC reading; guest-page: from the page in guest memory.',

@@ -32,6 +32,7 @@ export const nestedTscWrite = scenario({
   about: [
     'L1 does not intercept these MSRs, so a write of L2’s is KVM’s to do, and KVM does it to L1: the value that L2 writes to IA32_TSC becomes L1’s TSC, not L2’s, which reads it with its own offset still added; TSC_ADJUST moves by as much as L1’s TSC. When L2 leaves, L1 finds its TSC moved.',
     'A write of TSC_ADJUST adds the difference to L1’s TSC, and L2’s moves with it.',
+    'Until 0c899c25d754 (v5.10) a write of IA32_TSC took part in the matching of TSCs, L2’s as any other: one within a second of what KVM expects moved nothing (`--profile v4.19 --by 1000 --l2-offset 0`).',
   ],
   params: {
     write: choice(['tsc', 'tsc-adjust'], 'which MSR L2 writes'),
