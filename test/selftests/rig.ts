@@ -17,10 +17,8 @@ import { PROFILE_IDS, PROFILES, type ProfileId, type Switches } from '../../src/
 /** What to do, without its names and instant. */
 type Deed<T extends InputType> = Omit<InputOf<T>, 'type' | 'tsc' | 'vm' | 'vcpu'>;
 
-/** The kernels: every profile but those of posted patches and of one release candidate’s oddity. */
-export const KERNELS: readonly ProfileId[] = PROFILE_IDS.filter(
-  (id) => PROFILES[id].covers !== undefined && id !== 'v4.2-cfz',
-);
+/** The kernels: every profile, those of posted patches too. */
+export const KERNELS: readonly ProfileId[] = PROFILE_IDS;
 
 /** The kernels whose switches satisfy a condition, and the others. */
 export function split(condition: (switches: Switches) => boolean): {

@@ -24,7 +24,10 @@ function restored(id: ProfileId): bigint {
   return rig.rdtsc(0) - HZ / 2n;
 }
 
-const { holds, fails } = split(({ syncWindow }) => syncWindow === 'cycles-after-user-set');
+// As posted, series v6 has the kernel's own setting of a new vCPU's frequency count as the user's.
+const { holds, fails } = split(
+  (s) => s.syncWindow === 'cycles-after-user-set' && s.syncOnSetTscKhz !== 'continuous',
+);
 
 test.each(holds)('%s honours it', (id) => {
   const off = restored(id);
@@ -47,8 +50,10 @@ describe('once the VMM has written one', () => {
 
 describe('a matched 0 is recorded as if the TSC had read 0', () => {
   const zeroMatches = split(({ syncZero }) => syncZero !== 'none').holds;
+  const isRaw = split(({ syncRecord }) => syncRecord === 'raw').holds;
 
-  test.each(zeroMatches)('%s: the true value, written then, starts a generation', (id) => {
+  /** The masterclock once the true value was written. */
+  function afterTrueValue(id: ProfileId): string {
     const rig = new Rig(id).boot(2);
     rig.setMsr(0, MSRS.IA32_TSC, 0n);
     rig.enterAll();
@@ -60,6 +65,20 @@ describe('a matched 0 is recorded as if the TSC had read 0', () => {
     rig.wait(100_000_000n);
     rig.setMsr(1, MSRS.IA32_TSC, rig.tscAt(0, rig.tsc));
     rig.enterAll();
-    expect(rig.vm.masterclock).toBe('off.unmatched');
-  });
+    return rig.vm.masterclock;
+  }
+
+  test.each(zeroMatches.filter((id) => isRaw.includes(id)))(
+    '%s: the true value, written then, starts a generation',
+    (id) => {
+      expect(afterTrueValue(id)).toBe('off.unmatched');
+    },
+  );
+
+  test.each(zeroMatches.filter((id) => !isRaw.includes(id)))(
+    '%s: recorded otherwise, the true value matches',
+    (id) => {
+      expect(afterTrueValue(id)).toBe('on');
+    },
+  );
 });

@@ -11,7 +11,7 @@ import { Rig, resultOf, split } from './rig.ts';
 const { holds: WITH_PAGES, fails: WITHOUT_PAGES } = split((s) => s.xenAttributes);
 const { holds: WITH_RUNSTATE, fails: WITHOUT } = split((s) => s.xenRunstate);
 const { holds: WITH_TIMER } = split((s) => s.xenTimer !== 'none');
-const { holds: CLAMPED, fails: UNCLAMPED } = split((s) => s.xenRunstateClamp === 'clamp');
+const { holds: CLAMPED, fails: UNCLAMPED } = split((s) => s.xenRunstateClamp !== 'none');
 
 const SHARED_INFO = 0x4000n;
 const VCPU_INFO = 0x9000n;
