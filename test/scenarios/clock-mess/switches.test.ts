@@ -77,7 +77,7 @@ describe('a patch shows by its switches and by nothing else', () => {
 
 test.each([
   ['--patch', '22', /--patch: expected a whole number, 1 to 21, found "22"\n$/],
-  ['--series', 'v6', /--series: expected one of rfc-v3, series-v6, found "v6"\n$/],
+  ['--series', 'v6', /--series: expected series-v6 or rfc-v3, found "v6"\n$/],
   ['--ptch', '2', /expected --patch or .*, found --ptch\n$/],
   ['--set', 'pvScaleUnit=mhz', /pvScaleUnit: expected .*khz.*, found "mhz"\n$/],
 ])('%s %s names what is valid', async (option, value, message) => {
