@@ -1,5 +1,5 @@
 /** What is left since v5.5: MONOTONIC_RAW's multiplier is rounded otherwise than the page's. */
-import { clocksourceMultShift, hvclockToHz, scaleDelta, scaleTsc } from '../../num/index.ts';
+import { clocksourceMultShift, scaleDelta, scaleTsc } from '../../num/index.ts';
 import { asked, booted, copied, guestKhz, kvmKhz, tscKhz, uptime, vendor } from '../common.ts';
 import { scenario } from '../scenario.ts';
 import { jumpsOf } from './jumps.ts';
@@ -46,14 +46,14 @@ export const rawResidue = scenario({
     const guestCycles = scaleTsc(cycles, l1TscScalingRatio, world.host.tscScalingRatioFracBits);
     const page = scaleDelta(guestCycles, mul, shift);
     return ([replayed]) => ({
-      columns: ['vCPU', 'jump (ns)', 'RAW − page (ns)', 'RAW', 'page', 'page’s TSC (Hz)'],
+      columns: ['vCPU', 'jump (ns)', 'RAW − page (ns)', 'RAW', 'page', 'TSC by KVM (Hz)'],
       rows: VCPUS.map((vcpu) => [
         vcpu,
         jumpsOf(replayed!.findings, vcpu),
         raw - page,
         `× ${mult} >> ${rawShift}`,
         `× ${mul} >> 32, shift ${shift}`,
-        hvclockToHz(mul, shift),
+        vm.kvm(vcpu).hwTscHz,
       ]),
     });
   },
