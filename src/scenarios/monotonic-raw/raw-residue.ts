@@ -1,6 +1,7 @@
 /** What is left since v5.5: MONOTONIC_RAW's multiplier is rounded otherwise than the page's. */
 import { clocksourceMultShift, scaleDelta, scaleTsc } from '../../num/index.ts';
 import { asked, booted, copied, guestKhz, kvmKhz, tscKhz, uptime, vendor } from '../common.ts';
+import { bootVm, vmOf } from '../deeds.ts';
 import { scenario } from '../scenario.ts';
 import { jumpsOf } from './jumps.ts';
 
@@ -31,9 +32,12 @@ export const rawResidue = scenario({
       booted(params.tscKhz, { vendor: params.vendor, ...copied(params.kvmKhz) }),
     );
     const { host, world } = sim;
-    const vm = sim.vm();
-    vm.start(VCPUS.length, asked(params.guestKhz));
-    stage.tell(sim, 'a guest with vCPUs 0 and 1 has booted; nobody steers the host’s clock');
+    const vm = bootVm(sim, VCPUS.length, asked(params.guestKhz));
+    const { masterclock } = vmOf(sim);
+    stage.tell(
+      sim,
+      `a guest with vCPUs 0 and 1 has booted, its masterclock is ${masterclock}; nobody steers the host’s clock`,
+    );
     host.pass(params.uptime);
     stage.tell(sim, 'vCPU 1’s guest writes HV_X64_MSR_REFERENCE_TSC');
     vm.writeMsr(1, 'HV_X64_MSR_REFERENCE_TSC', HV_PAGE);
