@@ -275,6 +275,48 @@ describe('deadline-restore', () => {
     expect(off >= -1n && off <= 1n, `${off} ns off`).toBe(true);
   });
 
+  test.each([
+    ['2s', '10ms', '1min', '0', 10_000_000n, '10.000 ms'],
+    ['2s', '57999999us', '1min', '0', 57_999_999_000n, '57.999 s'],
+    ['30s', '1us', '1min', '5000000', 1_000n, '1.000 µs'],
+    ['2s', '1s', '3500ms', '1250000', SECOND_NS, '1.000 s'],
+    ['2s', '1s', '3500ms', '2400000', SECOND_NS, '1.000 s'],
+  ])(
+    'a guest of %s, due in %s, in a VM of %s, past its deadline: at once, as early as it was due',
+    async (age, due, boot, guestKhz, ns, text) => {
+      for (const advance of ['0', '20ms']) {
+        const params = { age, due, boot, guestKhz, advance };
+        const { rows, story, verdict } = await table('deadline-restore', { params });
+        expect(rows[1]!['set for (ns)']).toBe('at once');
+        // By the guest’s whole cycles, and what its ratio rounds of the TSC that was written.
+        const early = -big(rows[1]!['late (ns)']);
+        expect(early >= ns - 1n && early <= ns, `${early} ns`).toBe(true);
+        if (guestKhz === '0') {
+          expect(early).toBe(ns);
+          expect(verdict).toContain(`fires ${text} early`);
+          expect(story.at(-1)!.text).toBe(`its timer fires ${ns} ns early`);
+        }
+      }
+    },
+  );
+
+  test('a TSC that KVM takes for one with its own is not put back, and the deadline is past', async () => {
+    // 59.5 s are within a second of the 60 that the new VM has counted: so its TSC stays.
+    const params = { age: '59500ms', due: '10ms', boot: '1min' };
+    const { rows, verdict } = await table('deadline-restore', { params });
+    expect(rows.map((row) => row['set for (ns)'])).toEqual(['at once', 'at once']);
+    expect(rows.map((row) => row['late (ns)'])).toEqual([490_000_000n, 490_000_000n]);
+    expect(verdict).toContain('fires 490.000 ms late');
+  });
+
+  test('set for half of what it is due in: it fires so much early', async () => {
+    const params = { age: '10s', due: '4s', boot: '12s' };
+    const { rows } = await table('deadline-restore', { params });
+    expect(rows[1]!['set for (ns)']).toBe(2n * SECOND_NS);
+    const off = big(rows[1]!['late (ns)']) + 2n * SECOND_NS;
+    expect(off >= 0n && off <= 120n, `${off} ns off`).toBe(true);
+  });
+
   test.each(KERNELS)('%s: in the wrong order 1 h 27 min late', async (profile) => {
     const [tscFirst, deadlineFirst] = await rowsOf({}, { profile });
     expect(big(tscFirst!['late (ns)']) < 60n).toBe(true);

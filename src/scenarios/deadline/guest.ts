@@ -45,7 +45,7 @@ export interface Armed {
   readonly byHardware: boolean;
   /** When it is due, by the clock that it counts, ns. */
   readonly dueNs: bigint;
-  /** It fired at once: by how much late, in the guest's time. */
+  /** It fired at once: by how much late, by the guest's TSC at that moment. */
   readonly lateNs?: bigint;
 }
 
@@ -71,6 +71,14 @@ export function askFor(vm: SimulatedVm, aheadNs: bigint): Dispatched {
   vm.enter(0);
   return done;
 }
+
+/** How far the guest's TSC is past a deadline now, ns by the frequency it was told; negative: before it. */
+export const pastBy = (vm: SimulatedVm, deadline: bigint): bigint =>
+  ((vm.tsc(0) - deadline) * 1_000_000n) / BigInt(vm.kvm(0).virtualTscKhz);
+
+/** What a timer does that fires so much late. */
+export const firesText = (lateNs: bigint, text: (ns: bigint) => string): string =>
+  lateNs < 0n ? `fires ${text(-lateNs)} early` : `fires ${text(lateNs)} late`;
 
 /** By how much late the timer fires, in the guest's time; negative: early. */
 export function fire(sim: Simulation, vm: SimulatedVm, armed: Armed | undefined): bigint {

@@ -2,6 +2,9 @@
 import type { SimulatedVm } from '../guest.ts';
 import type { Simulation } from '../simulation.ts';
 
+/** What its hrtimer is called, of the timers that an entry may set. */
+const NAME = 'kvm_hv_stimer_callback';
+
 export class Stimer {
   readonly #sim: Simulation;
   readonly #vm: SimulatedVm;
@@ -41,7 +44,9 @@ export class Stimer {
   #tryToEnter(): void {
     const { host } = this.#sim;
     for (const seen of this.#vm.on(0, { type: 'kvm_entry' }).observations) {
-      if (seen.type === 'timer_armed') this.#dueNs = host.timeNs + seen.delayNs;
+      if (seen.type === 'timer_armed' && seen.name === NAME) {
+        this.#dueNs = host.timeNs + seen.delayNs;
+      }
       if (seen.type === 'kvm_hv_stimer_expiration') this.#expiredNs.push(host.timeNs);
     }
   }
@@ -53,7 +58,7 @@ export class Stimer {
     if (due > host.timeNs) host.pass(due - host.timeNs);
     this.#dueNs = undefined;
     this.#vm.exit(0);
-    this.#vm.on(0, { type: 'kvm_hv_stimer_callback', timer: 0 });
+    this.#vm.on(0, { type: NAME, timer: 0 });
     return this.enter();
   }
 
