@@ -1,5 +1,6 @@
 /** PVCLOCK_COUNTS_FROM_ZERO, and the constant that took its place. */
 import { describe, expect, test } from 'vitest';
+import type { PlayOptions } from '../../src/scenarios/play.ts';
 import { table } from './table.ts';
 
 const HOUR_NS = 3_600_000_000_000n;
@@ -83,21 +84,62 @@ describe('sched-clock', () => {
     }
   });
 
+  const SYNC_S = 300n;
+  const NS: Readonly<Record<string, bigint>> = {
+    '0': 0n,
+    '500ns': 500n,
+    '1ms': 1_000_000n,
+  };
+  /** What a clock gains in so many seconds, by parts per million: a microsecond for each. */
+  const gained = (ppm: string, seconds: bigint): bigint => BigInt(ppm) * seconds * 1_000n;
+
+  const apartBy = async (params: Record<string, string>, options: PlayOptions = {}) => {
+    const { rows, ...played } = await table('sched-clock', { profile: 'v4.4', ...options, params });
+    const [younger, older] = rows.filter((row) => row['case'] === 'tsc to hpet');
+    expect([younger!['vCPU'], older!['vCPU']]).toEqual([1, 0]);
+    expect([younger!['STABLE'], older!['STABLE']]).toEqual([false, false]);
+    const apart = (younger![plain] as bigint) - (older![plain] as bigint);
+    // vCPU 0 is read after vCPU 1, and does not go back behind it.
+    expect(older![clock]).toBe(apart > 0n ? younger![clock] : older![plain]);
+    return { ...played, apart };
+  };
+
+  // All pages are written each 300 s of the VM’s life; what is due at that instant comes after it.
   test.each([
-    ['1h', '20', '0', 36_000_000n],
-    ['2h', '100', '1ms', 361_000_000n],
-    ['1d', '500', '500ns', 21_600_000_500n],
+    ['1h', 3_600n, '30min', 1_800n, '20', '500ns'],
+    ['1h', 3_600n, '250s', 250n, '20', '0'],
+    ['1h', 3_600n, '1799s', 1_799n, '20', '0'],
+    ['1000s', 1_000n, '110s', 110n, '100', '1ms'],
+    ['1000s', 1_000n, '40000s', 40_000n, '-500', '500ns'],
+    ['1d', 86_400n, '1d', 86_400n, '500', '500ns'],
   ])(
-    'tsc → hpet after half of %s, NTP at %s ppm, a gap of %s',
-    async (uptime, ntpPpm, gap, apart) => {
-      const [younger, older] = await caseOf('tsc to hpet', { uptime, ntpPpm, gap });
-      expect([younger!['vCPU'], older!['vCPU']]).toEqual([1, 0]);
-      expect([younger!['STABLE'], older!['STABLE']]).toEqual([false, false]);
-      // Without the clamp the guest would go back by it when it moves from vCPU 1 to vCPU 0.
-      expect((younger![plain] as bigint) - (older![plain] as bigint)).toBe(apart);
-      expect(older![clock]).toBe(younger![clock]);
+    'tsc → hpet after %s (%s s), and %s (%s s) with NTP at %s ppm, a gap of %s',
+    async (uptime, uptimeS, hpet, hpetS, ntpPpm, gap) => {
+      const { apart } = await apartBy({ uptime, hpet, ntpPpm, gap });
+      const sinceSync = (uptimeS + hpetS) % SYNC_S || SYNC_S;
+      const since = sinceSync < hpetS ? sinceSync : hpetS;
+      expect(apart).toBe(gained(ntpPpm, since) + NS[gap]!);
+      const without = await apartBy({ uptime, hpet, ntpPpm, gap, periodicSync: 'off' });
+      expect(without.apart).toBe(gained(ntpPpm, hpetS) + NS[gap]!);
     },
   );
+
+  test('the work is in the log, once every 300 s without the masterclock', async () => {
+    const { apart, hosts } = await apartBy({});
+    expect(apart).toBe(6_000_500n);
+    const { entries } = hosts.find(
+      ({ simulation }) => simulation.name === 'tsc to hpet',
+    )!.simulation;
+    const inputs = entries.flatMap((it) => (it.kind === 'input' ? [it.input] : []));
+    const works = inputs.filter(({ type }) => type === 'kvmclock_sync_work');
+    // At 2 GHz, 3900 s to 5100 s.
+    const at = [3_900n, 4_200n, 4_500n, 4_800n, 5_100n].map((s) => s * 2_000_000_000n);
+    expect(works.map(({ tsc }) => tsc)).toEqual(at);
+  });
+
+  test('periodicSync=none: nothing writes vCPU 0’s page meanwhile', async () => {
+    expect((await apartBy({}, { set: { periodicSync: 'none' } })).apart).toBe(36_000_500n);
+  });
 
   test.each(['v5.10', 'v6.1', 'v7.3'])('%s: NTP parts no vCPUs, the gap does', async (profile) => {
     const [younger, older] = await caseOf('tsc to hpet', {}, profile);

@@ -8,6 +8,7 @@ import {
   ioctl,
   movedBy,
   pageOf,
+  passWithSync,
   requestsOf,
   resultOf,
   settle,
@@ -75,16 +76,19 @@ export const host32Bit: History = ({ params: { uptime, ntpPpm, tscKhz }, host, t
   const sim = host({ tscKhz, vclockMode: 0 });
   const vm = sim.vm();
   vm.start(1);
+  const first = pageOf(vm.kvm(0));
   sim.host.steer(ntpPpm);
-  sim.host.pass(uptime);
+  passWithSync(sim, vm, uptime);
   const jump = movedBy(vm, 0, () => {
     ioctl(vm, 0, { type: 'KVM_KVMCLOCK_CTRL' });
     vm.enter(0);
   });
-  tell(sim, 'its page is written again');
+  const moved = vm.kvmclock(0) - pvclockRead(first, vm.tsc(0));
+  tell(sim, `its page is written again; since the first one its clock moved by ${moved} ns`);
   return [
     ['masterclock', vmOf(sim).masterclock],
-    ['a new page moves kvmclock by (ns)', jump],
+    ['new pages have moved kvmclock by (ns)', moved],
+    ['… of that, the last one (ns)', jump],
     ['NTP has steered the host by (ns)', (uptime * ntpPpm) / 1_000_000_000_000n],
   ];
 };

@@ -1,9 +1,8 @@
 /** Patches 1 and 17 to 19: references and pages that are renewed without need. */
 
 import type { Performed } from '../../engine/index.ts';
-import { HOST_CPUS, movedBy, requestsOf, settle, vmOf } from '../deeds.ts';
+import { HOST_CPUS, movedBy, passWithSync, requestsOf, settle, vmOf } from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
-import type { Simulation } from '../simulation.ts';
 import type { History } from './history.ts';
 
 const SHARED_INFO_GPA = 0x30_0000n;
@@ -91,20 +90,6 @@ export const vcpuLoad: History = ({ params: { tscKhz, times }, host, tell }) => 
   ];
 };
 
-/** `KVMCLOCK_SYNC_PERIOD`. */
-const PERIOD_NS = 300_000_000_000n;
-
-/** Time passes; the work of each period is done. */
-function passPeriods(sim: Simulation, vm: SimulatedVm, uptime: bigint): void {
-  for (let left = uptime; left >= PERIOD_NS; left -= PERIOD_NS) {
-    sim.host.pass(PERIOD_NS);
-    if (vmOf(sim).syncWork !== 'armed') continue;
-    vm.ioctl({ type: 'kvmclock_sync_work' });
-    if (vmOf(sim).updateWork === 'queued') vm.ioctl({ type: 'kvmclock_update_work' });
-    vm.kick();
-  }
-}
-
 /** All pages are written every 300 s. */
 export const periodicSync: History = ({ params: { uptime, tscKhz }, host, tell }) => {
   const sim = host({ tscKhz });
@@ -112,17 +97,14 @@ export const periodicSync: History = ({ params: { uptime, tscKhz }, host, tell }
   vm.start(1);
   settle(sim, vm);
   const moved = versions(vm, 0, () => {
-    passPeriods(sim, vm, uptime);
+    passWithSync(sim, vm, uptime);
   });
   const { masterclock, syncWork } = vmOf(sim);
-  tell(
-    sim,
-    `${uptime / PERIOD_NS} periods of 300 s: the version of vCPU 0’s page moves by ${moved}`,
-  );
+  tell(sim, `in ${uptime} ns the version of vCPU 0’s page moves by ${moved}`);
   vm.writeMsr(0, 'MSR_KVM_SYSTEM_TIME', OLD_PAGE);
   settle(sim, vm);
   const unlocked = versions(vm, 0, () => {
-    passPeriods(sim, vm, uptime);
+    passWithSync(sim, vm, uptime);
   });
   return [
     ['masterclock', masterclock],
