@@ -47,10 +47,15 @@ export class SimulatedVm {
     this.bootOn(vcpus);
   }
 
-  /** A VM that was launched gets so many vCPUs, and its guest runs on them. */
-  bootOn(vcpus: number): void {
+  /** A VM that was launched gets so many vCPUs, which the VMM lets run. */
+  plug(vcpus: number): void {
     for (let vcpu = 0; vcpu < vcpus; vcpu++) this.perform({ type: 'hotplug', vcpu, cpu: vcpu });
     this.perform({ type: 'resume' });
+  }
+
+  /** A VM that was launched gets so many vCPUs, and its guest runs on them. */
+  bootOn(vcpus: number): void {
+    this.plug(vcpus);
     for (let vcpu = 0; vcpu < vcpus; vcpu++) this.boot(vcpu);
     // Each vCPU's page follows what the others' first entries asked for.
     this.kick();

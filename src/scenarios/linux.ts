@@ -8,13 +8,23 @@ import type { Simulation } from './simulation.ts';
 const PAGES_GPA = 0x60_0000n;
 const PAGE_BYTES = 64n;
 
+/** By which MSR a kernel tells KVM where its page is; 2.6.16 knows the old one only. */
+export type SystemTimeMsr = 'MSR_KVM_SYSTEM_TIME_NEW' | 'MSR_KVM_SYSTEM_TIME';
+
 export class LinuxGuest {
   readonly guest: Guest;
   readonly #vm: SimulatedVm;
+  readonly #msr: SystemTimeMsr;
 
-  constructor(sim: Simulation, vm: SimulatedVm, options: GuestOptions = {}) {
+  constructor(
+    sim: Simulation,
+    vm: SimulatedVm,
+    options: GuestOptions = {},
+    msr: SystemTimeMsr = 'MSR_KVM_SYSTEM_TIME_NEW',
+  ) {
     this.guest = new Guest(options);
     this.#vm = vm;
+    this.#msr = msr;
     sim.watch((seen) => {
       this.guest.observe(seen);
     });
@@ -23,7 +33,7 @@ export class LinuxGuest {
   /** The vCPU tells KVM where its page is. */
   register(vcpu: number): void {
     const { data } = this.guest.register(vcpu, PAGES_GPA + BigInt(vcpu) * PAGE_BYTES);
-    this.#vm.writeMsr(vcpu, 'MSR_KVM_SYSTEM_TIME_NEW', data);
+    this.#vm.writeMsr(vcpu, this.#msr, data);
   }
 
   /** Its vCPUs have kvmclock, and sched_clock starts on vCPU 0. */

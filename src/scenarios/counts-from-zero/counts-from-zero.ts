@@ -1,29 +1,41 @@
 /** PVCLOCK_COUNTS_FROM_ZERO (v4.2): vCPU 0 says where its page is, and everybody's clock starts again. */
 import { booted, tscKhz, uptime } from '../common.ts';
-import { settle, UPDATE_DELAY_NS } from '../deeds.ts';
+import { passWithSync, settle, UPDATE_DELAY_NS, vmOf } from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
-import { LinuxGuest } from '../linux.ts';
+import { LinuxGuest, type SystemTimeMsr } from '../linux.ts';
 import { duration } from '../params.ts';
 import { type Cell, scenario } from '../scenario.ts';
+import type { Simulation } from '../simulation.ts';
 
 const VCPUS = [0, 1] as const;
-/** Where a 2.6.16 guest has its page, enabled; it knows the old MSR only. */
-const OLD_PAGE = 0x70_0001n;
 
-type Again = (vm: SimulatedVm, linux: LinuxGuest) => string;
+/** Somebody's kernel: how it boots, how its time passes, and what has vCPU 0 write the MSR again. */
+interface Guests {
+  readonly msr: SystemTimeMsr;
+  pass(sim: Simulation, vm: SimulatedVm, ns: bigint): void;
+  again(vm: SimulatedVm, linux: LinuxGuest): string;
+}
 
-/** What a guest does that has vCPU 0 write the MSR again. */
-const AGAIN: Readonly<Record<string, Again>> = {
-  rewrite: (vm) => {
-    vm.writeMsr(0, 'MSR_KVM_SYSTEM_TIME', OLD_PAGE);
-    return 'SLES 10’s kernel writes MSR_KVM_SYSTEM_TIME again';
+const GUESTS: Readonly<Record<string, Guests>> = {
+  /** By the old MSR there is no masterclock, so that the periodic work takes new references. */
+  rewrite: {
+    msr: 'MSR_KVM_SYSTEM_TIME',
+    pass: passWithSync,
+    again(_vm, linux) {
+      linux.register(0);
+      return 'SLES 10’s kernel writes MSR_KVM_SYSTEM_TIME again';
+    },
   },
-  replug: (vm, linux) => {
-    vm.perform({ type: 'unplug', vcpu: 0 });
-    vm.perform({ type: 'hotplug', vcpu: 0, cpu: 0 });
-    vm.enter(0);
-    linux.register(0);
-    return 'vCPU 0 is unplugged and plugged in again; its kernel registers its page';
+  replug: {
+    msr: 'MSR_KVM_SYSTEM_TIME_NEW',
+    pass: (sim, _vm, ns) => sim.host.pass(ns),
+    again(vm, linux) {
+      vm.perform({ type: 'unplug', vcpu: 0 });
+      vm.perform({ type: 'hotplug', vcpu: 0, cpu: 0 });
+      vm.enter(0);
+      linux.register(0);
+      return 'vCPU 0 is unplugged and plugged in again; its kernel registers its page';
+    },
   },
 };
 
@@ -40,11 +52,11 @@ export const countsFromZero = scenario({
   switches: ['countsFromZero'],
   about: [
     'v4.2 had the host count from zero: when vCPU 0 writes MSR_KVM_SYSTEM_TIME, KVM moves kvmclock_offset so that the clock is 0 there, and bit 2 of the flags says so. For a guest that writes the MSR once, as it boots, that is sched_clock.',
-    'SLES 10 (2.6.16) writes it whenever it likes and has always been allowed to. A vCPU 0 that is unplugged and plugged in again registers again. Either takes back all the time that there was, `−kvmclock(now)`: on vCPU 0 at once, on the others when the delayed work has them renew their pages, 100 ms later. Until then they are ahead by all of it.',
+    'SLES 10 (2.6.16) writes it whenever it likes and has always been allowed to. It knows the old MSR only, and with that on vCPU 0 there is no masterclock (54750f2cf042): its vCPUs keep time each on its own from boot. A vCPU 0 that is unplugged and plugged in again registers again. Either takes back all the time that there was, `−kvmclock(now)`: on vCPU 0 at once, on the others when the delayed work has them renew their pages, 100 ms later. Until then they are ahead by all of it.',
     'The host’s part was reverted in v4.3; bit 2 means nothing since. Guests subtract a constant of their own instead: see *sched-clock*.',
   ],
   params: {
-    uptime: uptime('1h'),
+    uptime: uptime('1h', '30d'),
     hostUptime: duration('1d', 'how long the host has been up when the guest boots', {
       least: '0',
       most: '3650d',
@@ -53,15 +65,18 @@ export const countsFromZero = scenario({
   },
   run(stage, params) {
     const rows: Cell[][] = [];
-    for (const [name, again] of Object.entries(AGAIN)) {
+    for (const [name, { msr, pass, again }] of Object.entries(GUESTS)) {
       const clocks = { monotonicNs: params.hostUptime, monotonicRawNs: params.hostUptime };
       const sim = stage.host(booted(params.tscKhz, clocks), name);
       const vm = sim.vm();
-      const linux = new LinuxGuest(sim, vm);
-      vm.start(VCPUS.length);
+      const linux = new LinuxGuest(sim, vm, {}, msr);
+      vm.perform({ type: 'launch' });
+      vm.plug(VCPUS.length);
+      for (const id of VCPUS) vm.enter(id);
       linux.boot(VCPUS.length);
+      stage.tell(sim, `a guest boots by ${msr}: masterclock ${vmOf(sim).masterclock}`);
       settle(sim, vm);
-      sim.host.pass(params.uptime - UPDATE_DELAY_NS);
+      pass(sim, vm, params.uptime - UPDATE_DELAY_NS);
       const before = readsOf(vm);
       const told = again(vm, linux);
       const atOnce = readsOf(vm);
