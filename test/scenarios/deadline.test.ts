@@ -107,6 +107,14 @@ describe('deadline-overflow', () => {
     }
   });
 
+  test('2.4 GHz: CLOCK_MONOTONIC runs 48 ppb fast, and a timer set by it is as much early', async () => {
+    const [row] = await rowsOf({ ahead: '2h', tscKhz: '2400000' });
+    // The first ns at which cycles · 6,990,507 / 2^24, which is 2^24 / 2.4 rounded up, reads two hours.
+    const cycles = (((2n * HOUR_NS) << 24n) + 6_990_506n) / 6_990_507n;
+    const off = big(row!['early (ns)']) - (2n * HOUR_NS - (cycles * 10n) / 24n);
+    expect(off >= -2n && off <= 2n, `${off} ns off`).toBe(true);
+  });
+
   test.each([
     ['5', '54s', 'preemption timer'],
     ['5', '55s', 'hrtimer'],
