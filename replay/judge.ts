@@ -5,7 +5,7 @@
 
 import { PVCLOCK_TSC_STABLE_BIT } from '../src/num/index.ts';
 import type { Agreement } from './findings/agreement.ts';
-import { type Circumstances, explain, type Knowledge } from './findings/explain.ts';
+import { asCounted, type Circumstances, explain, type Knowledge } from './findings/explain.ts';
 import { type Finding, makeFinding, type Scene } from './findings/finding.ts';
 import { type ClockChange, clockChange, trusted } from './findings/jump.ts';
 import type { MasterclockWatch } from './findings/masterclock.ts';
@@ -109,14 +109,15 @@ export class Judge {
     );
   }
 
-  #jump(vcpu: Vcpu, scene: Scene, change: ClockChange): void {
+  #jump(vcpu: Vcpu, scene: Scene, recorded: ClockChange): void {
     const { staleCycles } = vcpu;
     const around: Circumstances = {
       vcpu,
       staleCycles,
-      slept: this.#slept(change, vcpu),
+      slept: this.#slept(recorded, vcpu),
       knowledge: this.#knowledge,
     };
+    const change = asCounted(recorded, around);
     vcpu.staleCycles = change.pageChanged ? 0n : staleCycles + change.offsetCycles;
     const { deltaNs } = change;
     const size = deltaNs < 0n ? -deltaNs : deltaNs;

@@ -7,6 +7,7 @@
  * its page when it does. Without STABLE, pages are written at different instants and the guest
  * clamps; then only vCPUs in the guest at the same time are compared, from 1 µs on.
  */
+import { asU64 } from '../../src/num/index.ts';
 import { guestTscAt, isStable, kvmclockAt, type Page } from '../guest-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatNs } from '../quantity.ts';
@@ -51,7 +52,7 @@ export class Agreement {
   #compare(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page, ticks: bigint): void {
     const tsc = this.#clock.tsc(ticks, vcpu.vm);
     if (tsc === undefined || vcpu.scaled || other.scaled) return;
-    const at = (v: Vcpu, page: Page): bigint => kvmclockAt(page, guestTscAt(v.clock, tsc)!);
+    const at = (v: Vcpu, page: Page): bigint => asU64(kvmclockAt(page, guestTscAt(v.clock, tsc)!));
     const apart = at(vcpu, mine) - at(other, theirs);
     const before = this.#reported.get(vcpu) ?? 0n;
     const stable = isStable(mine);

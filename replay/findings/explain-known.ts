@@ -51,21 +51,22 @@ function mechanismOf(change: ClockChange, steps: ReferenceSteps): MechanismId | 
 
 /** The steps in words, those that are none left out. */
 function partsOf(steps: ReferenceSteps): string {
-  const { elapsedNs, residueNs, steeredNs, toldNs, sleptNs, setNs, takenBackNs } = steps;
+  const { base, elapsedNs, residueNs, steeredNs, toldNs, sleptNs, setNs, takenBackNs } = steps;
   const rate = (ns: bigint): string =>
     elapsedNs > 0n ? `${formatSignedNs(ns)} (${formatRate(ns, elapsedNs)})` : formatSignedNs(ns);
+  const counted = base === 'raw' ? 'MONOTONIC_RAW' : 'the base clock without NTP';
   const parts = [
     setNs === 0n ? '' : `the VM's offset was set by ${formatSignedNs(setNs)}`,
     sleptNs === 0n
       ? ''
-      : `the host slept ${formatNs(sleptNs)} and MONOTONIC_RAW counted ${formatSignedNs(residueNs)} against the page`,
+      : `the host slept ${formatNs(sleptNs)} and ${counted} counted ${formatSignedNs(residueNs)} against the page`,
     steeredNs === 0n ? '' : `NTP steered the base clock by ${rate(steeredNs)}`,
     toldNs === 0n
       ? ''
       : `the base clock was read ${rate(toldNs)} beyond what the log tells of its timekeepers`,
     residueNs === 0n || sleptNs !== 0n
       ? ''
-      : `MONOTONIC_RAW counted ${rate(residueNs)} against the page`,
+      : `${counted} counted ${rate(residueNs)} against the page`,
     takenBackNs === 0n
       ? ''
       : `writes of the TSC that the page did not follow are taken back (${formatSignedNs(takenBackNs)})`,

@@ -3,10 +3,11 @@
  * words and a reason in sentences. Only the recording is asked, no model of the kernel.
  */
 
+import { asS64 } from '../../src/num/index.ts';
 import { type Cause, offsetCause, pageCause } from '../causes.ts';
 import { isNegative, isStable } from '../guest-clock.ts';
 import type { Vcpu } from '../identity/vm.ts';
-import { decimal, formatNs, formatRate, formatSignedNs, groups } from '../quantity.ts';
+import { formatNs, formatRate, formatSignedNs, groups, rounded } from '../quantity.ts';
 import { explainKnown, startsAgain } from './explain-known.ts';
 import type { Explanation } from './finding.ts';
 import type { ClockChange } from './jump.ts';
@@ -67,6 +68,18 @@ export function explain(change: ClockChange, around: Circumstances): Explanation
   };
 }
 
+/**
+ * The change as a guest counts it whose clock starts again: the page's time is negative, and by when
+ * it is read its sum has wrapped to the little that has passed since.
+ */
+export function asCounted(change: ClockChange, around: Circumstances): ClockChange {
+  if (!isNegative(change.to) && !isNegative(change.from)) return change;
+  const { vcpu, knowledge, staleCycles } = around;
+  const steps = knowledge.steps(vcpu, change, staleCycles);
+  if (steps === undefined || !startsAgain(steps, causeOf(change, around))) return change;
+  return { ...change, deltaNs: asS64(change.deltaNs) };
+}
+
 function causeOf({ pageChanged }: ClockChange, { vcpu, knowledge }: Circumstances) {
   const ofPage = pageChanged ? knowledge.pageCause(vcpu) : undefined;
   return ofPage ?? knowledge.offsetCause(vcpu);
@@ -81,10 +94,9 @@ function explainChange(
   if (!change.pageChanged) return explainOffset(change, vcpu, cause);
   const told = describeCause(cause, vcpu);
   const steps = knowledge.steps(vcpu, change, around.staleCycles);
-  if (isNegative(change.to) || isNegative(change.from)) {
-    const why = explainNegative(change, told);
-    const isKnown = steps !== undefined && startsAgain(steps, cause);
-    return isKnown ? { ...why, mechanism: 'counts-from-zero' } : why;
+  const again = steps !== undefined && startsAgain(steps, cause);
+  if (!again && (isNegative(change.to) || isNegative(change.from))) {
+    return explainNegative(change, told);
   }
   if (steps !== undefined) return explainKnown(change, steps, { cause, told });
   if (cause?.kind === 'KVM_SET_CLOCK') {
@@ -234,4 +246,4 @@ const fits = (delta: bigint, predicted: bigint): boolean =>
 const elapsedNs = ({ from, elapsedCycles }: ClockChange): bigint => cyclesToNs(from, elapsedCycles);
 
 const sinceReference = (change: ClockChange): string =>
-  `${decimal(elapsedNs(change), 1e6, 3)} s after the last`;
+  `${rounded(elapsedNs(change), 1e6, 3)} s after the last`;

@@ -14,9 +14,9 @@ export interface Mechanism {
 
 export const MECHANISMS = {
   'raw-residue': {
-    what: 'a masterclock update takes its reference from MONOTONIC_RAW, whose multiplier is rounded differently from the page’s',
+    what: 'a masterclock update takes its reference from the host’s clock, whose multiplier is rounded differently from the page’s',
     remedy:
-      'Every kernel from v5.5 to v7.3 has this. With c52ffadc65e2 (not in 6.1, in 6.12) a hot-added vCPU whose TSC matches takes no new reference, so it shows less often.',
+      'Every kernel up to v7.3 has this: from v5.5 on (53fafdbb8b21) with MONOTONIC_RAW, before with a clock that NTP steers beside it. With c52ffadc65e2 (not in 6.1, in 6.12) a hot-added vCPU whose TSC matches takes no new reference, so it shows less often.',
   },
   'base-rate': {
     what: 'the clock behind the masterclock ran at another rate than the page since the last reference',
@@ -42,8 +42,9 @@ export const MECHANISMS = {
       'Record the ioctls too (-e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl): KVM_SET_CLOCK has no event of its own.',
   },
   'negative-time': {
-    what: 'KVM_SET_CLOCK left a slightly negative system_time, which reads as 584 years until it wraps',
-    remedy: 'Fixed in v5.12 (77fcbe823f00).',
+    what: 'setting the clock left a negative system_time, which reads as up to 584 years until it wraps',
+    remedy:
+      'KVM_SET_CLOCK does so no more from v5.12 on (77fcbe823f00); KVM_SET_CLOCK_GUEST of RFC v3 does with a page that its guest’s TSC has not reached.',
   },
   'guest-tsc-write': {
     what: 'the guest wrote its TSC and KVM did not refresh the page',

@@ -6,6 +6,7 @@
  * page's scale; the host's base clock counted MONOTONIC_RAW (or CLOCK_MONOTONIC, as NTP steers it)
  * and time slept; userspace may have set the clock. The jump is the sum of these steps.
  */
+import type { BaseClock } from '../../src/clock/index.ts';
 import type { Cause } from '../causes.ts';
 import { type Page, scaledTsc, type TscScale } from '../guest-clock.ts';
 import { cyclesToNs } from './rate.ts';
@@ -13,6 +14,8 @@ import { cyclesToNs } from './rate.ts';
 /** Where a page's time comes from. */
 export interface Reference {
   readonly hostTsc: bigint;
+  /** Which clock of the host's it is read from. */
+  readonly base: BaseClock;
   /** The base clock as it was read then, time slept counted, ns. */
   readonly kernelNs: bigint;
   /** The same by the host's timekeepers, as far as they are known, ns. */
@@ -31,9 +34,11 @@ export interface Reference {
 
 /** What moved a clock from one reference to the next, ns; + is forward. */
 export interface ReferenceSteps {
+  /** The clock that the new reference was read from. */
+  readonly base: BaseClock;
   /** Time by the old page: how long the old reference was in force. */
   readonly elapsedNs: bigint;
-  /** What MONOTONIC_RAW counted beyond the page, or, without it, less. */
+  /** What the host's clock without NTP, MONOTONIC_RAW, counted beyond the page. */
   readonly residueNs: bigint;
   /** What the base clock counted beyond MONOTONIC_RAW: NTP's steering. */
   readonly steeredNs: bigint;
@@ -59,6 +64,7 @@ export function stepsBetween(
   const rawNs = to.rawNs - from.rawNs;
   const sleptNs = to.sleptNs - from.sleptNs;
   return {
+    base: to.base,
     elapsedNs,
     residueNs: rawNs - elapsedNs,
     steeredNs: to.baseNs - from.baseNs - rawNs - sleptNs,

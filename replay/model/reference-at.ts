@@ -16,6 +16,7 @@ export function referenceAt(
 ): Reference {
   return {
     hostTsc,
+    base,
     kernelNs,
     baseNs: baseAt(host, hostTsc, base),
     rawNs: monotonicRawAt(host, hostTsc),

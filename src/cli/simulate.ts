@@ -1,8 +1,9 @@
 /** What `masterclock simulate` does: plays a scenario and reports what came of it. */
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
-import { LogWriter } from '../../events/log/index.ts';
+import { LogError, LogWriter } from '../../events/log/index.ts';
 import { atLeast } from '../../replay/findings/severity.ts';
+import { printable } from '../../replay/formats/error.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { PROFILE_IDS, ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { nearest } from '../profiles/nearest.ts';
@@ -34,6 +35,9 @@ function commandOf(scenario: Scenario, done: (options: Options & Given) => Promi
     .description(`${scenario.title} (${scenario.source})`)
     .allowUnknownOption()
     .action(async (options: Options & Given, its: Command) => {
+      if (its.parent?.getOptionValue('list') === true) {
+        throw new UsageError(`simulate: expected a scenario or --list, found ${its.name()} too`);
+      }
       refuseUnknown(its.args, its);
       await done(options);
     });
@@ -149,7 +153,9 @@ export async function simulate(
     if (error instanceof ScenarioError || error instanceof ProfileError) {
       throw new UsageError(error.message);
     }
-    throw error;
+    if (!(error instanceof LogError)) throw error;
+    terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
+    return EXIT.unreadable;
   }
   return code;
 }

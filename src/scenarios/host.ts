@@ -109,11 +109,6 @@ export class SimulatedHost {
     this.#steer(from, this.tsc - from);
   }
 
-  /** Time passes until the host's TSC reads so much. */
-  passTo(tsc: bigint): void {
-    while (this.tsc < tsc) this.pass(((tsc - this.tsc) * 1_000_000n + this.#khz - 1n) / this.#khz);
-  }
-
   /** Time passes until CLOCK_MONOTONIC, which hrtimers go by, has counted so much. */
   passMonotonic(ns: bigint): void {
     const due = this.monotonicNs + ns;

@@ -122,6 +122,7 @@ describe('what is none names what is near', () => {
     [['deadline-restore', '--ag', '1d'], /expected --age or .*, found --ag\n$/],
     [['xen-runstate', '--set', 'xenRunstateClamp=clmp'], /expected none or clamp or skip, .*\n$/],
     [[], /expected a scenario, or --list\n$/],
+    [['--list', 'ntp-hotplug'], /expected a scenario or --list, found ntp-hotplug too\n$/],
   ])('%j', async (args, message) => {
     const { code, stdout, stderr } = await cli('simulate', ...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -161,4 +162,25 @@ test('a log that is there already is not overwritten', async () => {
   const before = readFileSync(path, 'utf8');
   expect(await cli('simulate', 'ntp-hotplug', '--log', path)).toMatchObject({ code: 2 });
   expect(readFileSync(path, 'utf8')).toBe(before);
+});
+
+test('a log that can’t be written is no bug: one line, exit 3', async () => {
+  const path = join(emptyFolder(), 'nowhere', 'a.jsonl');
+  const { code, stdout, stderr } = await cli('simulate', 'ntp-hotplug', '--log', path);
+  expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+  expect(stderr).toBe(`masterclock: ${path}: expected a file to write to, found ENOENT\n`);
+});
+
+test('a clock that starts again is told by what the guest counts, not as 584 years', async () => {
+  const { stdout } = await cli('simulate', 'counts-from-zero', '--json');
+  const told = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { rule?: string; host?: string; delta_ns?: string })
+    .filter(({ rule, host }) => host === 'replug' && (rule === 'jump' || rule === 'cross-vcpu'));
+  expect(told.map(({ rule, delta_ns }) => [rule, delta_ns])).toEqual([
+    ['jump', '-3600000000000'],
+    ['cross-vcpu', '-3600000000000'],
+    ['jump', '-3600000000000'],
+  ]);
 });
