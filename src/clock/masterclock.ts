@@ -28,6 +28,13 @@ function announce(self: Vm, use: boolean, reason: string, ctx: Ctx): void {
   ctx.out.considered('recomputed', reason);
 }
 
+/** What is amiss where vCPUs do not match. Series v6 counts the vCPUs that were synchronised since. */
+const UNMATCHED: Readonly<Record<Ctx['switches']['mclkCriterion'], string>> = {
+  offsets: 'the vCPUs’ TSCs are of different generations',
+  frequency: 'the vCPUs’ TSCs are of different frequencies',
+  'frequency-generation': 'not every vCPU’s TSC was synchronised since a frequency last changed',
+};
+
 /** Tells in the tracepoint and the record what the update came to. */
 const announceOff =
   (reason: string): VmRecipe =>
@@ -54,8 +61,7 @@ export const masterclockRecipes = {
   },
   announceHostClock: announceOff('the host’s clocksource is not the TSC'),
   announceUnmatched: (self, ctx) => {
-    const what = ctx.switches.mclkCriterion === 'offsets' ? 'generations' : 'frequencies';
-    announce(self, false, `off: the vCPUs’ TSCs are of different ${what}`, ctx);
+    announce(self, false, `off: ${UNMATCHED[ctx.switches.mclkCriterion]}`, ctx);
   },
   announceBackwards: announceOff('the TSC went backwards over a suspend'),
   announceOldKvmclock: announceOff('vCPU 0 uses the old kvmclock MSR'),

@@ -134,9 +134,10 @@ const LOAD: Route = [
     when(loadSeesBackwardsTsc, host('TSC_UNSTABLE')),
     when(tscIsUnstable, vcpu('LOAD_UNSTABLE')),
     vcpu('RESTART_DEADLINE'),
-    // The vCPU asks before its VM counts, so that both see the same count.
-    when(loadTakesGlobalUpdate, vcpu('ASK_FOR_UPDATE'), vm('COUNT_GLOBAL_UPDATE')),
+    // The vCPU asks before its VM counts, so that both see the same count; nothing asks after that,
+    // which the last update of a second would make look like one that was not granted.
     when(not(loadTakesGlobalUpdate), vcpu('ASK_FOR_UPDATE')),
+    when(loadTakesGlobalUpdate, vcpu('ASK_FOR_UPDATE'), vm('COUNT_GLOBAL_UPDATE')),
   ),
   vcpu('LOAD'),
 ];

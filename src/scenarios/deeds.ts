@@ -75,3 +75,23 @@ export const UPDATE_DELAY_NS = 100_000_000n;
 /** The VMM writes a TSC. */
 export const writeTsc = (vm: SimulatedVm, vcpu: number, data: bigint): Dispatched =>
   ioctl(vm, vcpu, { type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: BigInt.asUintN(64, data) });
+
+/**
+ * A VM whose guest has booted. Where a kernel takes a frequency for the VM (v5.18+), it is given before
+ * there is a vCPU, so that TSC and masterclock begin with it; else TSCs are brought together again.
+ */
+export function bootVm(sim: Simulation, vcpus: number, tscKhz?: number): SimulatedVm {
+  const vm = sim.vm();
+  if (tscKhz !== undefined && sim.world.switches.vmTscKhz !== 'none') {
+    vm.perform({ type: 'launch' });
+    vm.ioctl({ type: 'KVM_SET_VM_TSC_KHZ', khz: tscKhz });
+    vm.bootOn(vcpus);
+    return vm;
+  }
+  vm.start(vcpus, tscKhz);
+  if (tscKhz === undefined || vcpus === 1) return vm;
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) writeTsc(vm, vcpu, 0n);
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) vm.enter(vcpu);
+  vm.kick();
+  return vm;
+}

@@ -2,6 +2,7 @@
  * Parameters of scenarios: declared once, with unit, default, range and meaning. The command line's
  * options, its help, the pages of docs/scenarios and the types that a scenario sees derive from them.
  */
+import { nearest } from '../profiles/nearest.ts';
 
 /** A parameter, read from text. */
 export interface Param<T = unknown> {
@@ -10,6 +11,8 @@ export interface Param<T = unknown> {
   readonly default: string;
   /** From … to …, as it is written; none where `unit` names all values. */
   readonly range?: string;
+  /** All values as they are written, where they are names. */
+  readonly values?: readonly string[];
   /** What it is, in a few words. */
   readonly doc: string;
   /** @returns `undefined` for text that is none, or out of range. */
@@ -157,6 +160,7 @@ export function choice<const V extends string>(
 ): Param<V> {
   return {
     unit: `one of ${values.join(', ')}`,
+    values,
     default: values[0],
     doc,
     parse: (text) => values.find((value) => value === text),
@@ -166,6 +170,10 @@ export function choice<const V extends string>(
 /** What a parameter takes: how it is written and, where that does not say it all, from what to what. */
 export const takes = ({ unit, range }: Param): string =>
   range === undefined ? unit : `${unit}, ${range}`;
+
+/** What was expected of text that a parameter does not take: the nearest names, or all that it takes. */
+export const expectedOf = (param: Param, text: string): string =>
+  param.values === undefined ? takes(param) : nearest(text, param.values).join(' or ');
 
 /** The option of a parameter, without dashes: `ntp-ppm` for `ntpPpm`. */
 export const optionOf = (name: string): string =>

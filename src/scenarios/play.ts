@@ -6,7 +6,7 @@ import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { type Profile, profile, type Switches, withSwitches } from '../profiles/index.ts';
 import { nearest } from '../profiles/nearest.ts';
 import { ScenarioError } from './error.ts';
-import { optionOf, type Params, takes } from './params.ts';
+import { expectedOf, optionOf, type Params } from './params.ts';
 import { type Scenario, Stage, type StoryLine, type Table } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -59,7 +59,9 @@ function readParams(
     const value = param.parse(text);
     if (value === undefined) {
       const found = JSON.stringify(text.slice(0, 40));
-      throw new ScenarioError(`--${optionOf(key)}: expected ${takes(param)}, found ${found}`);
+      throw new ScenarioError(
+        `--${optionOf(key)}: expected ${expectedOf(param, text)}, found ${found}`,
+      );
     }
     values[key] = value;
     texts[key] = text;

@@ -23,13 +23,30 @@ const appliedBy = (patch: Patch, series: Series): Partial<Switches> =>
     ...switchesOf(patch, series).map((name) => pick(PROFILES[series].switches, name)),
   );
 
-/** What a kernel has of them without the patch: its own, unless that is the patch's. */
+/** The release that each posting is for. */
+const BASES: Readonly<Record<Series, Profile>> = {
+  'rfc-v3': PROFILES['v6.8'],
+  'series-v6': PROFILES['v7.2'],
+};
+
+/** Kernels that a switch of a patch may be from: where it was merged, and the posting that runs. */
+function* kernelsWith({ merged }: Patch, name: SwitchName, kernel: Profile): Generator<Profile> {
+  if (merged !== undefined) yield PROFILES[merged];
+  for (const series of SERIES) {
+    const posted = PROFILES[series];
+    const its = posted.switches[name] !== BASES[series].switches[name];
+    if (kernel.id === series && its) yield posted;
+  }
+}
+
+/** What a kernel has of them without the patch: its own, unless that is the patch's in any form. */
 function leftBy(patch: Patch, series: Series, kernel: Profile): Partial<Switches> {
-  const { switches: base } = PROFILES[series === 'rfc-v3' ? 'v6.8' : 'v7.2'];
   const applied = appliedBy(patch, series);
-  const left = switchesOf(patch, series).map((name) =>
-    kernel.switches[name] === applied[name] ? pick(base, name) : pick(kernel.switches, name),
-  );
+  const left = switchesOf(patch, series).map((name) => {
+    const forms = [applied, ...[...kernelsWith(patch, name, kernel)].map((it) => it.switches)];
+    const hasIt = forms.some((form) => form[name] === kernel.switches[name]);
+    return pick(hasIt ? BASES[series].switches : kernel.switches, name);
+  });
   return Object.assign({}, ...left, patch.without);
 }
 

@@ -1,5 +1,5 @@
 /** The 21 patches of “Cleaning up the KVM clock mess”, RFC v3: a row each. */
-import type { Switches, SwitchName } from '../../profiles/index.ts';
+import type { ProfileId, Switches, SwitchName } from '../../profiles/index.ts';
 import { clockGuest, tscScale } from './guest-page.ts';
 import type { History } from './history.ts';
 import { catchUp, constantTsc, getClock, host32Bit, scaledHz } from './scaling.ts';
@@ -22,6 +22,8 @@ export interface Patch {
   readonly inV6?: readonly SwitchName[];
   /** What they are without it, where that is not what the kernel at hand has. */
   readonly without?: Partial<Switches>;
+  /** The first kernel with it, where it was merged; its form may be another than a posting's. */
+  readonly merged?: ProfileId;
   /** Patches of the series that it needs to show. */
   readonly needs?: readonly number[];
   /** What is seen, in a sentence. */
@@ -37,6 +39,7 @@ export const PATCHES: readonly Patch[] = [
     number: 1,
     subject: 'KVM: x86/xen: Do not corrupt KVM clock in kvm_xen_shared_info_init()',
     status: 'merged in v7.3 as 633d7652f80f',
+    merged: 'v7.3',
     switches: ['mclkUpdateOnXenSharedInfo'],
     shows: 'placing shared_info takes no new reference: the guest’s clock stays',
     history: sharedInfo,
@@ -197,6 +200,7 @@ export const PATCHES: readonly Patch[] = [
     number: 20,
     subject: 'KVM: x86/xen: Prevent runstate times from becoming negative',
     status: 'merged in v7.3 as 36a85200643e, in the form of v6',
+    merged: 'v7.3',
     switches: ['xenRunstateClamp'],
     shows: 'a clock that was set back adds no 584 years to a runstate',
     history: runstate,

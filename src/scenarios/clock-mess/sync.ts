@@ -124,6 +124,7 @@ export const offsets: History = ({ params: { uptime, tscKhz, guestKhz }, host, t
     ['… after KVM_SET_CLOCK, an hour on', later],
     ['references asked for when the TSCs are one again', asked],
     ...frequency,
+    ...oneFrequency(sim, guestKhz),
   ];
 };
 
@@ -153,6 +154,50 @@ function otherFrequency(sim: Simulation, vm: SimulatedVm, khz: number): readonly
     ['masterclock with another frequency', masterclock],
     ['… and after a write of that TSC', vmOf(sim).masterclock],
   ];
+}
+
+/** A new VM gets two vCPUs of a frequency. @returns 0 or minus errno */
+type Boot = (vm: SimulatedVm, khz: number) => number;
+
+/** In which order a VMM creates vCPUs and sets their frequency. */
+const FREQUENCY_SET: readonly (readonly [order: string, boot: Boot])[] = [
+  [
+    'masterclock of a VM whose vCPUs get one frequency, each when it is created',
+    (vm, khz) => {
+      vm.start(2, khz);
+      return 0;
+    },
+  ],
+  [
+    '… each when all are created',
+    (vm, khz) => {
+      vm.start(2);
+      const rets = [0, 1].map((id) => resultOf(ioctl(vm, id, { type: 'KVM_SET_TSC_KHZ', khz })));
+      resume(vm, [0, 1]);
+      return rets[0]?.ret ?? 0;
+    },
+  ],
+  [
+    '… by the VM’s ioctl, before there are vCPUs',
+    (vm, khz) => {
+      vm.perform({ type: 'launch' });
+      const { ret } = resultOf(vm.ioctl({ type: 'KVM_SET_VM_TSC_KHZ', khz }));
+      vm.bootOn(2);
+      return ret;
+    },
+  ],
+];
+
+/**
+ * All vCPUs of a VM get one frequency. Series v6 counts those that were synchronised since a
+ * frequency last changed. A vCPU begins with its VM's; setting another on each as it is created
+ * begins the count anew each time, and those before it are counted only if their TSCs are written.
+ */
+function oneFrequency(sim: Simulation, khz: number): readonly Seen[] {
+  return FREQUENCY_SET.map(([order, boot], i) => {
+    const ret = boot(sim.vm(), khz);
+    return [order, ret === 0 ? vmOf(sim, i + 1).masterclock : `refused: ${ret}`];
+  });
 }
 
 /** A guest of SUSE 2.6.16 uses the old MSR, which rules a masterclock out, yet it is asked for. */

@@ -1,6 +1,7 @@
 /** Patches 1 and 17 to 19: references and pages that are renewed without need. */
 
-import { HOST_CPUS, movedBy, settle, vmOf } from '../deeds.ts';
+import type { Performed } from '../../engine/index.ts';
+import { HOST_CPUS, movedBy, requestsOf, settle, vmOf } from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
 import type { Simulation } from '../simulation.ts';
 import type { History } from './history.ts';
@@ -56,23 +57,37 @@ export const systemTimeMsr: History = ({ params: { tscKhz, times }, host, tell }
   ];
 };
 
+/** Whether a new vCPU's first load, which is in its creation, asks for something. */
+const firstLoadAsks = ({ inputs }: Performed, name: string): boolean =>
+  inputs.some(
+    ({ input, dispatched }) => input.type === 'KVM_CREATE_VCPU' && requestsOf(dispatched, name) > 0,
+  );
+
 /** vCPUs are plugged in while the masterclock is on. */
 export const vcpuLoad: History = ({ params: { tscKhz, times }, host, tell }) => {
   const sim = host({ tscKhz });
   const vm = sim.vm();
   vm.start(1);
   settle(sim, vm);
+  const plugged: Performed[] = [];
   const moved = versions(vm, 0, () => {
     for (let i = 1; i <= times; i++) {
-      vm.perform({ type: 'hotplug', vcpu: i, cpu: i % HOST_CPUS });
+      const cpu = i % HOST_CPUS;
+      plugged.push(vm.perform({ type: 'hotplug', vcpu: i, cpu }));
+      vm.on(i, { type: 'vcpu_load', cpu });
       vm.enter(i);
       settle(sim, vm);
     }
   });
+  const asks = (name: string): number => plugged.filter((it) => firstLoadAsks(it, name)).length;
   tell(sim, `${times} vCPUs are plugged in: the version of vCPU 0’s page moves by ${moved}`);
+  const { pvclockTscMul } = vm.kvm(times);
   return [
     ['masterclock', vmOf(sim).masterclock],
     ['vCPU 0’s page: its version moves by', moved],
+    ['new vCPUs whose first load asks for all pages', asks('GLOBAL_CLOCK_UPDATE')],
+    ['… for their own alone', asks('CLOCK_UPDATE')],
+    ['the last one’s tsc_to_system_mul when it has run', pvclockTscMul],
   ];
 };
 

@@ -1,6 +1,7 @@
 /** What is left since v5.5: MONOTONIC_RAW's multiplier is rounded otherwise than the page's. */
-import { clocksourceMultShift, hvclockToHz, scaleDelta, scaleTsc } from '../../num/index.ts';
+import { clocksourceMultShift, scaleDelta, scaleTsc } from '../../num/index.ts';
 import { asked, booted, copied, guestKhz, kvmKhz, tscKhz, uptime, vendor } from '../common.ts';
+import { bootVm, vmOf } from '../deeds.ts';
 import { scenario } from '../scenario.ts';
 import { jumpsOf } from './jumps.ts';
 
@@ -31,9 +32,12 @@ export const rawResidue = scenario({
       booted(params.tscKhz, { vendor: params.vendor, ...copied(params.kvmKhz) }),
     );
     const { host, world } = sim;
-    const vm = sim.vm();
-    vm.start(VCPUS.length, asked(params.guestKhz));
-    stage.tell(sim, 'a guest with vCPUs 0 and 1 has booted; nobody steers the host’s clock');
+    const vm = bootVm(sim, VCPUS.length, asked(params.guestKhz));
+    const { masterclock } = vmOf(sim);
+    stage.tell(
+      sim,
+      `a guest with vCPUs 0 and 1 has booted, its masterclock is ${masterclock}; nobody steers the host’s clock`,
+    );
     host.pass(params.uptime);
     stage.tell(sim, 'vCPU 1’s guest writes HV_X64_MSR_REFERENCE_TSC');
     vm.writeMsr(1, 'HV_X64_MSR_REFERENCE_TSC', HV_PAGE);
@@ -46,14 +50,14 @@ export const rawResidue = scenario({
     const guestCycles = scaleTsc(cycles, l1TscScalingRatio, world.host.tscScalingRatioFracBits);
     const page = scaleDelta(guestCycles, mul, shift);
     return ([replayed]) => ({
-      columns: ['vCPU', 'jump (ns)', 'RAW − page (ns)', 'RAW', 'page', 'page’s TSC (Hz)'],
+      columns: ['vCPU', 'jump (ns)', 'RAW − page (ns)', 'RAW', 'page', 'TSC by KVM (Hz)'],
       rows: VCPUS.map((vcpu) => [
         vcpu,
         jumpsOf(replayed!.findings, vcpu),
         raw - page,
         `× ${mult} >> ${rawShift}`,
         `× ${mul} >> 32, shift ${shift}`,
-        hvclockToHz(mul, shift),
+        vm.kvm(vcpu).hwTscHz,
       ]),
     });
   },

@@ -1,6 +1,6 @@
 /** A guest that uses Xen's interface: a page in its vcpu_info, and the timer that KVM has for its vCPU. */
 import type { ObservationOf } from '../../../events/index.ts';
-import { writeTsc } from '../deeds.ts';
+import { bootVm } from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
 import type { Simulation } from '../simulation.ts';
 
@@ -17,29 +17,9 @@ export const SET_PERIODIC_TIMER = 6;
 export const SET_SINGLESHOT_TIMER = 8;
 export const STOP_SINGLESHOT_TIMER = 9;
 
-/**
- * A VM whose guest has booted. Where a kernel takes a frequency for the VM (v5.18+), it is given before
- * there is a vCPU, so that TSC and masterclock begin with it; else TSCs are brought together again.
- */
-export function bootXenVm(sim: Simulation, vcpus: number, tscKhz?: number): SimulatedVm {
-  const vm = sim.vm();
-  if (tscKhz !== undefined && sim.world.switches.vmTscKhz !== 'none') {
-    vm.perform({ type: 'launch' });
-    vm.ioctl({ type: 'KVM_SET_VM_TSC_KHZ', khz: tscKhz });
-    vm.bootOn(vcpus);
-    return vm;
-  }
-  vm.start(vcpus, tscKhz);
-  if (tscKhz === undefined || vcpus === 1) return vm;
-  for (let vcpu = 0; vcpu < vcpus; vcpu++) writeTsc(vm, vcpu, 0n);
-  for (let vcpu = 0; vcpu < vcpus; vcpu++) vm.enter(vcpu);
-  vm.kick();
-  return vm;
-}
-
 /** A booted guest with Xen's interface, its timer KVM's where the kernel has one. */
 export function startXenGuest(sim: Simulation, tscKhz?: number): SimulatedVm {
-  const vm = bootXenVm(sim, 1, tscKhz);
+  const vm = bootVm(sim, 1, tscKhz);
   vm.ioctl({ type: 'KVM_XEN_HVM_CONFIG', flags: INTERCEPT_HCALL });
   vm.exit(0);
   vm.on(0, { type: 'KVM_XEN_SET_VCPU_INFO', gpa: VCPU_INFO_GPA });

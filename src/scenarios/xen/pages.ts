@@ -3,13 +3,13 @@ import { formatNs, formatSignedNs } from '../../../replay/quantity.ts';
 import type { Dispatched } from '../../engine/index.ts';
 import { asS64, pvclockRead, subU64, U64_MAX } from '../../num/index.ts';
 import { asked, booted, guestKhz, tscKhz, uptime } from '../common.ts';
-import { ioctl, requestsOf } from '../deeds.ts';
+import { bootVm, ioctl, requestsOf } from '../deeds.ts';
 import type { SimulatedVm } from '../guest.ts';
 import { jumpsOf } from '../monotonic-raw/jumps.ts';
 import { choice, duration, number } from '../params.ts';
 import { type Cell, scenario } from '../scenario.ts';
 import type { Simulation } from '../simulation.ts';
-import { bootXenVm, INTERCEPT_HCALL } from './guest.ts';
+import { INTERCEPT_HCALL } from './guest.ts';
 import { type Mode, pageText, XenMemory } from './memory.ts';
 
 const SHARED_INFO = 0x30_0000n;
@@ -54,7 +54,7 @@ class XenVm {
     this.#sim = sim;
     this.#memory = new XenMemory(sim);
     this.#mode = mode;
-    this.vm = bootXenVm(sim, vcpus, khz);
+    this.vm = bootVm(sim, vcpus, khz);
     this.vm.ioctl({ type: 'KVM_XEN_HVM_CONFIG', flags: INTERCEPT_HCALL });
     this.vm.ioctl({ type: 'KVM_XEN_SET_LONG_MODE', longMode: mode === '64-bit' });
   }

@@ -75,9 +75,34 @@ describe('a patch shows by its switches and by nothing else', () => {
   });
 });
 
+describe('a kernel that has the patch is without it before', () => {
+  test.each(SERIES)('1, merged in v7.3: %s', async (series) => {
+    const { before, after } = await patchSeen(1, { profile: 'v7.3', params: { series } });
+    const moves = 'kvmclock moves by (ns)';
+    expect([before[moves], after[moves]]).toEqual([-39_705_075n, 0n]);
+  });
+
+  // Merged as v6 has it; v3 has it otherwise.
+  test.each([
+    ['v7.3', 'rfc-v3'],
+    ['v7.3', 'series-v6'],
+    ['series-v6', 'rfc-v3'],
+    ['rfc-v3', 'series-v6'],
+  ] as const)('20: %s, %s', async (profile, series) => {
+    const { before, after } = await patchSeen(20, { profile, params: { series } });
+    const blocked = 'time it was blocked (ns)';
+    expect([before[blocked], after[blocked]]).toEqual([2n ** 64n - 1_000_000_000n, 0n]);
+  });
+
+  test('19: the work that v6.19 removed is no patch’s of v6', () => {
+    const { before } = kernelsOf(PROFILES['series-v6'], PATCHES[18]!, { series: 'rfc-v3' });
+    expect(before.switches.periodicSync).toBe('none');
+  });
+});
+
 test.each([
   ['--patch', '22', /--patch: expected a whole number, 1 to 21, found "22"\n$/],
-  ['--series', 'v6', /--series: expected one of rfc-v3, series-v6, found "v6"\n$/],
+  ['--series', 'v6', /--series: expected rfc-v3 or series-v6, found "v6"\n$/],
   ['--ptch', '2', /expected --patch or .*, found --ptch\n$/],
   ['--set', 'pvScaleUnit=mhz', /pvScaleUnit: expected .*khz.*, found "mhz"\n$/],
 ])('%s %s names what is valid', async (option, value, message) => {

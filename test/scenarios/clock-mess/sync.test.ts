@@ -1,5 +1,10 @@
 /** “Cleaning up the KVM clock mess”, patches 13, 14 and 15: generations of TSCs, and the masterclock. */
 import { describe, expect, test } from 'vitest';
+import { MSRS } from '../../../events/index.ts';
+import { VMM_POLICY_IDS, type VmmPolicyId } from '../../../src/engine/index.ts';
+import { PROFILES } from '../../../src/profiles/index.ts';
+import { vmOf } from '../../../src/scenarios/deeds.ts';
+import { Stage } from '../../../src/scenarios/scenario.ts';
 import { clocksAfter, DAY_S, patchSeen } from './patch.ts';
 
 describe('13: what a matched write leaves', () => {
@@ -104,5 +109,56 @@ describe('15: masterclock with TSCs apart', () => {
     expect(after['flags of KVM_GET_CLOCK']).toBe(14);
     // TSCs that are one again change STABLE, which v6 tells all vCPUs.
     expect(after['references asked for when the TSCs are one again']).toBe(1 - stable);
+  });
+
+  // The mails’ own counts: frequency generations 1 (vCPU 0 set), 2 (vCPU 1 created) and 3 (set).
+  test.each([
+    ['rfc-v3', {}, ['on', 'on', 'on']],
+    ['series-v6', {}, ['off.unmatched', 'on', 'on']],
+    ['series-v6', { mclkCriterion: 'frequency' }, ['on', 'on', 'on']],
+    ['series-v6', { syncOnSetTscKhz: 'none' }, ['on', 'on', 'on']],
+    ['rfc-v3', { vmTscKhz: 'none' }, ['on', 'on', 'refused: -25']],
+  ] as const)(
+    '%s, %j: one frequency, set in one order or another',
+    async (series, set, expected) => {
+      const { before, after } = await patchSeen(15, { params: { series }, set });
+      const orders = Object.keys(after).slice(-3);
+      expect(orders[0]).toContain('each when it is created');
+      expect(orders.map((order) => after[order])).toEqual(expected);
+      if (Object.keys(set).length === 0) {
+        expect(orders.map((order) => before[order])).toEqual(['on', 'on', 'on']);
+      }
+    },
+  );
+});
+
+describe('series-v6: vCPUs of one frequency that are not all counted', () => {
+  const booted = (policy: VmmPolicyId) => {
+    const sim = new Stage(PROFILES['series-v6']).host({ tscKhz: 3_000_000 });
+    sim.host.pass(1_000_000_000_000n);
+    const vm = sim.vm(policy);
+    vm.start(2, 2_500_000);
+    return { vm, state: vmOf(sim) };
+  };
+
+  test('the reason says so, not that frequencies differ', () => {
+    const { vm, state } = booted('plain');
+    expect([0, 1].map((id) => vm.kvm(id).virtualTscKhz)).toEqual([2_500_000, 2_500_000]);
+    expect([0, 1].map((id) => vm.kvm(id).thisTscFreqGeneration)).toEqual([1n, 3n]);
+    expect(state.nrVcpusMatchedFreq).toBe(1);
+    vm.exit(1);
+    vm.on(1, { type: 'wrmsr', index: MSRS.HV_X64_MSR_REFERENCE_TSC, data: 0x20_0001n });
+    expect(vm.on(1, { type: 'kvm_entry' }).masterclock).toMatchObject({
+      decision: 'recomputed',
+      by: 'off: not every vCPU’s TSC was synchronised since a frequency last changed',
+    });
+  });
+
+  // QEMU writes all TSCs before the guest runs, the series’ own procedure sets the VM’s frequency.
+  test.each(VMM_POLICY_IDS)('%s', (policy) => {
+    const { state } = booted(policy);
+    const counts = policy === 'qemu' || policy === 'clock-guest';
+    expect(state.masterclock).toBe(counts ? 'on' : 'off.unmatched');
+    expect(state.nrVcpusMatchedFreq).toBe(counts ? 2 : 1);
   });
 });

@@ -37,6 +37,34 @@ describe('updates that are not needed, by how often something is repeated', () =
     expect(load.after['masterclock']).toBe('on');
   });
 
+  // 2^31 · 4/3: what a nanosecond is of cycles of 3.0 GHz, two at a time.
+  test.each([
+    ['v6.8', 'rfc-v3', [10, 0, 2_863_311_530], [0, 0, 0]],
+    ['v6.8', 'series-v6', [10, 0, 2_863_311_530], [0, 10, 2_863_311_530]],
+    ['v4.19', 'rfc-v3', [10, 0, 2_863_311_530], [0, 0, 2_863_311_530]],
+    // Of ten a second one is the boot CPU's; what is over the limit is renewed alone.
+    ['v7.3', 'rfc-v3', [9, 1, 2_863_311_530], [0, 0, 0]],
+  ] as const)(
+    '18: a new vCPU’s own clock, %s, %s: %j, then %j',
+    async (profile, series, without, applied) => {
+      const { before, after } = await patchSeen(18, { profile, params: { series } });
+      const own = (seen: typeof before) => [
+        seen['new vCPUs whose first load asks for all pages'],
+        seen['… for their own alone'],
+        seen['the last one’s tsc_to_system_mul when it has run'],
+      ];
+      expect([own(before), own(after)]).toEqual([without, applied]);
+    },
+  );
+
+  test('18: v6’s form is told from v3’s by one switch', async () => {
+    const set = (globalUpdateOnLoad: 'no-master' | 'no-master-own-first') =>
+      patchSeen(18, { profile: 'series-v6', set: { globalUpdateOnLoad } });
+    const own = '… for their own alone';
+    expect((await set('no-master')).after[own]).toBe(0);
+    expect((await set('no-master-own-first')).after[own]).toBe(10);
+  });
+
   test.each([
     ['299s', 0],
     ['300s', 2],

@@ -70,17 +70,33 @@ describe('raw-residue', () => {
     },
   );
 
-  test('the page’s frequency is cut to kHz: 2,499,999,000 Hz', async () => {
-    const params = { tscKhz: '3000000', guestKhz: '2500000' };
-    const { rows } = await table('raw-residue', { params });
-    expect(rows[0]!['page’s TSC (Hz)']).toBe(2_499_999_000n);
+  // What the hardware's ratio of 48 bits makes of the host's kHz, or Hz.
+  test.each([
+    ['2500000', '0', 2_500_000_000n, 2_500_000_000n],
+    ['3000000', '2500000', 2_499_999_000n, 2_499_999_999n],
+    ['4999999', '4999998', 4_999_999_000n, 4_999_999_000n],
+    ['2400000', '2345678', 2_345_677_000n, 2_345_677_999n],
+  ])('%s kHz, guest %s: KVM takes it for %s Hz, from Hz for %s', async (host, guest, khz, hz) => {
+    const params = { tscKhz: host, guestKhz: guest };
+    const takenFor = async (options: PlayOptions) =>
+      (await table('raw-residue', { ...options, params })).rows.map(
+        (row) => row['TSC by KVM (Hz)'],
+      );
+    expect(await takenFor({})).toEqual([khz, khz]);
+    expect(await takenFor({ profile: 'series-v6' })).toEqual([hz, hz]);
+    const [ratio, one] = [((1n << 48n) * BigInt(guest)) / BigInt(host), 1n << 48n];
+    const isScaled = guest !== '0' && host !== '4999999';
+    expect([khz, hz]).toEqual(
+      isScaled
+        ? [((BigInt(host) * ratio) / one) * 1000n, (BigInt(host) * 1000n * ratio) / one]
+        : [BigInt(host) * 1000n, BigInt(host) * 1000n],
+    );
   });
 
-  test.each(['hz', 'hz-u32'] as const)('with pvScaleUnit=%s it is not', async (pvScaleUnit) => {
+  test.each(['hz', 'hz-u32'] as const)('with pvScaleUnit=%s it is not cut', async (pvScaleUnit) => {
     const params = { tscKhz: '3000000', guestKhz: '2500000' };
     const { rows } = await table('raw-residue', { params, set: { pvScaleUnit } });
-    // hvclock_to_hz() rounds down: 2,499,999,999 Hz went in.
-    expect(rows[0]!['page’s TSC (Hz)']).toBe(2_499_999_998n);
+    expect(rows[0]!['TSC by KVM (Hz)']).toBe(2_499_999_999n);
     expect(rows[0]!['page']).toContain('3435973839');
     expect(rows[0]!['jump (ns)']).toBe(rows[0]!['RAW − page (ns)']);
     expect(rows[0]!['jump (ns)']).toBe(-5_205_161n);
