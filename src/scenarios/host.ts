@@ -20,6 +20,8 @@ export type Dispatch = (input: Input) => Dispatched;
 export type SleepingTsc = 'counts' | 'stops' | 'restarts';
 
 const PPT = 1_000_000_000_000n;
+/** A cycle is at most 2 ns long: how far a reading may be off for being cut. */
+const MOST_CUT_NS = 4n;
 /** A TSC that began anew reads so much when the boot CPU is back, ns. */
 const RESTARTED_NS = 1_000_000_000n;
 
@@ -43,7 +45,12 @@ export class SimulatedHost {
 
   /** Host TSC now. */
   get tsc(): bigint {
-    return this.#anchorTsc + this.cycles(this.#sinceAnchorNs);
+    return this.tscIn(0n);
+  }
+
+  /** Host TSC when so many ns have passed from now. */
+  tscIn(ns: bigint): bigint {
+    return this.#anchorTsc + this.cycles(this.#sinceAnchorNs + ns);
   }
 
   /** Time passed on this host since the scenario began, as told to `pass` and `sleep`, ns. */
@@ -58,7 +65,25 @@ export class SimulatedHost {
 
   /** CLOCK_MONOTONIC now, ns. */
   get monotonicNs(): bigint {
-    return monotonicAt(this.#world.host, this.tsc);
+    return this.#monotonicIn(0n);
+  }
+
+  /** CLOCK_MONOTONIC when so many ns have passed from now, by the multiplier that it has. */
+  #monotonicIn(ns: bigint): bigint {
+    return monotonicAt(this.#world.host, this.tscIn(ns));
+  }
+
+  /** In how many ns from now, at the earliest, CLOCK_MONOTONIC reads so much. */
+  nsUntilMonotonic(dueNs: bigint): bigint {
+    let ns = dueNs - this.#monotonicIn(0n);
+    // Its rate is within 10 % of the TSC's, so that each step leaves a tenth of what was missing,
+    // until readings, which are cut to ns and to cycles, do not tell any more.
+    for (let off = ns; off > MOST_CUT_NS || off < -MOST_CUT_NS; ns += off) {
+      off = dueNs - this.#monotonicIn(ns);
+    }
+    while (this.#monotonicIn(ns) < dueNs) ns++;
+    while (ns > 0n && this.#monotonicIn(ns - 1n) >= dueNs) ns--;
+    return ns;
   }
 
   /** A base clock of KVM now, ns. */
@@ -84,15 +109,10 @@ export class SimulatedHost {
     this.#steer(from, this.tsc - from);
   }
 
-  /** Time passes until the host's TSC reads so much. */
-  passTo(tsc: bigint): void {
-    while (this.tsc < tsc) this.pass(((tsc - this.tsc) * 1_000_000n + this.#khz - 1n) / this.#khz);
-  }
-
   /** Time passes until CLOCK_MONOTONIC, which hrtimers go by, has counted so much. */
   passMonotonic(ns: bigint): void {
     const due = this.monotonicNs + ns;
-    while (this.monotonicNs < due) this.pass(due - this.monotonicNs);
+    while (this.monotonicNs < due) this.pass(this.nsUntilMonotonic(due));
   }
 
   /** So late is it after what was done step by step; CLOCK_MONOTONIC went on as it last did. */

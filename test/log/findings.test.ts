@@ -207,7 +207,7 @@ describe('the command line', () => {
     const text = await cli('replay', path);
     expect(text).toMatchObject({ code: 1, stderr: '' });
     expect(text.stdout).toMatch(
-      /^the guest's clock jumped −5\.129 ms on vCPU 1 of VM 0, 86400\.000000 s into the log, after its guest wrote HV_X64_MSR_REFERENCE_TSC; 1 more finding\n/,
+      /^the guest's clock jumped −5\.130 ms on vCPU 1 of VM 0, 86400\.000000 s into the log, after its guest wrote HV_X64_MSR_REFERENCE_TSC; 1 more finding\n/,
     );
     expect(text.stdout).toContain('raw-residue (2 findings)');
     expect((await cli('replay', '--fail-on', 'error', path)).code).toBe(0);

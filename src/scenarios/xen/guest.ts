@@ -68,12 +68,12 @@ export function call(sim: Simulation, vm: SimulatedVm, what: Call, gapNs = 0n): 
   };
 }
 
-/** The timer fires when its delay is over; the guest takes its interrupt. */
-function fire(sim: Simulation, vm: SimulatedVm, delayNs: bigint): void {
-  sim.host.passMonotonic(delayNs);
-  vm.exit(0);
-  vm.on(0, { type: 'xen_timer' });
-  vm.enter(0);
+/** A guest that sleeps by the timer. */
+export interface Asleep {
+  /** When it asked, by its own clock, ns. */
+  readonly fromNs: bigint;
+  /** Nothing was set where it was to be woken at once. */
+  readonly armed: ObservationOf<'timer_armed'> | undefined;
 }
 
 /** A sleep by the timer, in ns of the guest's clock. */
@@ -85,6 +85,33 @@ export interface Slept {
   readonly gapNs: bigint;
 }
 
+/** The guest falls asleep for so long; `undefined` where the VMM has to see to it. */
+export function fallAsleep(
+  sim: Simulation,
+  vm: SimulatedVm,
+  sleepNs: bigint,
+  gapNs = 0n,
+): Asleep | undefined {
+  const fromNs = vm.kvmclock(0);
+  const what = { nr: VCPU_OP, cmd: SET_SINGLESHOT_TIMER, timeoutNs: fromNs + sleepNs };
+  const { handled, armed } = call(sim, vm, what, gapNs);
+  return handled ? { fromNs, armed } : undefined;
+}
+
+/** Its timer fires now; the guest takes the interrupt. */
+export function wake(vm: SimulatedVm, { fromNs, armed }: Asleep): Slept {
+  if (armed !== undefined) {
+    vm.exit(0);
+    vm.on(0, { type: 'xen_timer' });
+    vm.enter(0);
+  }
+  return {
+    latencyNs: vm.kvmclock(0) - fromNs,
+    clockNs: armed?.errorNs ?? 0n,
+    gapNs: armed?.gapNs ?? 0n,
+  };
+}
+
 /** The guest sleeps for so long, as timerlat does; `undefined` where the VMM has to see to it. */
 export function sleep(
   sim: Simulation,
@@ -92,14 +119,8 @@ export function sleep(
   sleepNs: bigint,
   gapNs = 0n,
 ): Slept | undefined {
-  const before = vm.kvmclock(0);
-  const what = { nr: VCPU_OP, cmd: SET_SINGLESHOT_TIMER, timeoutNs: before + sleepNs };
-  const { handled, armed } = call(sim, vm, what, gapNs);
-  if (!handled) return undefined;
-  if (armed !== undefined) fire(sim, vm, armed.delayNs);
-  return {
-    latencyNs: vm.kvmclock(0) - before,
-    clockNs: armed?.errorNs ?? 0n,
-    gapNs: armed?.gapNs ?? 0n,
-  };
+  const asleep = fallAsleep(sim, vm, sleepNs, gapNs);
+  if (asleep === undefined) return undefined;
+  if (asleep.armed !== undefined) sim.host.passMonotonic(asleep.armed.delayNs);
+  return wake(vm, asleep);
 }
