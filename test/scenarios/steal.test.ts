@@ -52,6 +52,19 @@ describe('steal-backwards', () => {
   });
 });
 
+describe('the most ticks', () => {
+  test.each(['steal-backwards', 'xen-runstate'])('%s: 2000 of 10 ms, and no more', async (name) => {
+    const params = { tick: '10ms', ticks: '2000' };
+    const { rows } = await table(name, { params });
+    // All of 20 s is stolen once the steal clock went back.
+    expect(rows[1]![LINUX]).toBe(20n * SECOND_NS);
+    expect(rows[1]![PATCHED]).toBe(10_000_000n);
+    await expect(table(name, { params: { ticks: '2001' } })).rejects.toThrow(
+      '--ticks: expected a whole number, 1 to 2000, found "2001"',
+    );
+  });
+});
+
 describe('xen-runstate', () => {
   const rowsOf = async (
     xenRunstateClamp: Switches['xenRunstateClamp'],
