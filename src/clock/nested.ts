@@ -22,7 +22,10 @@ const EXCEPTION = 3;
 /** External interrupt, NMI, exception, software interrupt; the other four are reserved. */
 const TYPES: readonly number[] = [0, 2, EXCEPTION, 4];
 const NMI_VECTOR = 2;
-/** Exceptions that every guest has: #DE to #SX, without those that only some CPUs raise. */
+/**
+ * Exceptions that every guest has, #DE to #SX. #CP (21), of guests with shadow stacks, and #VC (29), of
+ * SEV-ES guests, are none here: nothing tells that a guest is either.
+ */
 const EXCEPTIONS: readonly number[] = [
   0, 1, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 19, 28, 30,
 ];

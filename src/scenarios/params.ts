@@ -82,6 +82,18 @@ function readDuration(text: string): bigint | undefined {
   return scaled % one === 0n ? scaled / one : undefined;
 }
 
+/** A length of time as it can be written, exact: the largest unit of which it is a whole number, or seconds and less with decimals. */
+export function durationText(ns: bigint): string {
+  const size = ns < 0n ? -ns : ns;
+  const units = Object.entries(NS).reverse();
+  const whole = units.find(([, of]) => size !== 0n && size % of === 0n);
+  if (size === 0n) return '0';
+  if (whole !== undefined && whole[1] >= NS['s']!) return `${ns / whole[1]}${whole[0]}`;
+  const [unit, of] = units.find(([, it]) => it <= NS['s']! && it <= size)!;
+  const fraction = `${size % of}`.padStart(`${of}`.length - 1, '0').replace(/0+$/, '');
+  return `${ns < 0n ? '-' : ''}${size / of}${fraction === '' ? '' : `.${fraction}`}${unit}`;
+}
+
 const readInteger = (text: string): number | undefined =>
   /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 

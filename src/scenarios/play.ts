@@ -94,7 +94,11 @@ async function logOf({ name, header, entries }: Simulation): Promise<OpenedLog> 
 export async function play(scenario: Scenario, options: PlayOptions = {}): Promise<Played> {
   const kernel = withSwitches(profile(options.profile ?? scenario.profile), options.set ?? {});
   const { values, texts } = readParams(scenario, options.params ?? {});
-  const stage = new Stage(kernel, options.set);
+  const given = options.params ?? {};
+  const written = Object.entries(texts).map(([key, text]) => {
+    return [key, { text, isDefault: given[key] === undefined }] as const;
+  });
+  const stage = new Stage(kernel, options.set, Object.fromEntries(written));
   const makeTable = scenario.run(stage, values);
   const { minNs = 1n, vm } = options;
   const hosts: PlayedHost[] = [];

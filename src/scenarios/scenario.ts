@@ -7,7 +7,8 @@
 import type { Finding } from '../../replay/index.ts';
 import type { HostOptions } from '../engine/index.ts';
 import type { Profile, ProfileId, Switches, SwitchName } from '../profiles/index.ts';
-import type { Params, ParamValues } from './params.ts';
+import { ScenarioError } from './error.ts';
+import { optionOf, type Params, type ParamValues } from './params.ts';
 import { Simulation } from './simulation.ts';
 
 /** A cell: a number of ns or cycles is exact. */
@@ -40,6 +41,12 @@ interface Replayed {
 /** Makes the table when the logs have been replayed; in the order in which hosts were made. */
 type MakeTable = (replayed: readonly Replayed[]) => Table;
 
+/** A parameter's value as it was written, and whether somebody did. */
+export interface Written {
+  readonly text: string;
+  readonly isDefault: boolean;
+}
+
 /** Where a scenario plays. */
 export class Stage {
   readonly profile: Profile;
@@ -48,9 +55,23 @@ export class Stage {
   readonly story: StoryLine[] = [];
   readonly simulations: Simulation[] = [];
 
-  constructor(profile: Profile, set: Partial<Switches> = {}) {
+  readonly #written: Readonly<Record<string, Written>>;
+
+  constructor(
+    profile: Profile,
+    set: Partial<Switches> = {},
+    written: Readonly<Record<string, Written>> = {},
+  ) {
     this.profile = profile;
     this.set = set;
+    this.#written = written;
+  }
+
+  /** What to throw for a parameter whose value only what happens shows to be none. */
+  refusal(param: string, expected: string): ScenarioError {
+    const { text, isDefault } = this.#written[param]!;
+    const found = isDefault ? `${text}, the default` : text;
+    return new ScenarioError(`--${optionOf(param)}: expected ${expected}, found ${found}`);
   }
 
   /** A host; several have names, and may have other kernels. */

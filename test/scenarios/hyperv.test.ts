@@ -199,7 +199,12 @@ describe('hv-stimer', () => {
 
   test('a clock that would be less than 0 is refused, and what can be asked for named', async () => {
     await expect(against({ step: '-60.025000001s' })).rejects.toThrow(
-      '--step: expected at least -60025000000ns, as the clock reads 60025000000 ns by then, found -60025000001ns',
+      '--step: expected at least -60.025s, as the clock reads 60.025s by then, found -60.025000001s',
+    );
+    await expect(against({ step: '-1h' })).rejects.toThrow(/ found -1h$/);
+    await expect(against({ step: '-60min' })).rejects.toThrow(/ found -60min$/);
+    await expect(against({ uptime: '1s', period: '1ms', step: '-1.0025s' })).resolves.toHaveLength(
+      5,
     );
   });
 

@@ -37,10 +37,36 @@ describe('event-injection', () => {
 
   test.each([
     ['none', 'none'],
-    ['posted-2020', '2, 32–33'],
-    ['merged', '2, 9, 15, 20–27, 29, 31–33'],
+    ['posted-2020', '2, 32–255'],
+    ['merged', '2, 9, 15, 20–27, 29, 31–255'],
   ] as const)('%s: exceptions with vectors %s are refused', async (check, vectors) => {
     expect((await rowsOf(check)).at(-1)!['vector']).toBe(vectors);
+  });
+
+  test.each(['0', '2', '21', '255'])(
+    'what is not valid is not looked at, vector %s',
+    async (vector) => {
+      for (const check of ['none', 'posted-2020', 'merged'] as const) {
+        const row = (await rowsOf(check, { vector }))[8];
+        expect(row).toMatchObject({
+          type: '1 reserved, not valid',
+          outcome: 'entered',
+          'exit code': 0n,
+          'TSC offset moved (cycles)': -33_125_236_320_908n,
+        });
+      }
+    },
+  );
+
+  test.each([
+    ['31', 'posted-2020', [1, 5, 6, 7]],
+    ['255', 'posted-2020', [1, 3, 5, 6, 7]],
+    ['255', 'merged', [1, 3, 5, 6, 7]],
+  ] as const)('--vector %s under %s: verdict and table agree', async (vector, check, types) => {
+    const set = { eventInjCheck: check };
+    const { rows, verdict } = await table('event-injection', { set, params: { vector } });
+    expect(refused(rows)).toEqual(types);
+    expect(verdict!.endsWith('–255')).toBe(true);
   });
 
   test.each(['-33125236320908', '0', '1000000'])(
@@ -57,7 +83,7 @@ describe('event-injection', () => {
   test.each([
     ['v5.10', 'none'],
     ['v6.8', 'none'],
-    ['v7.3', '2, 9, 15, 20–27, 29, 31–33'],
+    ['v7.3', '2, 9, 15, 20–27, 29, 31–255'],
   ])('%s: %s', async (profile, vectors) => {
     const { rows } = await table('event-injection', { profile });
     expect(rows.at(-1)!['vector']).toBe(vectors);

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { PROFILE_IDS } from '../../src/profiles/index.ts';
 import { SCENARIOS } from '../../src/scenarios/all.ts';
-import { expectedOf, optionOf, type Params, takes } from '../../src/scenarios/params.ts';
+import {
+  duration,
+  durationText,
+  expectedOf,
+  optionOf,
+  type Params,
+  takes,
+} from '../../src/scenarios/params.ts';
 import { play } from '../../src/scenarios/play.ts';
 import { cli, json } from '../cli/run.ts';
 import { emptyFolder } from '../conformance/bundled.ts';
@@ -137,6 +144,25 @@ describe('what is none names what is near', () => {
 });
 
 describe('values with units', () => {
+  test.each([
+    [0n, '0'],
+    [1n, '1ns'],
+    [-999n, '-999ns'],
+    [1_001n, '1.001us'],
+    [20_000n, '20us'],
+    [1_000_000_000n, '1s'],
+    [-60_025_000_000n, '-60.025s'],
+    [60_025_000_001n, '60.025000001s'],
+    [62_000_000_000n, '62s'],
+    [120_000_000_000n, '2min'],
+    [-3_600_000_000_000n, '-1h'],
+    [86_400_000_000_000n, '1d'],
+    [90_000_000_000_001n, '90000.000000001s'],
+  ])('%s ns are written %s, which reads as much', (ns, text) => {
+    expect(durationText(ns)).toBe(text);
+    expect(duration('0', '', { least: '-2d', most: '2d' }).parse(text)).toBe(ns);
+  });
+
   const { uptime, ntpPpm } = SCENARIOS.find(({ name }) => name === 'ntp-hotplug')!.params as Params;
 
   test.each([

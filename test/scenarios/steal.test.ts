@@ -52,6 +52,19 @@ describe('steal-backwards', () => {
   });
 });
 
+describe('the most ticks', () => {
+  test.each(['steal-backwards', 'xen-runstate'])('%s: 2000 of 10 ms, and no more', async (name) => {
+    const params = { tick: '10ms', ticks: '2000' };
+    const { rows } = await table(name, { params });
+    // All of 20 s is stolen once the steal clock went back.
+    expect(rows[1]![LINUX]).toBe(20n * SECOND_NS);
+    expect(rows[1]![PATCHED]).toBe(10_000_000n);
+    await expect(table(name, { params: { ticks: '2001' } })).rejects.toThrow(
+      '--ticks: expected a whole number, 1 to 2000, found "2001"',
+    );
+  });
+});
+
 describe('xen-runstate', () => {
   const rowsOf = async (
     xenRunstateClamp: Switches['xenRunstateClamp'],
@@ -123,14 +136,15 @@ describe('xen-runstate', () => {
   });
 
   test.each([
-    [{ back: '1d' }, 14n * SECOND_NS, 86_400n * SECOND_NS],
-    [{ back: '14.000000001s' }, 14n * SECOND_NS, 14_000_000_001n],
-    [{ back: '1h', ran: '1min', waited: '0' }, 62n * SECOND_NS, 3_600n * SECOND_NS],
+    [{ back: '1d' }, '14s', '1d'],
+    [{ back: '14.000000001s' }, '14s', '14.000000001s'],
+    [{ back: '60min', ran: '1min', waited: '0' }, '62s', '60min'],
+    [{ ran: '1s', waited: '0', tick: '1ms', ticks: '1' }, '2.001s', '4s, the default'],
   ])(
     '%j: the clock reads %s ns by then, and cannot be set back by %s',
     async (params, most, found) => {
       await expect(table('xen-runstate', { params })).rejects.toThrow(
-        `--back: expected at most ${most}ns, which the clock reads by then, found ${found}ns`,
+        `--back: expected at most ${most}, which the clock reads by then, found ${found}`,
       );
     },
   );

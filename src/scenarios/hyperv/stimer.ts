@@ -2,9 +2,8 @@
 import { MSRS } from '../../../events/index.ts';
 import { formatNs, formatSignedNs } from '../../../replay/quantity.ts';
 import { booted, tscKhz, uptime } from '../common.ts';
-import { ScenarioError } from '../error.ts';
 import type { SimulatedVm } from '../guest.ts';
-import { duration } from '../params.ts';
+import { duration, durationText } from '../params.ts';
 import { scenario } from '../scenario.ts';
 import { setClock } from '../set-clock.ts';
 import type { Simulation } from '../simulation.ts';
@@ -84,8 +83,8 @@ export const hvStimer = scenario({
     const now = vm.kvmclock(0);
     const to = now + params.step;
     if (to < 0n) {
-      const least = `at least -${now}ns, as the clock reads ${now} ns by then`;
-      throw new ScenarioError(`--step: expected ${least}, found ${params.step}ns`);
+      const least = `at least ${durationText(-now)}, as the clock reads ${durationText(now)} by then`;
+      throw stage.refusal('step', least);
     }
     stage.tell(sim, `KVM_SET_CLOCK from ${now} to ${to} ns`);
     setClock(stage.profile, sim, vm, to, params.delay);

@@ -1,8 +1,7 @@
 /** The migration lab: one migration under every policy that a VMM may follow. */
 import { VMM_POLICY_IDS, type VmmPolicyId } from '../../engine/index.ts';
 import { PROFILE_IDS, type Profile, profile } from '../../profiles/index.ts';
-import { ScenarioError } from '../error.ts';
-import { choice, duration, durations, khz, number, ppm } from '../params.ts';
+import { choice, duration, durations, durationText, khz, number, ppm } from '../params.ts';
 import { type Cell, type Stage, scenario, type Table } from '../scenario.ts';
 import { LEAP_SECONDS, type MigrationNumbers, TIMESCALES } from './options.ts';
 import { intentOf, judgeMigration, type MigrationVerdict } from './rows.ts';
@@ -51,13 +50,14 @@ const kernelThere = (to: (typeof PROFILE_IDS)[number] | 'same', here: Profile): 
   to === 'same' ? here : profile(to);
 
 /** What is restored was saved before. */
-function checkDowntime({ journey: { options, out, source } }: MigrationVerdict): void {
+function checkDowntime(
+  stage: Stage,
+  { journey: { options, out, source } }: MigrationVerdict,
+): void {
   const { uptimeNs, downtimeNs, policy } = options;
   const saved = source.timeAt(out.inputs.at(-1)?.input.tsc ?? 0n) - uptimeNs;
   if (saved <= downtimeNs) return;
-  throw new ScenarioError(
-    `--downtime: expected at least ${saved}ns, in which ${policy} saves, found ${downtimeNs}ns`,
-  );
+  throw stage.refusal('downtime', `at least ${durationText(saved)}, in which ${policy} saves`);
 }
 
 function judge(
@@ -72,7 +72,7 @@ function judge(
   const verdict = judgeMigration(options, (side, kernel, host) =>
     stage.host(host, `${prefix}${side}`, kernel),
   );
-  checkDowntime(verdict);
+  checkDowntime(stage, verdict);
   stage.story.push(...storyOf(verdict.journey));
   return verdict;
 }

@@ -35,7 +35,7 @@ export const stealBackwards = scenario({
     tick: duration('4ms', 'the guest’s tick', { least: '1ms', most: '10ms' }),
     ticks: number('250', 'how many ticks are looked at after each moment', {
       least: '1',
-      most: '100000',
+      most: '2000',
     }),
   },
   run(stage, params) {

@@ -90,7 +90,9 @@ describe('masterclock simulate migration', () => {
     const { code, stderr } = await cli('simulate', 'migration', '--memory', '5s');
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /^masterclock: --downtime: expected at least 5000\d{6}ns, in which qemu saves, found 1000000000ns\n$/,
+      /^masterclock: --downtime: expected at least 5\.000\d{1,6}s, in which qemu saves, found 1s, the default\n$/,
     );
+    const given = await cli('simulate', 'migration', '--memory', '5s', '--downtime', '4999ms');
+    expect(given.stderr).toContain('saves, found 4999ms\n');
   });
 });
