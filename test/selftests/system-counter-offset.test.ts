@@ -6,7 +6,7 @@
  *
  * In every merged kernel one vCPU with an offset of its own takes the masterclock from all: the
  * criterion is equal offsets (`mclkCriterion: offsets`). The posted series keeps the masterclock and
- * only clears the STABLE bit; its `masterclock_offset_test` holds under no kernel here.
+ * only clears the STABLE bit; its `masterclock_offset_test` holds there alone.
  */
 import { describe, expect, test } from 'vitest';
 import { PVCLOCK_TSC_STABLE_BIT } from '../../src/num/index.ts';
