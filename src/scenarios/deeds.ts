@@ -73,7 +73,7 @@ export function settle(sim: Simulation, vm: SimulatedVm): void {
 export const UPDATE_DELAY_NS = 100_000_000n;
 
 /** `KVMCLOCK_SYNC_PERIOD`; the timer wheel makes it up to a ninth longer, which is left out here. */
-export const SYNC_PERIOD_NS = 300_000_000_000n;
+const SYNC_PERIOD_NS = 300_000_000_000n;
 
 /** KVM's periodic work, where there is any: every page is written anew. */
 function renewPages(sim: Simulation, vm: SimulatedVm): void {
