@@ -10,8 +10,8 @@ import type { EventName } from '../../../events/index.ts';
 import type { Position } from '../error.ts';
 import type { Recording, RecordingStats, TraceClock } from '../recording.ts';
 
-/** Batches in turn: enough that neither thread waits for the other's bad moments. */
-export const BATCHES = 8;
+/** Batches in turn, 8 MB: enough that neither thread waits for the other's bad moments. */
+export const BATCHES = 32;
 
 /** Place in `Start.counters` of how many batches have been read and may be filled again. */
 export const FREED = 0;
