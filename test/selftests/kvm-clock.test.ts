@@ -46,7 +46,7 @@ describe.each(KERNELS)('%s', (id) => {
       const rig = booted(id, host);
       rig.wait(5n * SECOND);
       expect(rig.setClock(clock)).toBe(0);
-      // What SEMANTICS 5.5 calls slightly negative lasts less than the time to the first reading.
+      // The slightly negative time lasts less than the time to the first reading.
       rig.wait(1000n);
       expect(outside(rig)).toBe(0n);
       expect(rig.kvmclock(0) - clock).toBeLessThan(SECOND / 1000n);
@@ -104,7 +104,7 @@ describe('under TSC scaling for a day', () => {
       rig.ioctl(0, 'KVM_SET_TSC_KHZ', { khz: 2_500_000 });
       rig.enableKvmclock(0);
       rig.wait(86_400n * SECOND);
-      // B − C of SEMANTICS 5.2: 34,575,350 ns a day, less what the reading itself takes.
+      // What guests read less KVM_GET_CLOCK: 34,575,350 ns a day, less what the reading itself takes.
       const apart = outside(rig);
       expect(apart > 34_574_000n && apart <= 34_575_400n, String(apart)).toBe(true);
     },

@@ -42,7 +42,7 @@ describe('a sleep of 100 µs', () => {
     const rig = scaled('host-scale');
     rig.wait(DAY_NS);
     const { armed, lateNs } = sleep(rig);
-    // SEMANTICS of the clock’s definitions B and C: (399.945 + 0.233) ppb of a day.
+    // What guests read less KVM_GET_CLOCK: (399.945 + 0.233) ppb of a day.
     expect(armed.errorNs).toBeGreaterThan(34_575_000n);
     expect(armed.errorNs).toBeLessThan(34_576_000n);
     expect(armed.delayNs).toBe(SLEEP_NS + armed.errorNs!);

@@ -90,7 +90,7 @@ describe('time away', () => {
 });
 
 describe('uptime', () => {
-  // SEMANTICS of KVM_GET_CLOCK ("definition C"): by host frequency, not by what the guest computes.
+  // KVM_GET_CLOCK reckons by the host’s frequency, not by what the guest computes.
   test.each([1n, 2n, 10n])('of %i days on a scaled TSC is lost by KVM_GET_CLOCK', (days) => {
     const scaled = { sourceKhz: 3_000_000, guestKhz: 2_500_000, uptimeNs: days * DAY };
     const young = { ...scaled, uptimeNs: 10n * SECOND };
