@@ -22,8 +22,11 @@ export interface Question {
 /** What a state does at a signal: guards are asked in order until it is decided. */
 export type Decision = Outcome | Question;
 
-/** A region: leaf state → signal → decision. */
-export type RegionTable = Readonly<Record<string, Readonly<Record<string, Decision>>>>;
+/** What a state does: signal → decision. */
+export type Row = Readonly<Record<string, Decision>>;
+
+/** A region: leaf state → what it does. */
+export type RegionTable = Readonly<Record<string, Row>>;
 
 /** A machine: its regions in the order in which they act. */
 export interface MachineTable {

@@ -1,5 +1,5 @@
 /** A table as the module that is committed: one entry for what a state does at a signal. */
-import type { Decision, MachineTable, Outcome } from '../table.ts';
+import type { Decision, MachineTable, Outcome, RegionTable, Row } from '../table.ts';
 
 const quoted = (text: string): string => `'${text}'`;
 
@@ -22,36 +22,69 @@ function decisionText(decision: Decision, indent: string): string {
   ].join('\n');
 }
 
-const cellText = (signal: string, decision: Decision): string =>
-  `        ${keyOf(signal)}: ${decisionText(decision, '        ')},`;
+/** The cells of a row, each on lines of its own. */
+const cellLines = (row: Row, indent: string): string[] =>
+  Object.entries(row).map(
+    ([signal, decision]) => `${indent}${keyOf(signal)}: ${decisionText(decision, indent)},`,
+  );
+
+/** The cells that the rows of all states have alike, those that react to nothing left out. */
+function commonCells(states: RegionTable): Row {
+  const [first = {}, ...others] = Object.values(states).filter(
+    (row) => Object.keys(row).length > 0,
+  );
+  if (others.length === 0) return {};
+  const isCommon = ([signal, decision]: [string, Decision]): boolean =>
+    others.every(({ [signal]: its }) => its !== undefined && sameDecision(its, decision));
+  return Object.fromEntries(Object.entries(first).filter(isCommon));
+}
+
+const sameDecision = (a: Decision, b: Decision): boolean =>
+  decisionText(a, '') === decisionText(b, '');
+
+/** What a state does beside what all of its region do. */
+function rowLines(leaf: string, row: Row, common: Row, name: string): string[] {
+  if (Object.keys(row).length === 0) return [`      ${keyOf(leaf)}: {},`];
+  const own = Object.entries(row).filter(([signal]) => common[signal] === undefined);
+  const spread = Object.keys(common).length === 0 ? [] : [`        ...${name},`];
+  return [
+    `      ${keyOf(leaf)}: {`,
+    ...spread,
+    ...cellLines(Object.fromEntries(own), '        '),
+    '      },',
+  ];
+}
 
 /** The file name of a machine's table in `src/engine/tables/`. */
 export const tableFile = (table: MachineTable): string => `${table.machine}.ts`;
 
-/** The text of that file. */
+/** The text of that file. What all states of a region do alike stands there once. */
 export function tableText({ machine, regions }: MachineTable): string {
-  const lines = [
+  const shared: string[] = [];
+  const lines: string[] = [];
+  for (const [region, states] of Object.entries(regions)) {
+    const common = commonCells(states);
+    const name = `ALL_OF_${region.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+    if (Object.keys(common).length > 0) {
+      shared.push(`const ${name}: Row = {`, ...cellLines(common, '  '), '};', '');
+    }
+    lines.push(`    ${keyOf(region)}: {`);
+    for (const [leaf, row] of Object.entries(states))
+      lines.push(...rowLines(leaf, row, common, name));
+    lines.push('    },');
+  }
+  const types = shared.length > 0 ? 'MachineTable, Row' : 'MachineTable';
+  return [
     `/** What the machine ${machine} decides. Derived from it by XState: \`npm run build\`. */`,
-    "import type { MachineTable } from '../table.ts';",
+    `import type { ${types} } from '../table.ts';`,
     '',
+    ...shared,
     `export const ${machine.toUpperCase()}_TABLE: MachineTable = {`,
     `  machine: ${quoted(machine)},`,
     '  regions: {',
-  ];
-  for (const [region, states] of Object.entries(regions)) {
-    lines.push(`    ${keyOf(region)}: {`);
-    for (const [leaf, row] of Object.entries(states)) {
-      const cells = Object.entries(row);
-      if (cells.length === 0) {
-        lines.push(`      ${keyOf(leaf)}: {},`);
-        continue;
-      }
-      lines.push(`      ${keyOf(leaf)}: {`);
-      for (const [signal, decision] of cells) lines.push(cellText(signal, decision));
-      lines.push('      },');
-    }
-    lines.push('    },');
-  }
-  lines.push('  },', '};', '');
-  return lines.join('\n');
+    ...lines,
+    '  },',
+    '};',
+    '',
+  ].join('\n');
 }

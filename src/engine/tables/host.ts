@@ -1,20 +1,33 @@
 /** What the machine host decides. Derived from it by XState: `npm run build`. */
-import type { MachineTable } from '../table.ts';
+import type { MachineTable, Row } from '../table.ts';
+
+const ALL_OF_CLOCKSOURCE: Row = {
+  GTOD_WORK: { run: ['gtodWorkDone'] },
+  MASTERCLOCK_TAKEN: { run: ['noteMasterclock'] },
+  SET_REALTIME: { run: ['setRealtime'] },
+  STEER: { run: ['steerMonotonic'] },
+};
+
+const ALL_OF_TSC: Row = {
+  COMPARE_TSC: { run: ['compareTsc'] },
+  CPU_OFFLINE: { run: ['cpuGone'] },
+  CPU_ONLINE: { run: ['cpuCame'] },
+  FORGET_LARGEST_TSC: { run: ['forgetLargestTsc'] },
+  GATHER_LARGEST_TSC: { run: ['gatherLargestTsc'] },
+  SET_CPU_KHZ: { run: ['setCpuKhz'] },
+};
 
 export const HOST_TABLE: MachineTable = {
   machine: 'host',
   regions: {
     clocksource: {
       tsc: {
+        ...ALL_OF_CLOCKSOURCE,
         CHANGE_CLOCKSOURCE: {
           ask: 'clockModeIsNotTsc',
           yes: { run: ['changeClocksource'], to: 'other' },
           no: { run: ['changeClocksource'] },
         },
-        GTOD_WORK: { run: ['gtodWorkDone'] },
-        MASTERCLOCK_TAKEN: { run: ['noteMasterclock'] },
-        SET_REALTIME: { run: ['setRealtime'] },
-        STEER: { run: ['steerMonotonic'] },
         TIMEKEEPING_UPDATE: {
           ask: 'clockModeIsNotTsc',
           yes: { run: ['copyTimekeepers'], to: 'other' },
@@ -22,15 +35,12 @@ export const HOST_TABLE: MachineTable = {
         },
       },
       other: {
+        ...ALL_OF_CLOCKSOURCE,
         CHANGE_CLOCKSOURCE: {
           ask: 'clockModeIsTsc',
           yes: { run: ['changeClocksource'], to: 'tsc' },
           no: { run: ['changeClocksource'] },
         },
-        GTOD_WORK: { run: ['gtodWorkDone'] },
-        MASTERCLOCK_TAKEN: { run: ['noteMasterclock'] },
-        SET_REALTIME: { run: ['setRealtime'] },
-        STEER: { run: ['steerMonotonic'] },
         TIMEKEEPING_UPDATE: {
           ask: 'clockModeIsTsc',
           yes: { run: ['copyTimekeepers'], to: 'tsc' },
@@ -40,22 +50,12 @@ export const HOST_TABLE: MachineTable = {
     },
     tsc: {
       stable: {
+        ...ALL_OF_TSC,
         BACKWARDS_TSC: { run: ['noteBackwardsTsc'] },
-        COMPARE_TSC: { run: ['compareTsc'] },
-        CPU_OFFLINE: { run: ['cpuGone'] },
-        CPU_ONLINE: { run: ['cpuCame'] },
-        FORGET_LARGEST_TSC: { run: ['forgetLargestTsc'] },
-        GATHER_LARGEST_TSC: { run: ['gatherLargestTsc'] },
-        SET_CPU_KHZ: { run: ['setCpuKhz'] },
         TSC_UNSTABLE: { run: [], to: 'unstable' },
       },
       unstable: {
-        COMPARE_TSC: { run: ['compareTsc'] },
-        CPU_OFFLINE: { run: ['cpuGone'] },
-        CPU_ONLINE: { run: ['cpuCame'] },
-        FORGET_LARGEST_TSC: { run: ['forgetLargestTsc'] },
-        GATHER_LARGEST_TSC: { run: ['gatherLargestTsc'] },
-        SET_CPU_KHZ: { run: ['setCpuKhz'] },
+        ...ALL_OF_TSC,
       },
     },
     power: {
