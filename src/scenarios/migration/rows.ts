@@ -1,4 +1,5 @@
 /** What a migration comes to, in the words of its table. */
+import { decimal, formatNs } from '../../../replay/quantity.ts';
 import { VMM_POLICIES, type VmmPolicyId } from '../../engine/index.ts';
 import { errorsOf, spread, type VcpuErrors } from './errors.ts';
 import type { MigrationOptions } from './options.ts';
@@ -44,21 +45,6 @@ function stableBitOf({ stable, stableBefore }: VcpuErrors): StableBit {
 
 const size = (ns: bigint): bigint => (ns < 0n ? -ns : ns);
 
-/** A duration in the largest unit that keeps four digits or all. */
-export function duration(ns: bigint): string {
-  const units = [
-    ['s', 1_000_000_000n],
-    ['ms', 1_000_000n],
-    ['µs', 1_000n],
-  ] as const;
-  const magnitude = size(ns);
-  const unit = units.find(([, of]) => magnitude >= of);
-  if (unit === undefined) return `${magnitude} ns`;
-  const [name, of] = unit;
-  const fraction = ((magnitude % of) * 1000n) / of;
-  return `${magnitude / of}.${String(fraction).padStart(3, '0')} ${name}`;
-}
-
 const ERRNO: Readonly<Record<number, string>> = {
   1: 'EPERM',
   6: 'ENXIO',
@@ -80,7 +66,7 @@ function vmNotices(all: readonly VcpuErrors[]): string[] {
   if (apart !== 0n) notices.push(`TSCs of vCPUs are ${apart} cycles apart`);
   const warp = spread(all.map(({ against }) => against.advance.kvmclockNs));
   if (warp > 1n && all.every(({ stable }) => stable)) {
-    notices.push(`kvmclock differs by ${duration(warp)} between vCPUs that trust it`);
+    notices.push(`kvmclock differs by ${formatNs(warp)} between vCPUs that trust it`);
   }
   return notices;
 }
@@ -90,22 +76,24 @@ function vcpuNotices(errors: VcpuErrors): string[] {
   const { firstStepNs, laterStepNs, driftNs, tscRatePpb } = errors;
   const { stable, stableBefore, toldStopped } = errors;
   const notices: string[] = [];
-  if (firstStepNs < 0n) notices.push(`kvmclock goes back by ${duration(firstStepNs)}`);
+  if (firstStepNs < 0n) notices.push(`kvmclock goes back by ${formatNs(-firstStepNs)}`);
   if (laterStepNs < 0n) {
     const clamp = stable ? 'and nothing clamps it' : 'which the guest clamps';
-    notices.push(`kvmclock then goes back by ${duration(laterStepNs)}, ${clamp}`);
+    notices.push(`kvmclock then goes back by ${formatNs(-laterStepNs)}, ${clamp}`);
   }
   if (stableBefore && !stable) notices.push('no vDSO clock any more: every read is clamped');
   if (firstStepNs >= SOFT_LOCKUP_NS && !toldStopped) {
-    notices.push(`soft lockups reported: kvmclock leaps by ${duration(firstStepNs)}, untold`);
+    notices.push(`soft lockups reported: kvmclock leaps by ${formatNs(firstStepNs)}, untold`);
   } else if (firstStepNs >= LEAST_NOTICED_NS) {
-    notices.push(`kvmclock leaps by ${duration(firstStepNs)}`);
+    notices.push(`kvmclock leaps by ${formatNs(firstStepNs)}`);
   }
   if (size(driftNs) >= LEAST_NOTICED_NS) {
-    notices.push(`kvmclock ${driftNs > 0n ? 'gains' : 'loses'} ${duration(driftNs)} on the TSC`);
+    notices.push(
+      `kvmclock ${driftNs > 0n ? 'gains' : 'loses'} ${formatNs(size(driftNs))} on the TSC`,
+    );
   }
   if (size(tscRatePpb) >= LEAST_NOTICED_PPB) {
-    const ppm = `${size(tscRatePpb) / 1000n}.${String(size(tscRatePpb) % 1000n).padStart(3, '0')}`;
+    const ppm = decimal(size(tscRatePpb), 1, 3);
     notices.push(`the TSC runs ${ppm} ppm ${tscRatePpb > 0n ? 'fast' : 'slow'}`);
   }
   return notices;

@@ -1,10 +1,8 @@
 /** What migrations come to in a line. */
+import { formatSignedNs } from '../../../replay/quantity.ts';
 import type { MigrationRow, MigrationVerdict } from './rows.ts';
-import { duration } from './rows.ts';
 
 const size = (ns: bigint): bigint => (ns < 0n ? -ns : ns);
-
-const signed = (ns: bigint): string => `${ns < 0n ? '−' : '+'}${duration(ns)}`;
 
 /** The row whose clock is furthest off. */
 function furthest(rows: readonly MigrationRow[], of: 'tscNs' | 'kvmclockNs'): MigrationRow {
@@ -28,8 +26,8 @@ export function verdictOf(verdicts: readonly MigrationVerdict[]): string {
   const by = ({ policy }: MigrationRow): string => (verdicts.length > 1 ? ` (${policy})` : '');
   const lost = rows.filter(({ stableBit }) => stableBit === 'lost');
   return [
-    `TSC off by ${signed(tsc.tscNs)}${by(tsc)}`,
-    `kvmclock by ${signed(kvmclock.kvmclockNs)}${by(kvmclock)}`,
+    `TSC off by ${formatSignedNs(tsc.tscNs)}${by(tsc)}`,
+    `kvmclock by ${formatSignedNs(kvmclock.kvmclockNs)}${by(kvmclock)}`,
     ...(lost.length > 0 ? [`STABLE lost: ${names(lost)}`] : []),
     ...refused,
   ].join(', ');

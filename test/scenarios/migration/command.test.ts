@@ -82,7 +82,7 @@ describe('masterclock simulate migration', () => {
   test('the first line says how far, and who loses STABLE', async () => {
     const { stdout } = await cli('simulate', 'migration', '--profile', 'v6.8');
     expect(stdout.split('\n')[0]).toBe(
-      'TSC off by +350.262 ms (cloud-hypervisor), kvmclock by +300.181 ms (qemu), STABLE lost: cloud-hypervisor-52, refused: tsc-state, qemu-precise-tsc',
+      'TSC off by +350.262 ms (cloud-hypervisor), kvmclock by +300.182 ms (qemu), STABLE lost: cloud-hypervisor-52, refused: tsc-state, qemu-precise-tsc',
     );
   });
 
