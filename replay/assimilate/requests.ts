@@ -2,7 +2,7 @@
  * What vCPUs are asked to do and when it shows: masterclock updates and pages, served on the way into
  * the guest, against what the model knows to be asked for.
  */
-import { isRequested, REQUEST_BIT, type Request } from '../../src/clock/index.ts';
+import { isRequested, REQUEST_BIT, type Request, requestMask } from '../../src/clock/index.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
 import { type Around, asksAreKnown, isFollowed, isWatched } from './around.ts';
@@ -14,10 +14,9 @@ import type { SeenUpdate } from './rows.ts';
 import { describe, type Predicted } from './tracepoints.ts';
 
 /** Requests that write the pages of all vCPUs, and those that write a vCPU's own. */
-const ASKS: readonly Request[] = ['MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', 'CLOCK_UPDATE'];
+const ASKS = requestMask('MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', 'CLOCK_UPDATE');
 
-const asksForPage = ({ state }: KnownVcpu): boolean =>
-  ASKS.some((name) => isRequested(state, name));
+const asksForPage = ({ state }: KnownVcpu): boolean => (state.requests & ASKS) !== 0;
 
 export class Requests {
   readonly #around: Around;

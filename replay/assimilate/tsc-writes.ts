@@ -112,9 +112,10 @@ export class TscWrites {
     where: Pick<Disagreement, 'vm' | 'vcpu' | 'ticks' | 'what'>,
   ): void {
     const { books } = this.#around;
-    const { expected, found } = compared;
-    if (compared.differs) books.diverge({ ...where, expected, found });
-    else if (!certain) books.inferred += 1;
+    if (compared.differs) {
+      const { expected, found } = compared;
+      books.diverge({ ...where, expected, found });
+    } else if (!certain) books.inferred += 1;
     else if (compared.judged === 0) books.unknown += 1;
     else books.predicted += 1;
   }
