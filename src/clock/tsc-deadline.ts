@@ -5,9 +5,9 @@
  * offset that changes later does not move a timer that is running. The product in that conversion
  * wraps at 2^64, so a deadline of hours ahead fires early.
  *
- * With a VMX preemption timer (v4.8+) the distance becomes host cycles instead, which nothing wraps
- * but which must fit a register of 32 bits; else the other way is taken. Such a timer is reckoned anew when the
- * vCPU is loaded on another CPU, and so follows the offset there.
+ * With a VMX preemption timer, where the kernel uses it (`hvTimer`), the distance becomes host cycles
+ * instead, which nothing wraps but which must fit a register of 32 bits; else the other way is taken.
+ * Such a timer is reckoned anew when the vCPU is loaded on another CPU, and so follows the offset there.
  *
  * Source: `start_sw_tscdeadline()`, `start_hv_timer()`, `kvm_set_lapic_tscdeadline_msr()`,
  * `kvm_lapic_restart_hv_timer()`, arch/x86/kvm/lapic.c; `vmx_set_hv_timer()`,

@@ -82,7 +82,10 @@ function readDuration(text: string): bigint | undefined {
   return scaled % one === 0n ? scaled / one : undefined;
 }
 
-/** A length of time as it can be written, exact: the largest unit of which it is a whole number, or seconds and less with decimals. */
+/**
+ * A length of time as it can be written, exact: in the largest unit of which it is a whole number, or
+ * in seconds and less with decimals.
+ */
 export function durationText(ns: bigint): string {
   const size = ns < 0n ? -ns : ns;
   const units = Object.entries(NS).reverse();
