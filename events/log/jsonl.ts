@@ -118,7 +118,12 @@ export class JsonlDecoder implements LogDecoder {
     const json = parse(bytes);
     if (json === undefined) {
       const found = describeValue(Buffer.from(bytes.subarray(0, 40)).toString('latin1'));
-      throw this.#error(undefined, 'a JSON object', found);
+      const isFirst = this.header === undefined;
+      throw this.#error(
+        undefined,
+        isFirst ? 'a log’s header, a JSON object' : 'a JSON object',
+        found,
+      );
     }
     try {
       if (this.#path === undefined) this.#takeHeader(json);
