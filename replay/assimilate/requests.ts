@@ -286,11 +286,7 @@ export class Requests {
 
   /** Nothing more of what was predicted will be seen. */
   #missing(known: KnownVcpu, when: When): void {
-    for (;;) {
-      const each = known.takeExpected();
-      if (each === undefined) return;
-      this.#lacks(known, each, when);
-    }
+    while (known.expected !== undefined) this.#lacks(known, known.takeExpected(), when);
   }
 
   /** Something predicted is not recorded; `undefined` for a masterclock update. */
