@@ -1,5 +1,5 @@
-// The second build step: XState computes the machines' decision tables. Writes those that changed
-// into src/engine/tables/ and prints their names.
+// The second build step: XState computes the machines' decision tables; they and the routes become
+// code. Writes what changed into src/engine/tables/ and prints the names.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const { deriveModules } = await import(

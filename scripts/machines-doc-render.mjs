@@ -104,13 +104,18 @@ export const renderSignals = (signals) =>
     ...Object.entries(signals).map(([name, doc]) => `| \`${name}\` | ${doc} |`),
   ].join('\n');
 
+/** What stands over the phases that a phase holds. */
+function headOf(phase) {
+  if ('call' in phase) return `${phase.call}:`;
+  if ('each' in phase) return `for each ${phase.each === 'vm' ? 'VM' : 'vCPU'}`;
+  return `${phase.holds ? 'if' : 'unless'} ${phase.when}`;
+}
+
 /** A route as indented lines. */
 function routeLines(route, indent) {
   return route.flatMap((phase) => {
     if (!('phases' in phase)) return [`${indent}${phase.level}: ${phase.signal}`];
-    const head =
-      'when' in phase ? `if ${phase.when.name}` : `for each ${phase.each === 'vm' ? 'VM' : 'vCPU'}`;
-    return [`${indent}${head}`, ...routeLines(phase.phases, `${indent}    `)];
+    return [`${indent}${headOf(phase)}`, ...routeLines(phase.phases, `${indent}    `)];
   });
 }
 

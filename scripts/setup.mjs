@@ -29,19 +29,27 @@ function digest(paths) {
 
 const isCurrent = (stamp, wanted) => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
 
-/** Runs a command and returns what it printed. */
-function run(what, command, args) {
+/** Runs a command; what it printed, and how to fail with it. */
+function attempt(what, command, args) {
   process.stderr.write(`masterclock: ${what} …\n`);
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'utf8',
     shell: process.platform === 'win32',
   });
-  if (status === 0) return stdout;
-  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
-  process.stderr.write(
-    `masterclock: ${what} failed: ${error?.message ?? `${command} ended with ${status}`}\n`,
-  );
-  process.exit(1);
+  const fail = () => {
+    process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
+    process.stderr.write(
+      `masterclock: ${what} failed: ${error?.message ?? `${command} ended with ${status}`}\n`,
+    );
+    process.exit(1);
+  };
+  return { succeeded: status === 0, stdout, fail };
+}
+
+/** Runs a command that has to succeed, and returns what it printed. */
+function run(what, command, args) {
+  const { succeeded, stdout, fail } = attempt(what, command, args);
+  return succeeded ? stdout : fail();
 }
 
 const locked = digest(['package-lock.json']);
@@ -50,13 +58,20 @@ if (!isCurrent(INSTALL_STAMP, locked)) {
   writeFileSync(INSTALL_STAMP, locked);
 }
 
-/** Builds; tables that came out otherwise than they were are built in. */
+/**
+ * Builds. Code that is derived from the machines may be behind them at first, and then does not fit
+ * their types: it is derived anew from what was built all the same.
+ */
 function build() {
   const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
   rmSync('dist', { recursive: true, force: true });
-  run('building', process.execPath, tsc);
+  const first = attempt('building', process.execPath, tsc);
+  if (!first.succeeded && !existsSync('dist/src/engine/derive/index.js')) first.fail();
   const changed = run('deriving tables', process.execPath, ['scripts/derive.mjs']);
-  if (changed === '') return;
+  if (changed === '') {
+    if (!first.succeeded) first.fail();
+    return;
+  }
   process.stderr.write(`masterclock: changed in src/engine/tables: ${changed}`);
   run('building', process.execPath, tsc);
 }

@@ -3,9 +3,11 @@ import { hrtime } from 'node:process';
 import { median } from './in-turn.mjs';
 
 const dist = new URL('../../dist/', import.meta.url);
-const { actorStepper, TABLES, tableStepper, World } = await import(
+const { actorStepper, cellOf, tableStepper, World } = await import(
   new URL('src/engine/index.js', dist)
 );
+const { deriveTable } = await import(new URL('src/engine/derive/index.js', dist));
+const machines = await import(new URL('machines/index.js', dist));
 const clock = await import(new URL('src/clock/index.js', dist));
 const { HostState } = clock;
 
@@ -34,6 +36,12 @@ const CODE = {
   host: [clock.hostGuards, clock.hostRecipes],
   vm: [clock.vmGuards, clock.vmRecipes],
   vcpu: [clock.vcpuGuards, clock.vcpuRecipes],
+};
+
+const TABLES = {
+  host: deriveTable(machines.hostMachine),
+  vm: deriveTable(machines.vmMachine),
+  vcpu: deriveTable(machines.vcpuMachine),
 };
 
 /** The guards and recipes that one step calls. */
@@ -65,27 +73,29 @@ function kept({ input, switches, host, vm, vcpu, bootVcpu }, reads) {
 function recordCalls({ switches, host, inputs }) {
   const calls = [];
   const right = tableStepper();
-  const noting = (machine, cell) => ({
-    state: cell.state,
-    step(signal, ctx) {
-      const codes = callsOf(machine, cell.state, signal, ctx);
-      const reads = new Map();
-      const noted = Object.create(ctx, {
-        read: {
-          value(reading) {
-            reads.set(reading, ctx.read(reading));
-            return reads.get(reading);
+  const noting = (machine, signals, cell) =>
+    cellOf(signals, {
+      state: cell.state,
+      step(signal, ctx) {
+        const codes = callsOf(machine, cell.state, signal, ctx);
+        const reads = new Map();
+        const noted = Object.create(ctx, {
+          read: {
+            value(reading) {
+              reads.set(reading, ctx.read(reading));
+              return reads.get(reading);
+            },
           },
-        },
-      });
-      cell.step(signal, noted);
-      if (codes.length > 0) calls.push({ codes, self: cell.state, ctx: kept(ctx, reads) });
-    },
-  });
+        });
+        cell[signal](noted);
+        if (codes.length > 0) calls.push({ codes, self: cell.state, ctx: kept(ctx, reads) });
+      },
+    });
+  const { HOST_SIGNALS, VM_SIGNALS, VCPU_SIGNALS } = machines;
   const stepper = {
-    host: (state) => noting('host', right.host(state)),
-    vm: (state, id) => noting('vm', right.vm(state, id)),
-    vcpu: (state, id) => noting('vcpu', right.vcpu(state, id)),
+    host: (state) => noting('host', HOST_SIGNALS, right.host(state)),
+    vm: (state, id) => noting('vm', VM_SIGNALS, right.vm(state, id)),
+    vcpu: (state, id) => noting('vcpu', VCPU_SIGNALS, right.vcpu(state, id)),
   };
   const world = new World({ switches, host: HostState.fromJSON(host), stepper });
   for (const input of inputs) world.dispatch(input);

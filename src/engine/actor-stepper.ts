@@ -12,11 +12,19 @@ import {
   type InspectionEvent,
   type Observer,
 } from 'xstate';
-import { type Holder, hostMachine, vcpuMachine, vmMachine } from '../../machines/index.ts';
+import {
+  HOST_SIGNALS,
+  type Holder,
+  hostMachine,
+  VCPU_SIGNALS,
+  VM_SIGNALS,
+  vcpuMachine,
+  vmMachine,
+} from '../../machines/index.ts';
 import type { Ctx } from '../clock/index.ts';
 import type { StructBase } from '../num/index.ts';
 import { readModes, writeModes } from './modes.ts';
-import type { Cell, Stepper } from './stepper.ts';
+import { cellOf, type Machine, type Stepper } from './stepper.ts';
 
 /** Sees everything that happens to the actors: XState's inspection protocol. */
 export type Inspect = Observer<InspectionEvent> | ((event: InspectionEvent) => void);
@@ -38,7 +46,9 @@ const VM = onCopies(vmMachine);
 const VCPU = onCopies(vcpuMachine);
 
 /** One machine as an actor. @internal */
-export class ActorCell<S extends StructBase, N extends string, C = Ctx> implements Cell<S, N, C> {
+export class ActorCell<S extends StructBase, N extends string, C = Ctx>
+  implements Machine<S, N, C>
+{
   readonly #actor;
   #failure: unknown;
 
@@ -75,7 +85,7 @@ export class ActorCell<S extends StructBase, N extends string, C = Ctx> implemen
  * @param inspect - sees every signal and snapshot.
  */
 export const actorStepper = (inspect?: Inspect): Stepper => ({
-  host: (state) => new ActorCell(HOST, state, 'host', inspect),
-  vm: (state, id) => new ActorCell(VM, state, id, inspect),
-  vcpu: (state, id) => new ActorCell(VCPU, state, id, inspect),
+  host: (state) => cellOf(HOST_SIGNALS, new ActorCell(HOST, state, 'host', inspect)),
+  vm: (state, id) => cellOf(VM_SIGNALS, new ActorCell(VM, state, id, inspect)),
+  vcpu: (state, id) => cellOf(VCPU_SIGNALS, new ActorCell(VCPU, state, id, inspect)),
 });

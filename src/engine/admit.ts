@@ -15,11 +15,12 @@ import {
   pageHz,
   requestMask,
   STIMERS,
-  type VcpuState,
+  VcpuState,
   type VmState,
 } from '../clock/index.ts';
 import { ANSWERS, type Answer, type Refusal, type Scene } from './answers.ts';
 import type { InputErrorCode } from './input-error.ts';
+import { regionOffset, stateByte } from './modes.ts';
 import { MSR_ROUTES } from './msr-routes.ts';
 
 /** Throws the error of an input. */
@@ -73,13 +74,31 @@ const RUN_STATE: Partial<Record<InputType, VcpuState['run']>> = {
   kvm_nested_vmexit: 'loaded',
 };
 
-/** The vCPU is in this state of its creation, and its thread in that one. */
-function vcpuIs(life: VcpuState['life'], run: VcpuState['run']): Check {
+const RUN = regionOffset(VcpuState, 'run');
+const LIFE = regionOffset(VcpuState, 'life');
+
+/** In which of its states a vCPU, and the thread that runs it, must be. */
+interface VcpuNeeds {
+  readonly run: VcpuState['run'];
+  readonly life: VcpuState['life'];
+  /** The bytes that stand for them: all inputs of vCPUs compare them. */
+  readonly runByte: number;
+  readonly lifeByte: number;
+}
+
+function vcpuNeeds(life: VcpuState['life'], run: VcpuState['run']): VcpuNeeds {
+  const runByte = stateByte(VcpuState, 'run', run);
+  return { run, life, runByte, lifeByte: stateByte(VcpuState, 'life', life) };
+}
+
+const isAsNeeded = ({ bytes }: Readonly<VcpuState>, needs: VcpuNeeds): boolean =>
+  bytes[RUN] === needs.runByte && bytes[LIFE] === needs.lifeByte;
+
+/** Says what is wrong with a vCPU that is in other states. */
+function refuseVcpu(vcpu: Readonly<VcpuState>, { life, run }: VcpuNeeds, fail: Fail): never {
+  if (vcpu.run !== run) fail('wrong-order', `vCPU ${vcpu.vcpuId} ${run}`, vcpu.run);
   const complete = life === 'created' ? 'a vCPU just created' : 'a vCPU whose creation is complete';
-  return (_input, { vcpu }, fail) => {
-    if (vcpu.run !== run) fail('wrong-order', `vCPU ${vcpu.vcpuId} ${run}`, vcpu.run);
-    if (vcpu.life !== life) fail('wrong-order', complete, vcpu.life);
-  };
+  return fail('wrong-order', complete, vcpu.life);
 }
 
 const hostIs =
@@ -149,6 +168,9 @@ const entersL2: Check<'kvm_nested_vmenter'> = (input, ctx, fail) => {
 
 /** What else must hold; a timer that fires was set. */
 const CHECKS: Checks = {
+  KVM_CREATE_VM: ({ vm }, { vmOf }, fail) => {
+    if (vmOf !== undefined) fail('vm-exists', 'a VM id that no VM has', String(vm));
+  },
   suspend: hostIs('running'),
   timekeeping_suspend: hostIs('suspending'),
   resume: hostIs('suspended'),
@@ -205,6 +227,7 @@ const MSR_CHECKS: Checks = {
 
 /** What must hold for inputs of one type, as the code of all types is called. */
 export interface Admission {
+  readonly vcpu: VcpuNeeds | undefined;
   readonly checks: readonly Check[];
   readonly answer: Answer | undefined;
 }
@@ -216,10 +239,10 @@ export function admissionOf(type: InputType): Admission {
   const checks = [
     'cpu' in INPUTS[type].fields ? checkCpu : undefined,
     MSR_CHECKS[type],
-    run === undefined ? undefined : vcpuIs(life, run),
     CHECKS[type],
   ];
   return {
+    vcpu: run === undefined ? undefined : vcpuNeeds(life, run),
     checks: checks.filter((check): check is Check => check !== undefined),
     answer: ANSWERS[type] as Answer | undefined,
   };
@@ -233,10 +256,11 @@ export function admissionOf(type: InputType): Admission {
  */
 export function admit(
   input: Input,
-  { checks, answer }: Admission,
+  { vcpu: needs, checks, answer }: Admission,
   ctx: Scene,
   fail: Fail,
 ): Refusal | undefined {
+  if (needs !== undefined && !isAsNeeded(ctx.vcpu, needs)) refuseVcpu(ctx.vcpu, needs, fail);
   for (let i = 0; i < checks.length; i++) checks[i]!(input, ctx, fail);
-  return answer?.(input, ctx);
+  return answer === undefined ? undefined : answer(input, ctx);
 }

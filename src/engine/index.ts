@@ -12,6 +12,7 @@ export {
   worldOfCheckpoint,
   worldOfHeader,
 } from './checkpoint.ts';
+export { CONDITIONS, type Condition, type ConditionName } from './conditions.ts';
 export { Guest } from './guest.ts';
 export { GuestMemory } from './guest-memory.ts';
 export type {
@@ -26,14 +27,21 @@ export { InputError, type InputErrorCode } from './input-error.ts';
 export { type ActiveStates, type Live, type LiveOptions, type LiveStates, live } from './live.ts';
 export { MSR_ROUTES } from './msr-routes.ts';
 export { PERSIST_VERSION, type PersistedWorld, persist, restore } from './persist.ts';
-export type { Condition, Phase, Route } from './phase.ts';
+export type { Phase, Route } from './phase.ts';
 export type { ReadingPlace, ReadingSource } from './readings.ts';
 export { RestoreError } from './restore-error.ts';
 export { ROUTES } from './routes.ts';
 export type { MasterclockRecord, VmOf } from './run.ts';
-export type { Cell, HostCell, Stepper, VcpuCell, VmCell } from './stepper.ts';
-export type { Decision, MachineTable, Outcome, Question, RegionTable } from './table.ts';
-export { TABLES, type Tables, tableStepper } from './table-stepper.ts';
+export {
+  type Cell,
+  cellOf,
+  type HostCell,
+  type Machine,
+  type Stepper,
+  type VcpuCell,
+  type VmCell,
+} from './stepper.ts';
+export { tableStepper } from './table-stepper.ts';
 export {
   type Call,
   type Intent,

@@ -170,6 +170,32 @@ export function checkShape(value: Input, shape: Shape, head: InputHead, index: n
   if (more !== 0) checkMore(members, shape, head, { index, type });
 }
 
+/** Type, instant, VM and vCPU. */
+const BARE_MEMBERS = 4;
+
+/** Whether an input of this type may be nothing but its type, instant, VM and vCPU. */
+export const mayBeBare = ({ hasVcpu, least }: Shape): boolean => hasVcpu && least === BARE_MEMBERS;
+
+/**
+ * Takes the instant and the names of a value that has no other members, as nearly all inputs have
+ * none. The names are good once there is a VM and a vCPU that they are the ids of.
+ *
+ * As it is asked of types only that may be so, V8 knows the few forms that such objects come in.
+ *
+ * @returns whether it is so far; otherwise `checkShape` tells what is wrong.
+ */
+export function takeBare(value: Input, head: InputHead): boolean {
+  const { tsc, vm, vcpu } = value as Input & { readonly vm: number; readonly vcpu: number };
+  if (typeof tsc !== 'bigint' || BigInt.asUintN(64, tsc) !== tsc) return false;
+  let members = 0;
+  for (const _ in value) members += 1;
+  head.tsc = tsc;
+  head.vm = vm;
+  head.vcpu = vcpu;
+  head.readings = undefined;
+  return members === BARE_MEMBERS;
+}
+
 /** Takes from a valid input what all inputs have. */
 export function readHead(input: Input, { hasVm, hasVcpu }: Shape, head: InputHead): void {
   const members = input as Input & { readonly vm: number; readonly vcpu: number };

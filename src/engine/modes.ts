@@ -5,7 +5,7 @@
  * with dots for nesting (`off.unmatched`).
  */
 import type { StateValue } from 'xstate';
-import type { StructBase } from '../num/index.ts';
+import type { AnyStructType, StructBase } from '../num/index.ts';
 
 /** A region's value as the path of its leaf state. */
 export function leafPath(value: StateValue): string {
@@ -36,4 +36,23 @@ export function writeModes(state: StructBase, value: StateValue): void {
 export function readModes(state: StructBase, regions: readonly string[]): StateValue {
   const fields = state as unknown as Record<string, string>;
   return Object.fromEntries(regions.map((region) => [region, leafValue(fields[region]!)]));
+}
+
+/**
+ * The byte of a struct in which the state of a region stands.
+ *
+ * @throws TypeError when the struct has no such field.
+ */
+export function regionOffset({ layout }: AnyStructType, region: string): number {
+  const place = layout.fields.get(region);
+  if (place !== undefined && !('element' in place.field)) return place.offset;
+  throw new TypeError(`expected ${layout.name} to have a field for ${region}`);
+}
+
+/** What stands there for a state. @throws as `regionOffset`, and RangeError for no state of it. */
+export function stateByte(type: AnyStructType, region: string, state: string): number {
+  const offset = regionOffset(type, region);
+  const blank = new type();
+  (blank as unknown as Record<string, string>)[region] = state;
+  return blank.bytes[offset]!;
 }

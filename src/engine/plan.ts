@@ -1,13 +1,27 @@
 /**
  * What the type of an input says by itself, found out once: what its members are, what must hold for
- * it to happen, and the steps it takes.
+ * it to happen, and its way through the machines.
  */
-import { INPUTS, type Input, type InputTarget, type InputType } from '../../events/index.ts';
+import {
+  INPUTS,
+  type Input,
+  type InputOf,
+  type InputTarget,
+  type InputType,
+} from '../../events/index.ts';
 import { type Admission, admissionOf } from './admit.ts';
-import { refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
-import { MSR_ROUTES } from './msr-routes.ts';
-import { ROUTES } from './routes.ts';
-import { type Step, stepsOf } from './steps.ts';
+import { mayBeBare, refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
+import type { Run } from './run.ts';
+import { MSR_WALKS, WALKS } from './tables/routes.ts';
+
+/** Lets the machines react to an input. */
+type Walk = (run: Run) => void;
+
+/** What inputs of each type do, but for those whose way depends on the MSR they write. */
+export type Walks = Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'>, Walk>>;
+
+/** What a write of an MSR does, by who writes. */
+export type MsrWalks = ReadonlyMap<number, { readonly wrmsr: Walk; readonly KVM_SET_MSRS: Walk }>;
 
 /** How inputs of a type are dispatched. */
 export interface Plan {
@@ -15,24 +29,35 @@ export interface Plan {
   readonly target: InputTarget;
   /** The host's TSC may have gone backwards since the input before. */
   readonly mayGoBack: boolean;
+  /** It makes the VM or the vCPU it names. */
+  readonly creates: boolean;
   /** The VM it names is gone afterwards. */
   readonly endsVm: boolean;
   readonly shape: Shape;
+  /** It may have nothing but an instant, a VM and a vCPU. */
+  readonly mayBeBare: boolean;
   readonly admission: Admission;
-  /** `undefined` where they depend on the MSR. */
-  readonly steps: readonly Step[] | undefined;
+  readonly walk: Walk;
 }
 
+/** A write to an MSR, which was found to be one of the clock's. */
+const walkByMsr: Walk = (run) => {
+  const { type, index } = run.input as InputOf<'wrmsr' | 'KVM_SET_MSRS'>;
+  MSR_WALKS.get(index)![type](run);
+};
+
 function planOf(type: InputType): Plan {
-  const goesByMsr = type === 'wrmsr' || type === 'KVM_SET_MSRS';
+  const shape = shapeOf(type);
   return {
     type,
     target: INPUTS[type].target,
     mayGoBack: type === 'resume' || type === 'cpu_online',
+    creates: type === 'KVM_CREATE_VM' || type === 'KVM_CREATE_VCPU',
     endsVm: type === 'destroy_vm',
-    shape: shapeOf(type),
+    shape,
+    mayBeBare: mayBeBare(shape),
     admission: admissionOf(type),
-    steps: goesByMsr ? undefined : stepsOf(ROUTES[type]),
+    walk: type === 'wrmsr' || type === 'KVM_SET_MSRS' ? walkByMsr : WALKS[type],
   };
 }
 
@@ -40,28 +65,26 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(
   (Object.keys(INPUTS) as InputType[]).map((type) => [type, planOf(type)]),
 );
 
-const MSR_STEPS = new Map(
-  [...MSR_ROUTES].map(([index, { wrmsr, KVM_SET_MSRS }]) => [
-    index,
-    { wrmsr: stepsOf(wrmsr), KVM_SET_MSRS: stepsOf(KVM_SET_MSRS) },
-  ]),
-);
-
 /**
- * The plan of a value's type.
- *
- * @param index - how many inputs came before, for the error.
- * @throws InputError when it is no input at all.
+ * Finds the plans of inputs. Mostly two types take turns, an entry after an exit after an entry: that
+ * an input has the type of the one before the last is tried first.
  */
-export function planFor(value: Input, index: number): Plan {
-  const type = typeOf(value, index);
-  return PLANS.get(type) ?? refuseType(type, index);
-}
+export class Plans {
+  #last = PLANS.get('kvm_exit')!;
+  #beforeLast = PLANS.get('kvm_entry')!;
 
-/** The steps of an input; those of a write to an MSR go by the MSR. */
-export function stepsFor(input: Input, { steps }: Plan): readonly Step[] {
-  if (steps !== undefined) return steps;
-  return input.type === 'wrmsr' || input.type === 'KVM_SET_MSRS'
-    ? MSR_STEPS.get(input.index)![input.type]
-    : [];
+  /**
+   * The plan of a value's type.
+   *
+   * @param index - how many inputs came before, for the error.
+   * @throws InputError when it is no input at all.
+   */
+  of(value: Input, index: number): Plan {
+    const type = typeOf(value, index);
+    const guess = this.#beforeLast;
+    const plan = guess.type === type ? guess : (PLANS.get(type) ?? refuseType(type, index));
+    this.#beforeLast = this.#last;
+    this.#last = plan;
+    return plan;
+  }
 }

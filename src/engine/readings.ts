@@ -112,6 +112,7 @@ interface ReadingScope {
 const NAMES = Object.keys(DERIVATIONS) as ReadingName[];
 const INDEX = new Map(NAMES.map((name, index) => [name, index]));
 const DERIVATION = NAMES.map((name) => DERIVATIONS[name]);
+const FIRST = NAMES[0]!;
 
 /** The clock reads of one input after the other; a value is found by the place of its name. */
 export class ReadingsOf implements Here, ReadingPlace {
@@ -121,6 +122,9 @@ export class ReadingsOf implements Here, ReadingPlace {
   private place = 0;
   /** A bit for each that was read in this turn, and what it gave. */
   private known = 0;
+  /** The clock that was asked for last, mostly asked for again, and its place among the names. */
+  private lastName: ReadingName = FIRST;
+  private lastIndex = 0;
   private readonly values = new BigUint64Array(NAMES.length);
   /** How often each was derived, over all inputs. */
   private readonly derivedTimes = new Float64Array(NAMES.length);
@@ -164,13 +168,21 @@ export class ReadingsOf implements Here, ReadingPlace {
 
   /** A clock read; the same each time within one turn. */
   read(name: ReadingName): bigint {
-    const index = INDEX.get(name)!;
+    const index = this.indexOf(name);
     const bit = 1 << index;
     if ((this.known & bit) !== 0) return this.values[index]!;
     const value = this.tellOf(name) ?? this.derive(index);
     this.known |= bit;
     this.values[index] = value;
     return value;
+  }
+
+  private indexOf(name: ReadingName): number {
+    if (name !== this.lastName) {
+      this.lastName = name;
+      this.lastIndex = INDEX.get(name)!;
+    }
+    return this.lastIndex;
   }
 
   private derive(index: number): bigint {

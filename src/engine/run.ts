@@ -14,7 +14,6 @@ import type { Refusal } from './answers.ts';
 import { InputHead } from './input-shape.ts';
 import { type ReadingSource, ReadingsOf } from './readings.ts';
 import type { HostCell, VcpuCell, VmCell } from './stepper.ts';
-import { STEP, type Step } from './steps.ts';
 
 /** A VM of a world. */
 export interface VmOf {
@@ -22,6 +21,10 @@ export interface VmOf {
   readonly cell: VmCell;
   /** By id, in the order of creation. */
   readonly vcpus: Map<number, VcpuCell>;
+  /** The same ones, by their place in that order. */
+  readonly inOrder: VcpuCell[];
+  /** Those with small ids, which are nearly all, by their id. */
+  readonly byId: (VcpuCell | undefined)[];
 }
 
 /** What became of the masterclock, and which switch or condition decided. */
@@ -65,11 +68,11 @@ export class Run implements Ctx {
   observations = NOTHING_SEEN;
   masterclock = NOT_REACHED;
   readonly readings: ReadingsOf;
+  readonly hostCell: HostCell;
   /** Whose turn it is. */
   vmOf: VmOf | undefined = undefined;
   vcpuCell: VcpuCell | undefined = undefined;
   private seen: Observation[] | undefined = undefined;
-  private readonly hostCell: HostCell;
   private readonly vms: ReadonlyMap<number, VmOf>;
 
   constructor(host: HostCell, vms: ReadonlyMap<number, VmOf>, switches: Switches) {
@@ -136,52 +139,24 @@ export class Run implements Ctx {
     }
   }
 
-  /** Takes these steps, or those of them from one place to another. */
-  walk(steps: readonly Step[], from = 0, to = steps.length): void {
-    for (let i = from; i < to; i++) {
-      const step = steps[i]!;
-      switch (step.kind) {
-        case STEP.host:
-          this.hostCell.step(step.host, this);
-          break;
-        case STEP.vm:
-          this.vmOf?.cell.step(step.vm, this);
-          break;
-        case STEP.vcpu:
-          this.vcpuCell?.step(step.vcpu, this);
-          break;
-        case STEP.when:
-          if (!step.condition(this)) i += step.inner;
-          break;
-        case STEP.eachVm:
-          this.eachVm(steps, i + 1, i + 1 + step.inner);
-          i += step.inner;
-          break;
-        case STEP.eachVcpu:
-          this.eachVcpu(steps, i + 1, i + 1 + step.inner);
-          i += step.inner;
-          break;
-      }
-    }
-  }
-
-  private eachVm(steps: readonly Step[], from: number, to: number): void {
+  /** Gives each VM the turn, one after the other. */
+  eachVm(walk: (run: Run) => void): void {
     const { vmOf, vcpuCell } = this;
     for (const other of this.vms.values()) {
       this.take(other, undefined, 0);
-      this.walk(steps, from, to);
+      walk(this);
     }
     this.take(vmOf, vcpuCell, 0);
   }
 
-  private eachVcpu(steps: readonly Step[], from: number, to: number): void {
+  /** Gives each vCPU of the VM the turn, in the order of creation. */
+  eachVcpu(walk: (run: Run) => void): void {
     const { vmOf, vcpuCell } = this;
     if (vmOf !== undefined) {
-      let place = 0;
-      for (const other of vmOf.vcpus.values()) {
-        this.take(vmOf, other, place);
-        this.walk(steps, from, to);
-        place += 1;
+      const { inOrder } = vmOf;
+      for (let place = 0; place < inOrder.length; place++) {
+        this.take(vmOf, inOrder[place], place);
+        walk(this);
       }
     }
     this.take(vmOf, vcpuCell, 0);

@@ -2,13 +2,16 @@
 import type { HostSignal, VcpuSignal, VmSignal } from '../../machines/index.ts';
 import type { Ctx, HostState, VcpuState, VmState } from '../clock/index.ts';
 
-/** One machine of a world and its struct. */
-export interface Cell<S, N extends string, C = Ctx> {
-  /** The struct as it is now; not to be changed, and only valid until the next step. */
-  readonly state: S;
-  /** Lets the machine react to a signal. One that its state does not handle changes nothing. */
-  step(signal: N, ctx: C): void;
-}
+/**
+ * One machine of a world and its struct as it is now, which is not to be changed and only valid until
+ * the next signal.
+ *
+ * Each signal is a method that lets the machine react to it; one that its state does not handle
+ * changes nothing.
+ */
+export type Cell<S, N extends string, C = Ctx> = { readonly state: S } & {
+  readonly [signal in N]: (ctx: C) => void;
+};
 
 /** A host's machine. */
 export type HostCell = Cell<HostState, HostSignal>;
@@ -22,4 +25,25 @@ export interface Stepper {
   host(state: HostState): HostCell;
   vm(state: VmState, id: string): VmCell;
   vcpu(state: VcpuState, id: string): VcpuCell;
+}
+
+/** A machine that takes its signals by name. */
+export interface Machine<S, N extends string, C = Ctx> {
+  readonly state: S;
+  step(signal: N, ctx: C): void;
+}
+
+/** The cell of a machine that takes these signals by name. */
+export function cellOf<S, N extends string, C = Ctx>(
+  signals: Readonly<Record<N, string>>,
+  machine: Machine<S, N, C>,
+): Cell<S, N, C> {
+  const methods = (Object.keys(signals) as N[]).map((signal) => [
+    signal,
+    (ctx: C) => machine.step(signal, ctx),
+  ]);
+  const cell = Object.defineProperty(Object.fromEntries(methods), 'state', {
+    get: () => machine.state,
+  });
+  return cell as Cell<S, N, C>;
 }

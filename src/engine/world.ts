@@ -11,8 +11,8 @@ import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import { admit, type Fail } from './admit.ts';
 import { InputError } from './input-error.ts';
-import { checkShape, readHead } from './input-shape.ts';
-import { type Plan, planFor, stepsFor } from './plan.ts';
+import { checkShape, readHead, takeBare } from './input-shape.ts';
+import { type Plan, Plans } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
@@ -37,6 +37,9 @@ export interface WorldOptions {
   readonly stepper?: Stepper;
 }
 
+/** vCPUs with ids below this are found by them in an array, which others would make too long. */
+const SMALL_VCPU_IDS = 4096;
+
 /** A host with its VMs and vCPUs. */
 export class World {
   readonly switches: Switches;
@@ -45,6 +48,7 @@ export class World {
   readonly #vms = new Map<number, VmOf>();
   #named: VmOf | undefined;
   readonly #run: Run;
+  readonly #plans = new Plans();
   #count = 0;
   /** Instant of the last input. */
   readonly #last = new BigUint64Array(1);
@@ -106,8 +110,11 @@ export class World {
    * @throws InputError when it cannot have happened; nothing was changed.
    */
   dispatch(input: Input, source?: ReadingSource): Dispatched {
-    const plan = planFor(input, this.#count);
-    checkShape(input, plan.shape, this.#run.head, this.#count);
+    const plan = this.#plans.of(input, this.#count);
+    const { head } = this.#run;
+    if (!plan.mayBeBare || !takeBare(input, head)) {
+      checkShape(input, plan.shape, head, this.#count);
+    }
     return this.#take(input, plan, source);
   }
 
@@ -117,7 +124,7 @@ export class World {
    * @throws InputError when it cannot have happened; nothing was changed.
    */
   dispatchValid(input: Input): Dispatched {
-    const plan = planFor(input, this.#count);
+    const plan = this.#plans.of(input, this.#count);
     readHead(input, plan.shape, this.#run.head);
     return this.#take(input, plan, undefined);
   }
@@ -127,53 +134,56 @@ export class World {
     const index = this.#count;
     const run = this.#run;
     run.begin(input, source);
-    this.#checkInstant(plan);
-    this.#find(plan);
+    if (isBefore(run.head.tsc, this.#last[0]!)) this.#goBack(plan);
+    if (plan.target !== 'host' && !this.#find(plan)) this.#checkNames(plan);
     const refusal = admit(input, plan.admission, run, this.#fail);
     if (refusal === undefined) {
-      this.#create(plan);
-      run.walk(stepsFor(input, plan));
+      if (plan.creates) this.#create(plan);
+      plan.walk(run);
       if (plan.endsVm) this.#forget(run.head.vm);
     } else {
       run.refuse(refusal);
     }
-    this.#count += 1;
+    this.#count = index + 1;
     this.#last[0] = run.head.tsc;
     const { observations, masterclock } = run;
     return { index, observations, masterclock, refused: refusal !== undefined };
   }
 
-  #checkInstant({ mayGoBack }: Plan): void {
-    const { tsc } = this.#run.head;
-    if (!isBefore(tsc, this.#last[0]!) || mayGoBack || this.#host.state.tsc === 'unstable') return;
-    this.#fail('tsc-backwards', `a TSC of at least ${this.lastTsc}`, String(tsc));
+  /** The TSC is less than it was: it may be after a sleep, or when it is known to be unstable. */
+  #goBack({ mayGoBack }: Plan): void {
+    if (mayGoBack || this.#host.state.tsc === 'unstable') return;
+    const found = String(this.#run.head.tsc);
+    this.#fail('tsc-backwards', `a TSC of at least ${this.lastTsc}`, found);
   }
 
-  /** Gives the turn to the VM and vCPU that an input names. */
-  #find({ type, target }: Plan): void {
-    if (target === 'host') return;
+  /**
+   * Gives the turn to the VM and vCPU that an input names, which mostly is the VM that the input
+   * before named.
+   *
+   * @returns whether they are there.
+   */
+  #find({ target }: Plan): boolean {
     const run = this.#run;
     const { vm: id, vcpu } = run.head;
-    const vm = this.#vmOf(id);
-    if (type === 'KVM_CREATE_VM') {
-      if (vm !== undefined) this.#fail('vm-exists', 'a VM id that no VM has', String(id));
-      return;
-    }
-    if (vm === undefined) {
-      this.#fail('no-such-vm', 'a VM that exists', `VM ${id}`);
-    }
+    let vm = this.#named;
+    if (vm === undefined || vm.id !== id) this.#named = vm = this.#vms.get(id);
     run.vmOf = vm;
-    if (target === 'vm') return;
-    run.vcpuCell = vm.vcpus.get(vcpu);
-    if (run.vcpuCell === undefined && type !== 'KVM_CREATE_VCPU') {
-      this.#fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${vcpu} of VM ${id}`);
-    }
+    if (vm === undefined) return false;
+    if (target === 'vm') return true;
+    let cell = vm.byId[vcpu];
+    if (cell === undefined || cell.state.vcpuId !== vcpu) cell = vm.vcpus.get(vcpu);
+    run.vcpuCell = cell;
+    return cell !== undefined;
   }
 
-  /** Inputs mostly name the VM that the input before named. */
-  #vmOf(id: number): VmOf | undefined {
-    if (this.#named?.id !== id) this.#named = this.#vms.get(id);
-    return this.#named;
+  /** What an input names and is not there is what it creates, or is no name at all. */
+  #checkNames({ target, creates, shape }: Plan): void {
+    const { vmOf, head, input } = this.#run;
+    checkShape(input, shape, head, this.#count);
+    if (creates && (target === 'vm' || vmOf !== undefined)) return;
+    if (vmOf === undefined) this.#fail('no-such-vm', 'a VM that exists', `VM ${head.vm}`);
+    this.#fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${head.vcpu} of VM ${head.vm}`);
   }
 
   /** Makes room for what an input creates. */
@@ -193,7 +203,13 @@ export class World {
   }
 
   #addVm(id: number, state: VmState): VmOf {
-    const vm = { id, cell: this.#stepper.vm(state, `vm ${id}`), vcpus: new Map() };
+    const vm: VmOf = {
+      id,
+      cell: this.#stepper.vm(state, `vm ${id}`),
+      vcpus: new Map(),
+      inOrder: [],
+      byId: [],
+    };
     this.#vms.set(id, vm);
     return vm;
   }
@@ -201,6 +217,8 @@ export class World {
   #addVcpu(vm: VmOf, id: number, state: VcpuState): VcpuCell {
     const cell = this.#stepper.vcpu(state, `vm ${vm.id} vcpu ${id}`);
     vm.vcpus.set(id, cell);
+    vm.inOrder.push(cell);
+    if (id < SMALL_VCPU_IDS) vm.byId[id] = cell;
     return cell;
   }
 }

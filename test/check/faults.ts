@@ -1,7 +1,9 @@
 /** Machines with one mistake, to see that somebody notices. */
 import type { Observation } from '../../events/index.ts';
 import type { Ctx, HostState, SeenOf, VcpuState, VmState } from '../../src/clock/index.ts';
-import { actorStepper, type Cell, type Stepper } from '../../src/engine/index.ts';
+import { actorStepper, type Stepper } from '../../src/engine/index.ts';
+import type { StructBase } from '../../src/num/index.ts';
+import { aroundEach } from '../engine/around.ts';
 
 type Seen = SeenOf<Observation>;
 
@@ -33,32 +35,15 @@ function lying(ctx: Ctx, show: NonNullable<FaultOf<unknown>['show']>): Ctx {
   return Object.create(ctx, { out: { value: { emit, considered } } }) as Ctx;
 }
 
-function faulty<S, N extends string>(cell: Cell<S, N>, fault: FaultOf<S>): Cell<S, N> {
-  return {
-    get state() {
-      return cell.state;
-    },
-    step(signal, ctx) {
-      if (signal !== fault.signal) {
-        cell.step(signal, ctx);
-        return;
-      }
-      cell.step(signal, fault.show === undefined ? ctx : lying(ctx, fault.show));
-      // The struct of an actor's snapshot: its next transition starts from a copy of it.
-      fault.change?.(cell.state);
-    },
-  };
-}
-
 /** XState actors, one of them with a mistake. */
-export function stepperWith(fault: Fault): Stepper {
-  const right = actorStepper();
-  return {
-    host: (state) =>
-      fault.level === 'host' ? faulty(right.host(state), fault) : right.host(state),
-    vm: (state, id) =>
-      fault.level === 'vm' ? faulty(right.vm(state, id), fault) : right.vm(state, id),
-    vcpu: (state, id) =>
-      fault.level === 'vcpu' ? faulty(right.vcpu(state, id), fault) : right.vcpu(state, id),
-  };
-}
+export const stepperWith = (fault: Fault): Stepper =>
+  aroundEach(actorStepper(), ({ machine, signal, ctx, state, step }) => {
+    if (machine !== fault.level || signal !== fault.signal) {
+      step(ctx);
+      return;
+    }
+    step(fault.show === undefined ? ctx : lying(ctx, fault.show));
+    // The struct of an actor's snapshot: its next transition starts from a copy of it.
+    const change = fault.change as ((state: StructBase) => void) | undefined;
+    change?.(state());
+  });

@@ -8,10 +8,10 @@
  * and the exchange of two recipes that commute by what they touch (`footprint.ts`).
  */
 import { afterAll, expect, test } from 'vitest';
-import { tableStepper } from '../../src/engine/index.ts';
 import { commute } from './footprint.ts';
 import { differs, references, Visits } from './references.ts';
-import { spotText, type TableFault, tableFaults } from './table-faults.ts';
+import { spotText, TABLES, type TableFault, tableFaults } from './table-faults.ts';
+import { stepperOf } from './table-runner.ts';
 
 const all = references(60);
 const visits = new Visits(all);
@@ -36,7 +36,7 @@ function excuse({ kind, spot, what, swapped }: TableFault): string | undefined {
 }
 
 test('the right tables do not differ', () => {
-  expect(all.filter((reference) => differs(reference, tableStepper()))).toEqual([]);
+  expect(all.filter((reference) => differs(reference, stepperOf(TABLES)))).toEqual([]);
 });
 
 test('every mistake in a table is seen', () => {
@@ -47,7 +47,7 @@ test('every mistake in a table is seen', () => {
       count(`left out: ${excused}`);
       continue;
     }
-    const stepper = tableStepper(fault.tables);
+    const stepper = stepperOf(fault.tables);
     if (visits.at(fault.spot).some((reference) => differs(reference, stepper))) {
       count(`seen: ${fault.kind}`);
     } else missed.push(nameOf(fault));

@@ -14,15 +14,12 @@ import {
   vmGuards,
   vmRecipes,
 } from '../../src/clock/index.ts';
+import type { Decision } from '../../src/engine/derive/index.ts';
 import {
   actorStepper,
-  type Cell,
-  type Decision,
   type Dispatched,
   InputError,
   type Stepper,
-  TABLES,
-  type Tables,
   tableStepper,
   World,
 } from '../../src/engine/index.ts';
@@ -30,11 +27,12 @@ import type { StructBase } from '../../src/num/index.ts';
 import type { Switches } from '../../src/profiles/index.ts';
 import { tellStory } from '../check/story.ts';
 import { HISTORY_PROFILES, histories, runs } from './arbitraries.ts';
+import { aroundEach } from './around.ts';
 import { PLAIN_HOST, Teller } from './directed.ts';
 import { type Footprint, join, newFootprint, tread } from './footprint.ts';
 import { Footsteps } from './footsteps.ts';
 import { newWorld, play } from './history.ts';
-import { type Spot, spotText } from './table-faults.ts';
+import { type Spot, spotText, TABLES, type Tables } from './table-faults.ts';
 import { type NewTeller, STORIES, STORY_HOST, tellRareThings } from './told.ts';
 import { markOf } from './twins.ts';
 
@@ -164,32 +162,17 @@ export class Visits {
   }
 
   #watched(reference: Reference): Stepper {
-    const right = tableStepper();
-    return {
-      host: (state) => this.#cell('host', right.host(state), reference),
-      vm: (state, id) => this.#cell('vm', right.vm(state, id), reference),
-      vcpu: (state, id) => this.#cell('vcpu', right.vcpu(state, id), reference),
-    };
-  }
-
-  #cell<S extends StructBase, N extends string>(
-    machine: keyof Tables,
-    cell: Cell<S, N>,
-    reference: Reference,
-  ): Cell<S, N> {
-    return {
-      state: cell.state,
-      step: (signal, ctx) => {
-        for (const [region, states] of Object.entries(TABLES[machine].regions)) {
-          const state = (cell.state as unknown as Readonly<Record<string, string>>)[region]!;
-          const decision = states[state]?.[signal];
-          if (decision === undefined) continue;
-          const spot = { machine, region, state, signal, path: '' };
-          this.#visit(spot, decision, cell.state, ctx, reference);
-        }
-        cell.step(signal, ctx);
-      },
-    };
+    return aroundEach(tableStepper(), ({ machine, signal, ctx, state, step }) => {
+      const self = state();
+      for (const [region, states] of Object.entries(TABLES[machine].regions)) {
+        const active = (self as unknown as Readonly<Record<string, string>>)[region]!;
+        const decision = states[active]?.[signal];
+        if (decision === undefined) continue;
+        const spot = { machine, region, state: active, signal, path: '' };
+        this.#visit(spot, decision, self, ctx, reference);
+      }
+      step(ctx);
+    });
   }
 
   #visit(spot: Spot, decision: Decision, self: StructBase, ctx: Ctx, reference: Reference): void {

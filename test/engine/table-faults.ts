@@ -1,11 +1,21 @@
 /** Every way to spoil a table by one mistake, generated from the tables of the machines. */
 import {
   type Decision,
+  deriveTable,
   type MachineTable,
   type Outcome,
-  TABLES,
-  type Tables,
-} from '../../src/engine/index.ts';
+} from '../../src/engine/derive/index.ts';
+import { MACHINES, type MachineName } from './configurations.ts';
+
+/** The tables of the machines that a world steps. */
+export type Tables = Readonly<Record<MachineName, MachineTable>>;
+
+/** As XState derives them. */
+export const TABLES: Tables = {
+  host: deriveTable(MACHINES.host),
+  vm: deriveTable(MACHINES.vm),
+  vcpu: deriveTable(MACHINES.vcpu),
+};
 
 /** A place in the tables. */
 export interface Spot {

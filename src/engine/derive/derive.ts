@@ -7,11 +7,11 @@
  */
 import { type AnyStateMachine, createMachine, type StateValue } from 'xstate';
 import { leafPath, leafValue } from '../modes.ts';
-import type { Decision, MachineTable, RegionTable } from '../table.ts';
 import { DeriveError } from './derive-error.ts';
 import { checkJoint } from './joint.ts';
 import { type Answers, Recorder } from './recorder.ts';
 import { checkSubset } from './subset.ts';
+import type { Decision, MachineTable, RegionTable } from './table.ts';
 
 interface StateConfig {
   readonly states?: Readonly<Record<string, StateConfig>>;

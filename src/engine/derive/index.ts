@@ -1,20 +1,27 @@
 /**
- * The second build step: from machines to decision tables.
+ * The second build step: from machines to decision tables and from routes to what walks them, both
+ * as code.
  *
  * @module
  */
 import { hostMachine, vcpuMachine, vmMachine } from '../../../machines/index.ts';
+import { HostState, VcpuState, VmState } from '../../clock/index.ts';
+import { MSR_ROUTES } from '../msr-routes.ts';
+import { ROUTES } from '../routes.ts';
 import { deriveTable } from './derive.ts';
-import { tableFile, tableText } from './text.ts';
+import { routeModule } from './route-code.ts';
+import { tableModule } from './table-code.ts';
 
 export { deriveTable } from './derive.ts';
 export { DeriveError } from './derive-error.ts';
+export type { Decision, MachineTable, Outcome, Question, RegionTable } from './table.ts';
+export { type TableCode, tableCode } from './table-code.ts';
 
 /** The modules of `src/engine/tables/` by file name, derived anew. */
 export const deriveModules = (): ReadonlyMap<string, string> =>
-  new Map(
-    [hostMachine, vmMachine, vcpuMachine].map((machine) => {
-      const table = deriveTable(machine);
-      return [tableFile(table), tableText(table)];
-    }),
-  );
+  new Map([
+    ['host.ts', tableModule(deriveTable(hostMachine), HostState)],
+    ['vm.ts', tableModule(deriveTable(vmMachine), VmState)],
+    ['vcpu.ts', tableModule(deriveTable(vcpuMachine), VcpuState)],
+    ['routes.ts', routeModule(ROUTES, MSR_ROUTES)],
+  ]);

@@ -7,9 +7,9 @@
  */
 import type { AnyStateMachine, StateValue } from 'xstate';
 import { leafPath, leafValue } from '../modes.ts';
-import type { Decision, MachineTable, Outcome } from '../table.ts';
 import { DeriveError } from './derive-error.ts';
 import { type Answers, Recorder } from './recorder.ts';
+import type { Decision, MachineTable, Outcome } from './table.ts';
 
 /** Active leaf state of each region. */
 type Leaves = ReadonlyMap<string, string>;

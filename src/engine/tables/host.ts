@@ -1,74 +1,171 @@
-/** What the machine host decides. Derived from it by XState: `npm run build`. */
-import type { MachineTable, Row } from '../table.ts';
+/** What the machine host does at each signal. Derived from it by XState: `npm run build`. */
+import {
+  type Ctx,
+  type HostGuard,
+  type HostRecipe,
+  type HostState,
+  hostGuards,
+  hostRecipes,
+} from '../../clock/index.ts';
+import type { HostCell } from '../stepper.ts';
 
-const ALL_OF_CLOCKSOURCE: Row = {
-  GTOD_WORK: { run: ['gtodWorkDone'] },
-  MASTERCLOCK_TAKEN: { run: ['noteMasterclock'] },
-  SET_REALTIME: { run: ['setRealtime'] },
-  STEER: { run: ['steerMonotonic'] },
-};
+const guards: Readonly<Record<keyof typeof hostGuards, HostGuard>> = hostGuards;
+const recipes: Readonly<Record<keyof typeof hostRecipes, HostRecipe>> = hostRecipes;
 
-const ALL_OF_TSC: Row = {
-  COMPARE_TSC: { run: ['compareTsc'] },
-  CPU_OFFLINE: { run: ['cpuGone'] },
-  CPU_ONLINE: { run: ['cpuCame'] },
-  FORGET_LARGEST_TSC: { run: ['forgetLargestTsc'] },
-  GATHER_LARGEST_TSC: { run: ['gatherLargestTsc'] },
-  SET_CPU_KHZ: { run: ['setCpuKhz'] },
-};
+// Where in the struct the state of a region stands, and the bytes that stand for its states.
+const CLOCKSOURCE = 2176;
+const CLOCKSOURCE_TSC = 0;
+const CLOCKSOURCE_OTHER = 1;
+const TSC = 2177;
+const TSC_STABLE = 0;
+const TSC_UNSTABLE = 1;
+const POWER = 2178;
+const POWER_RUNNING = 0;
+const POWER_SUSPENDING = 1;
+const POWER_SUSPENDED = 2;
 
-export const HOST_TABLE: MachineTable = {
-  machine: 'host',
-  regions: {
-    clocksource: {
-      tsc: {
-        ...ALL_OF_CLOCKSOURCE,
-        CHANGE_CLOCKSOURCE: {
-          ask: 'clockModeIsNotTsc',
-          yes: { run: ['changeClocksource'], to: 'other' },
-          no: { run: ['changeClocksource'] },
-        },
-        TIMEKEEPING_UPDATE: {
-          ask: 'clockModeIsNotTsc',
-          yes: { run: ['copyTimekeepers'], to: 'other' },
-          no: { run: ['copyTimekeepers'] },
-        },
-      },
-      other: {
-        ...ALL_OF_CLOCKSOURCE,
-        CHANGE_CLOCKSOURCE: {
-          ask: 'clockModeIsTsc',
-          yes: { run: ['changeClocksource'], to: 'tsc' },
-          no: { run: ['changeClocksource'] },
-        },
-        TIMEKEEPING_UPDATE: {
-          ask: 'clockModeIsTsc',
-          yes: { run: ['copyTimekeepers'], to: 'tsc' },
-          no: { run: ['copyTimekeepers'] },
-        },
-      },
-    },
-    tsc: {
-      stable: {
-        ...ALL_OF_TSC,
-        BACKWARDS_TSC: { run: ['noteBackwardsTsc'] },
-        TSC_UNSTABLE: { run: [], to: 'unstable' },
-      },
-      unstable: {
-        ...ALL_OF_TSC,
-      },
-    },
-    power: {
-      running: {
-        SUSPEND: { run: [], to: 'suspending' },
-      },
-      suspending: {
-        STOP_CLOCKS: { run: ['stopClocks'], to: 'suspended' },
-        SUSPEND_END: { run: [], to: 'running' },
-      },
-      suspended: {
-        RESUME: { run: ['restartClocks'], to: 'suspending' },
-      },
-    },
-  },
-};
+/** A machine host on its live struct. */
+export class HostTable implements HostCell {
+  readonly state: HostState;
+
+  constructor(state: HostState) {
+    this.state = state;
+  }
+
+  BACKWARDS_TSC(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[TSC] === TSC_STABLE) {
+      recipes.noteBackwardsTsc(self, ctx);
+    }
+  }
+
+  CHANGE_CLOCKSOURCE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[CLOCKSOURCE] === CLOCKSOURCE_TSC) {
+      if (guards.clockModeIsNotTsc(self, ctx)) {
+        recipes.changeClocksource(self, ctx);
+        bytes[CLOCKSOURCE] = CLOCKSOURCE_OTHER;
+      } else {
+        recipes.changeClocksource(self, ctx);
+      }
+    } else if (bytes[CLOCKSOURCE] === CLOCKSOURCE_OTHER) {
+      if (guards.clockModeIsTsc(self, ctx)) {
+        recipes.changeClocksource(self, ctx);
+        bytes[CLOCKSOURCE] = CLOCKSOURCE_TSC;
+      } else {
+        recipes.changeClocksource(self, ctx);
+      }
+    }
+  }
+
+  COMPARE_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.compareTsc(self, ctx);
+  }
+
+  CPU_OFFLINE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.cpuGone(self, ctx);
+  }
+
+  CPU_ONLINE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.cpuCame(self, ctx);
+  }
+
+  FORGET_LARGEST_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.forgetLargestTsc(self, ctx);
+  }
+
+  GATHER_LARGEST_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.gatherLargestTsc(self, ctx);
+  }
+
+  GTOD_WORK(ctx: Ctx): void {
+    const self = this.state;
+    recipes.gtodWorkDone(self, ctx);
+  }
+
+  MASTERCLOCK_TAKEN(ctx: Ctx): void {
+    const self = this.state;
+    recipes.noteMasterclock(self, ctx);
+  }
+
+  RESUME(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[POWER] === POWER_SUSPENDED) {
+      recipes.restartClocks(self, ctx);
+      bytes[POWER] = POWER_SUSPENDING;
+    }
+  }
+
+  SET_CPU_KHZ(ctx: Ctx): void {
+    const self = this.state;
+    recipes.setCpuKhz(self, ctx);
+  }
+
+  SET_REALTIME(ctx: Ctx): void {
+    const self = this.state;
+    recipes.setRealtime(self, ctx);
+  }
+
+  STEER(ctx: Ctx): void {
+    const self = this.state;
+    recipes.steerMonotonic(self, ctx);
+  }
+
+  STOP_CLOCKS(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[POWER] === POWER_SUSPENDING) {
+      recipes.stopClocks(self, ctx);
+      bytes[POWER] = POWER_SUSPENDED;
+    }
+  }
+
+  SUSPEND(): void {
+    const { bytes } = this.state;
+    if (bytes[POWER] === POWER_RUNNING) {
+      bytes[POWER] = POWER_SUSPENDING;
+    }
+  }
+
+  SUSPEND_END(): void {
+    const { bytes } = this.state;
+    if (bytes[POWER] === POWER_SUSPENDING) {
+      bytes[POWER] = POWER_RUNNING;
+    }
+  }
+
+  TIMEKEEPING_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[CLOCKSOURCE] === CLOCKSOURCE_TSC) {
+      if (guards.clockModeIsNotTsc(self, ctx)) {
+        recipes.copyTimekeepers(self, ctx);
+        bytes[CLOCKSOURCE] = CLOCKSOURCE_OTHER;
+      } else {
+        recipes.copyTimekeepers(self, ctx);
+      }
+    } else if (bytes[CLOCKSOURCE] === CLOCKSOURCE_OTHER) {
+      if (guards.clockModeIsTsc(self, ctx)) {
+        recipes.copyTimekeepers(self, ctx);
+        bytes[CLOCKSOURCE] = CLOCKSOURCE_TSC;
+      } else {
+        recipes.copyTimekeepers(self, ctx);
+      }
+    }
+  }
+
+  TSC_UNSTABLE(): void {
+    const { bytes } = this.state;
+    if (bytes[TSC] === TSC_STABLE) {
+      bytes[TSC] = TSC_UNSTABLE;
+    }
+  }
+}

@@ -1,465 +1,870 @@
-/** What the machine vcpu decides. Derived from it by XState: `npm run build`. */
-import type { MachineTable, Row } from '../table.ts';
+/** What the machine vcpu does at each signal. Derived from it by XState: `npm run build`. */
+import {
+  type Ctx,
+  type VcpuGuard,
+  type VcpuRecipe,
+  type VcpuState,
+  vcpuGuards,
+  vcpuRecipes,
+} from '../../clock/index.ts';
+import type { VcpuCell } from '../stepper.ts';
 
-const ALL_OF_RUN: Row = {
-  APPLY_TSC_ADJUSTMENT: { run: ['applyTscAdjustment'] },
-  ASK_FOR_UPDATE: {
-    ask: 'asksForGlobalUpdate',
-    yes: { run: ['requestGlobalClockUpdate'] },
-    no: {
-      ask: 'asksForOwnUpdate',
-      yes: { run: ['requestClockUpdate'] },
-      no: { run: [] },
-    },
-  },
-  MESSAGE_SLOT: { run: ['noteMessageSlot'] },
-  MSR_WRITTEN: { run: ['msrWritten'] },
-  PAIR_CLOCKS: { run: ['pairClocks'] },
-  PROCESS_STIMERS: { run: ['processStimers'] },
-  READ_MSR: { run: ['readMsr'] },
-  READ_TSC: { run: ['readTsc'] },
-  RECORD_STEAL_TIME: { run: ['recordStealTime'] },
-  REPORT_CLOCK_GUEST: { run: ['reportClockGuest'] },
-  REPORT_CLOCK_GUEST_SET: { run: ['reportClockGuestSet'] },
-  REPORT_DONE: { run: ['reportVcpuDone'] },
-  REPORT_GUEST_PAUSED: { run: ['reportGuestPaused'] },
-  REPORT_TSC_KHZ: { run: ['reportTscKhz'] },
-  REPORT_TSC_KHZ_SET: { run: ['reportTscKhzSet'] },
-  REPORT_TSC_OFFSET: { run: ['reportTscOffset'] },
-  REPORT_TSC_SCALE: { run: ['reportTscScale'] },
-  REPORT_TSC_STATE: { run: ['reportTscState'] },
-  REQUEST_CLOCK_UPDATE: { run: ['requestClockUpdate'] },
-  REQUEST_HV_UPDATE: { run: ['requestUpdateForHyperv'] },
-  REQUEST_MASTERCLOCK_UPDATE: { run: ['requestUpdateForClocksource'] },
-  REQUEST_UPDATE_HERE: {
-    ask: 'wasLastOnThisCpu',
-    yes: { run: ['requestClockUpdate'] },
-    no: { run: [] },
-  },
-  REQUEST_XEN_UPDATE: { run: ['requestUpdateForXen'] },
-  RESET: { run: ['forgetStealTimeMsr'] },
-  SERVE_CLOCK_UPDATE: { run: ['serveClockUpdate'] },
-  SERVE_GLOBAL_CLOCK_UPDATE: { run: ['serveGlobalClockUpdate'] },
-  SERVE_HV_STIMER: { run: ['serveHvStimer'] },
-  SERVE_MASTERCLOCK_UPDATE: { run: ['serveMasterclockUpdate'] },
-  SERVE_MIGRATE_TIMER: { run: ['serveMigrateTimer'] },
-  SERVE_STEAL_UPDATE: { run: ['serveStealUpdate'] },
-  STEAL_TIME_MSR: { run: ['storeStealTimeMsr'] },
-  STIMER_CONFIG_MSR: { run: ['storeStimerConfig'] },
-  STIMER_COUNT_MSR: { run: ['storeStimerCount'] },
-  STIMER_FIRED: { run: ['stimerFired'] },
-  XEN_HYPERCALL_DONE: { run: ['xenHypercallDone'] },
-  XEN_READ_ATTR: { run: ['readXenAttr'] },
-  XEN_READ_LEAF: { run: ['readXenLeaf'] },
-  XEN_SET_LEAF: { run: ['storeXenLeaf'] },
-};
+const guards: Readonly<Record<keyof typeof vcpuGuards, VcpuGuard>> = vcpuGuards;
+const recipes: Readonly<Record<keyof typeof vcpuRecipes, VcpuRecipe>> = vcpuRecipes;
 
-const ALL_OF_KVMCLOCK: Row = {
-  BOOT_VCPU_CHANGES_MSR: { run: ['requestUpdateForMsr'] },
-  CLEAR_STOPPED_FLAG: { run: ['clearStoppedFlag'] },
-  GUEST_TIME_UPDATE: {
-    ask: 'hostFrequencyIsUnknown',
-    yes: { run: ['retryClockUpdate'] },
-    no: {
-      ask: 'hasPage',
-      yes: { run: ['computePvclock', 'writePage'] },
-      no: { run: ['computePvclock'] },
-    },
-  },
-};
+// Where in the struct the state of a region stands, and the bytes that stand for its states.
+const LIFE = 496;
+const LIFE_ABSENT = 0;
+const LIFE_CREATED = 1;
+const LIFE_ONLINE = 2;
+const LIFE_DESTROYED = 3;
+const RUN = 497;
+const RUN_UNLOADED = 0;
+const RUN_LOADED = 1;
+const RUN_GUEST = 2;
+const KVMCLOCK = 498;
+const KVMCLOCK_OFF = 0;
+const KVMCLOCK_OLD = 1;
+const KVMCLOCK_NEW = 2;
+const CATCHUP = 499;
+const CATCHUP_OFF = 0;
+const CATCHUP_CATCHUP = 1;
+const CATCHUP_ALWAYS = 2;
+const DEADLINE_TIMER = 504;
+const DEADLINE_TIMER_OFF = 0;
+const DEADLINE_TIMER_SOFTWARE = 1;
+const DEADLINE_TIMER_PREEMPTION = 2;
+const LEVEL = 500;
+const LEVEL_L1 = 0;
+const LEVEL_L2 = 1;
+const XEN_TIMER = 505;
+const XEN_TIMER_OFF = 0;
+const XEN_TIMER_ARMED = 1;
+const RUNSTATE = 506;
+const RUNSTATE_RUNNING = 0;
+const RUNSTATE_RUNNABLE = 1;
+const RUNSTATE_BLOCKED = 2;
+const RUNSTATE_OFFLINE = 3;
+const XEN_VCPU_INFO = 501;
+const XEN_VCPU_INFO_OFF = 0;
+const XEN_VCPU_INFO_ON = 1;
+const XEN_VCPU_TIME_INFO = 502;
+const XEN_VCPU_TIME_INFO_OFF = 0;
+const XEN_VCPU_TIME_INFO_ON = 1;
+const STOPPED = 503;
+const STOPPED_NO = 0;
+const STOPPED_REQUESTED = 1;
 
-const ALL_OF_CATCHUP: Row = {
-  ADJUST_GUEST_TSC: { run: ['adjustGuestTsc'] },
-  ADOPT_SYNCHRONIZATION: { run: ['adoptSynchronization'] },
-  BACKWARDS_TSC: { run: ['noteTscDeficit', 'requestUpdateForBackwardsTsc'] },
-  PROTECT_TSC: { run: ['protectTsc'] },
-  SET_TSC_STATE: { run: ['setTscState'] },
-  STORE_TSC_ADJUST: { run: ['storeTscAdjust'] },
-  TRACK_TSC: {
-    ask: 'trackingAsksForUpdate',
-    yes: { run: ['requestTrackedUpdate'] },
-    no: { run: ['trackingKeeps'] },
-  },
-  WRITE_GUEST_TSC: { run: ['writeGuestTsc'] },
-};
+/** A machine vcpu on its live struct. */
+export class VcpuTable implements VcpuCell {
+  readonly state: VcpuState;
 
-const ALL_OF_LEVEL: Row = {
-  TSC_RATIO_MSR: { run: ['storeTscRatioMsr'] },
-};
+  constructor(state: VcpuState) {
+    this.state = state;
+  }
 
-const ALL_OF_RUNSTATE: Row = {
-  RUNSTATE_ADDR: {
-    ask: 'placesRunstate',
-    yes: { run: ['placeRunstate'] },
-    no: { run: ['removeRunstate'] },
-  },
-  RUNSTATE_ADJUST: { run: ['adjustRunstate'] },
-};
+  ADJUST_GUEST_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.adjustGuestTsc(self, ctx);
+  }
 
-export const VCPU_TABLE: MachineTable = {
-  machine: 'vcpu',
-  regions: {
-    life: {
-      absent: {
-        CREATE_VCPU: { run: ['nameVcpu'], to: 'created' },
-      },
-      created: {
-        DESTROY_VCPU: { run: [], to: 'destroyed' },
-        POSTCREATE: { run: [], to: 'online' },
-      },
-      online: {
-        DESTROY_VCPU: { run: [], to: 'destroyed' },
-      },
-      destroyed: {},
-    },
-    run: {
-      unloaded: {
-        ...ALL_OF_RUN,
-        LOAD: { run: ['moveToCpu', 'requestStealUpdate'], to: 'loaded' },
-      },
-      loaded: {
-        ...ALL_OF_RUN,
-        ENTER: { run: [], to: 'guest' },
-        PUT: { run: ['markPreempted', 'noteHostTsc'], to: 'unloaded' },
-      },
-      guest: {
-        ...ALL_OF_RUN,
-        EXIT: { run: ['noteGuestTsc'], to: 'loaded' },
-      },
-    },
-    kvmclock: {
-      off: {
-        ...ALL_OF_KVMCLOCK,
-        RESET: { run: ['forgetSystemTimeMsr'] },
-        SYSTEM_TIME_MSR: {
-          ask: 'enablesOldKvmclock',
-          yes: { run: ['storeSystemTimeMsr'], to: 'old' },
-          no: {
-            ask: 'enablesNewKvmclock',
-            yes: { run: ['storeSystemTimeMsr'], to: 'new' },
-            no: { run: ['storeSystemTimeMsr'] },
-          },
-        },
-      },
-      old: {
-        ...ALL_OF_KVMCLOCK,
-        RESET: { run: ['forgetSystemTimeMsr'], to: 'off' },
-        SYSTEM_TIME_MSR: {
-          ask: 'enablesOldKvmclock',
-          yes: { run: ['storeSystemTimeMsr'] },
-          no: {
-            ask: 'enablesNewKvmclock',
-            yes: { run: ['storeSystemTimeMsr'], to: 'new' },
-            no: { run: ['storeSystemTimeMsr'], to: 'off' },
-          },
-        },
-      },
-      new: {
-        ...ALL_OF_KVMCLOCK,
-        RESET: { run: ['forgetSystemTimeMsr'], to: 'off' },
-        SYSTEM_TIME_MSR: {
-          ask: 'enablesOldKvmclock',
-          yes: { run: ['storeSystemTimeMsr'], to: 'old' },
-          no: {
-            ask: 'enablesNewKvmclock',
-            yes: { run: ['storeSystemTimeMsr'] },
-            no: { run: ['storeSystemTimeMsr'], to: 'off' },
-          },
-        },
-      },
-    },
-    catchup: {
-      off: {
-        ...ALL_OF_CATCHUP,
-        LOAD_UNSTABLE: { run: ['continueTsc'], to: 'catchup' },
-        SET_TSC_KHZ: {
-          ask: 'needsSoftwareUpscaling',
-          yes: { run: ['setTscKhz'], to: 'always' },
-          no: { run: ['setTscKhz'] },
-        },
-      },
-      catchup: {
-        ...ALL_OF_CATCHUP,
-        LOAD_UNSTABLE: { run: ['continueTsc'] },
-        SET_TSC_KHZ: {
-          ask: 'needsSoftwareUpscaling',
-          yes: { run: ['setTscKhz'], to: 'always' },
-          no: { run: ['setTscKhz'] },
-        },
-      },
-      always: {
-        ...ALL_OF_CATCHUP,
-        EXIT: { run: ['requestClockUpdate'] },
-        LOAD_UNSTABLE: { run: ['continueTsc'] },
-        SET_TSC_KHZ: {
-          ask: 'needsSoftwareUpscaling',
-          yes: { run: ['setTscKhz'] },
-          no: { run: ['setTscKhz'] },
-        },
-      },
-    },
-    deadlineTimer: {
-      off: {
-        SET_TSC_DEADLINE: {
-          ask: 'isNoDeadline',
-          yes: { run: ['storeTscDeadline'] },
-          no: {
-            ask: 'deadlineIsDue',
-            yes: { run: ['storeTscDeadline', 'fireTscDeadline'] },
-            no: {
-              ask: 'usesPreemptionTimer',
-              yes: { run: ['storeTscDeadline', 'armPreemptionTimer'], to: 'preemption' },
-              no: { run: ['storeTscDeadline', 'armDeadline'], to: 'software' },
-            },
-          },
-        },
-      },
-      software: {
-        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'], to: 'off' },
-        SET_TSC_DEADLINE: {
-          ask: 'isNoDeadline',
-          yes: { run: ['storeTscDeadline'], to: 'off' },
-          no: {
-            ask: 'deadlineIsDue',
-            yes: { run: ['storeTscDeadline', 'fireTscDeadline'], to: 'off' },
-            no: {
-              ask: 'usesPreemptionTimer',
-              yes: { run: ['storeTscDeadline', 'armPreemptionTimer'], to: 'preemption' },
-              no: { run: ['storeTscDeadline', 'armDeadline'] },
-            },
-          },
-        },
-      },
-      preemption: {
-        FIRE_TSC_DEADLINE: { run: ['fireTscDeadline'], to: 'off' },
-        RESTART_DEADLINE: {
-          ask: 'deadlineIsDue',
-          yes: { run: ['fireTscDeadline'], to: 'off' },
-          no: {
-            ask: 'usesPreemptionTimer',
-            yes: { run: ['armPreemptionTimer'] },
-            no: { run: ['armDeadline'], to: 'software' },
-          },
-        },
-        SET_TSC_DEADLINE: {
-          ask: 'isNoDeadline',
-          yes: { run: ['storeTscDeadline'], to: 'off' },
-          no: {
-            ask: 'deadlineIsDue',
-            yes: { run: ['storeTscDeadline', 'fireTscDeadline'], to: 'off' },
-            no: {
-              ask: 'usesPreemptionTimer',
-              yes: { run: ['storeTscDeadline', 'armPreemptionTimer'] },
-              no: { run: ['storeTscDeadline', 'armDeadline'], to: 'software' },
-            },
-          },
-        },
-      },
-    },
-    level: {
-      l1: {
-        ...ALL_OF_LEVEL,
-        ENTER_L2: {
-          ask: 'nestedEntryIsRefused',
-          yes: { run: ['refuseNestedEntry'] },
-          no: {
-            ask: 'nestedEntryFails',
-            yes: { run: ['failNestedEntry'] },
-            no: { run: ['enterL2'], to: 'l2' },
-          },
-        },
-      },
-      l2: {
-        ...ALL_OF_LEVEL,
-        LEAVE_L2: { run: ['leaveL2'], to: 'l1' },
-        RESET: { run: ['leaveL2'], to: 'l1' },
-      },
-    },
-    xenTimer: {
-      off: {
-        XEN_SET_TIMER: { run: ['stopXenTimer', 'storeXenTimerPort'] },
-        XEN_START_TIMER: {
-          ask: 'xenTimerIsDue',
-          yes: { run: ['fireXenTimerAtOnce'] },
-          no: { run: ['armXenTimer'], to: 'armed' },
-        },
-        XEN_STOP_TIMER: { run: ['stopXenTimer'] },
-      },
-      armed: {
-        XEN_SET_TIMER: { run: ['stopXenTimer', 'storeXenTimerPort'], to: 'off' },
-        XEN_START_TIMER: {
-          ask: 'xenTimerIsDue',
-          yes: { run: ['fireXenTimerAtOnce'], to: 'off' },
-          no: { run: ['armXenTimer'] },
-        },
-        XEN_STOP_TIMER: { run: ['stopXenTimer'], to: 'off' },
-        XEN_TIMER: { run: ['fireXenTimer'], to: 'off' },
-      },
-    },
-    runstate: {
-      running: {
-        ...ALL_OF_RUNSTATE,
-        RUNSTATE_CHANGE: {
-          ask: 'asksRunning',
-          yes: { run: ['accountRunstate'] },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['accountRunstate'], to: 'runnable' },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['accountRunstate'], to: 'blocked' },
-              no: { run: ['accountRunstate'], to: 'offline' },
-            },
-          },
-        },
-        RUNSTATE_DATA: {
-          ask: 'asksRunning',
-          yes: { run: ['storeRunstate'] },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['storeRunstate'], to: 'runnable' },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['storeRunstate'], to: 'blocked' },
-              no: { run: ['storeRunstate'], to: 'offline' },
-            },
-          },
-        },
-      },
-      runnable: {
-        ...ALL_OF_RUNSTATE,
-        RUNSTATE_CHANGE: {
-          ask: 'asksRunning',
-          yes: { run: ['accountRunstate'], to: 'running' },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['accountRunstate'] },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['accountRunstate'], to: 'blocked' },
-              no: { run: ['accountRunstate'], to: 'offline' },
-            },
-          },
-        },
-        RUNSTATE_DATA: {
-          ask: 'asksRunning',
-          yes: { run: ['storeRunstate'], to: 'running' },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['storeRunstate'] },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['storeRunstate'], to: 'blocked' },
-              no: { run: ['storeRunstate'], to: 'offline' },
-            },
-          },
-        },
-      },
-      blocked: {
-        ...ALL_OF_RUNSTATE,
-        RUNSTATE_CHANGE: {
-          ask: 'asksRunning',
-          yes: { run: ['accountRunstate'], to: 'running' },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['accountRunstate'], to: 'runnable' },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['accountRunstate'] },
-              no: { run: ['accountRunstate'], to: 'offline' },
-            },
-          },
-        },
-        RUNSTATE_DATA: {
-          ask: 'asksRunning',
-          yes: { run: ['storeRunstate'], to: 'running' },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['storeRunstate'], to: 'runnable' },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['storeRunstate'] },
-              no: { run: ['storeRunstate'], to: 'offline' },
-            },
-          },
-        },
-      },
-      offline: {
-        ...ALL_OF_RUNSTATE,
-        RUNSTATE_CHANGE: {
-          ask: 'asksRunning',
-          yes: { run: ['accountRunstate'], to: 'running' },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['accountRunstate'], to: 'runnable' },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['accountRunstate'], to: 'blocked' },
-              no: { run: ['accountRunstate'] },
-            },
-          },
-        },
-        RUNSTATE_DATA: {
-          ask: 'asksRunning',
-          yes: { run: ['storeRunstate'], to: 'running' },
-          no: {
-            ask: 'asksRunnable',
-            yes: { run: ['storeRunstate'], to: 'runnable' },
-            no: {
-              ask: 'asksBlocked',
-              yes: { run: ['storeRunstate'], to: 'blocked' },
-              no: { run: ['storeRunstate'] },
-            },
-          },
-        },
-      },
-    },
-    xenVcpuInfo: {
-      off: {
-        XEN_VCPU_INFO: {
-          ask: 'placesXenPage',
-          yes: { run: ['placeVcpuInfo'], to: 'on' },
-          no: { run: [] },
-        },
-      },
-      on: {
-        XEN_TIME_UPDATE: { run: ['writeVcpuInfo'] },
-        XEN_VCPU_INFO: {
-          ask: 'placesXenPage',
-          yes: { run: ['placeVcpuInfo'] },
-          no: { run: [], to: 'off' },
-        },
-      },
-    },
-    xenVcpuTimeInfo: {
-      off: {
-        XEN_VCPU_TIME_INFO: {
-          ask: 'placesXenPage',
-          yes: { run: ['placeVcpuTimeInfo'], to: 'on' },
-          no: { run: [] },
-        },
-      },
-      on: {
-        XEN_TIME_UPDATE: { run: ['writeVcpuTimeInfo'] },
-        XEN_VCPU_TIME_INFO: {
-          ask: 'placesXenPage',
-          yes: { run: ['placeVcpuTimeInfo'] },
-          no: { run: [], to: 'off' },
-        },
-      },
-    },
-    stopped: {
-      no: {
-        GUEST_PAUSED: { run: ['requestClockUpdate'], to: 'requested' },
-      },
-      requested: {
-        GUEST_PAUSED: { run: ['requestClockUpdate'] },
-        GUEST_TIME_UPDATE: {
-          ask: 'writesPage',
-          yes: { run: [], to: 'no' },
-          no: { run: [] },
-        },
-      },
-    },
-  },
-};
+  ADOPT_SYNCHRONIZATION(ctx: Ctx): void {
+    const self = this.state;
+    recipes.adoptSynchronization(self, ctx);
+  }
+
+  APPLY_TSC_ADJUSTMENT(ctx: Ctx): void {
+    const self = this.state;
+    recipes.applyTscAdjustment(self, ctx);
+  }
+
+  ASK_FOR_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    if (guards.asksForGlobalUpdate(self, ctx)) {
+      recipes.requestGlobalClockUpdate(self, ctx);
+    } else if (guards.asksForOwnUpdate(self, ctx)) {
+      recipes.requestClockUpdate(self, ctx);
+    }
+  }
+
+  BACKWARDS_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.noteTscDeficit(self, ctx);
+    recipes.requestUpdateForBackwardsTsc(self, ctx);
+  }
+
+  BOOT_VCPU_CHANGES_MSR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.requestUpdateForMsr(self, ctx);
+  }
+
+  CLEAR_STOPPED_FLAG(ctx: Ctx): void {
+    const self = this.state;
+    recipes.clearStoppedFlag(self, ctx);
+  }
+
+  CREATE_VCPU(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[LIFE] === LIFE_ABSENT) {
+      recipes.nameVcpu(self, ctx);
+      bytes[LIFE] = LIFE_CREATED;
+    }
+  }
+
+  DESTROY_VCPU(): void {
+    const { bytes } = this.state;
+    if (bytes[LIFE] === LIFE_CREATED || bytes[LIFE] === LIFE_ONLINE) {
+      bytes[LIFE] = LIFE_DESTROYED;
+    }
+  }
+
+  ENTER(): void {
+    const { bytes } = this.state;
+    if (bytes[RUN] === RUN_LOADED) {
+      bytes[RUN] = RUN_GUEST;
+    }
+  }
+
+  ENTER_L2(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[LEVEL] === LEVEL_L1) {
+      if (guards.nestedEntryIsRefused(self, ctx)) {
+        recipes.refuseNestedEntry(self, ctx);
+      } else if (guards.nestedEntryFails(self, ctx)) {
+        recipes.failNestedEntry(self, ctx);
+      } else {
+        recipes.enterL2(self, ctx);
+        bytes[LEVEL] = LEVEL_L2;
+      }
+    }
+  }
+
+  EXIT(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    let run = 0;
+    if (bytes[RUN] === RUN_GUEST) {
+      run = 1;
+    }
+    let catchup = 0;
+    if (bytes[CATCHUP] === CATCHUP_ALWAYS) {
+      catchup = 1;
+    }
+    if (run === 1) {
+      recipes.noteGuestTsc(self, ctx);
+    }
+    if (catchup === 1) {
+      recipes.requestClockUpdate(self, ctx);
+    }
+    if (run === 1) {
+      bytes[RUN] = RUN_LOADED;
+    }
+  }
+
+  FIRE_TSC_DEADLINE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (
+      bytes[DEADLINE_TIMER] === DEADLINE_TIMER_SOFTWARE ||
+      bytes[DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION
+    ) {
+      recipes.fireTscDeadline(self, ctx);
+      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+    }
+  }
+
+  GUEST_PAUSED(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[STOPPED] === STOPPED_NO) {
+      recipes.requestClockUpdate(self, ctx);
+      bytes[STOPPED] = STOPPED_REQUESTED;
+    } else if (bytes[STOPPED] === STOPPED_REQUESTED) {
+      recipes.requestClockUpdate(self, ctx);
+    }
+  }
+
+  GUEST_TIME_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    let kvmclock = 0;
+    if (guards.hostFrequencyIsUnknown(self, ctx)) {
+      kvmclock = 1;
+    } else if (guards.hasPage(self, ctx)) {
+      kvmclock = 2;
+    } else {
+      kvmclock = 3;
+    }
+    let stopped = 0;
+    if (bytes[STOPPED] === STOPPED_REQUESTED) {
+      if (guards.writesPage(self, ctx)) {
+        stopped = 1;
+      }
+    }
+    if (kvmclock === 1) {
+      recipes.retryClockUpdate(self, ctx);
+    } else if (kvmclock === 2) {
+      recipes.computePvclock(self, ctx);
+      recipes.writePage(self, ctx);
+    } else if (kvmclock === 3) {
+      recipes.computePvclock(self, ctx);
+    }
+    if (stopped === 1) {
+      bytes[STOPPED] = STOPPED_NO;
+    }
+  }
+
+  LEAVE_L2(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[LEVEL] === LEVEL_L2) {
+      recipes.leaveL2(self, ctx);
+      bytes[LEVEL] = LEVEL_L1;
+    }
+  }
+
+  LOAD(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[RUN] === RUN_UNLOADED) {
+      recipes.moveToCpu(self, ctx);
+      recipes.requestStealUpdate(self, ctx);
+      bytes[RUN] = RUN_LOADED;
+    }
+  }
+
+  LOAD_UNSTABLE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[CATCHUP] === CATCHUP_OFF) {
+      recipes.continueTsc(self, ctx);
+      bytes[CATCHUP] = CATCHUP_CATCHUP;
+    } else if (bytes[CATCHUP] === CATCHUP_CATCHUP || bytes[CATCHUP] === CATCHUP_ALWAYS) {
+      recipes.continueTsc(self, ctx);
+    }
+  }
+
+  MESSAGE_SLOT(ctx: Ctx): void {
+    const self = this.state;
+    recipes.noteMessageSlot(self, ctx);
+  }
+
+  MSR_WRITTEN(ctx: Ctx): void {
+    const self = this.state;
+    recipes.msrWritten(self, ctx);
+  }
+
+  PAIR_CLOCKS(ctx: Ctx): void {
+    const self = this.state;
+    recipes.pairClocks(self, ctx);
+  }
+
+  POSTCREATE(): void {
+    const { bytes } = this.state;
+    if (bytes[LIFE] === LIFE_CREATED) {
+      bytes[LIFE] = LIFE_ONLINE;
+    }
+  }
+
+  PROCESS_STIMERS(ctx: Ctx): void {
+    const self = this.state;
+    recipes.processStimers(self, ctx);
+  }
+
+  PROTECT_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.protectTsc(self, ctx);
+  }
+
+  PUT(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[RUN] === RUN_LOADED) {
+      recipes.markPreempted(self, ctx);
+      recipes.noteHostTsc(self, ctx);
+      bytes[RUN] = RUN_UNLOADED;
+    }
+  }
+
+  READ_MSR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.readMsr(self, ctx);
+  }
+
+  READ_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.readTsc(self, ctx);
+  }
+
+  RECORD_STEAL_TIME(ctx: Ctx): void {
+    const self = this.state;
+    recipes.recordStealTime(self, ctx);
+  }
+
+  REPORT_CLOCK_GUEST(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportClockGuest(self, ctx);
+  }
+
+  REPORT_CLOCK_GUEST_SET(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportClockGuestSet(self, ctx);
+  }
+
+  REPORT_DONE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportVcpuDone(self, ctx);
+  }
+
+  REPORT_GUEST_PAUSED(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportGuestPaused(self, ctx);
+  }
+
+  REPORT_TSC_KHZ(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportTscKhz(self, ctx);
+  }
+
+  REPORT_TSC_KHZ_SET(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportTscKhzSet(self, ctx);
+  }
+
+  REPORT_TSC_OFFSET(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportTscOffset(self, ctx);
+  }
+
+  REPORT_TSC_SCALE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportTscScale(self, ctx);
+  }
+
+  REPORT_TSC_STATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.reportTscState(self, ctx);
+  }
+
+  REQUEST_CLOCK_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.requestClockUpdate(self, ctx);
+  }
+
+  REQUEST_HV_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.requestUpdateForHyperv(self, ctx);
+  }
+
+  REQUEST_MASTERCLOCK_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.requestUpdateForClocksource(self, ctx);
+  }
+
+  REQUEST_UPDATE_HERE(ctx: Ctx): void {
+    const self = this.state;
+    if (guards.wasLastOnThisCpu(self, ctx)) {
+      recipes.requestClockUpdate(self, ctx);
+    }
+  }
+
+  REQUEST_XEN_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.requestUpdateForXen(self, ctx);
+  }
+
+  RESET(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    let run = 0;
+    run = 1;
+    let kvmclock = 0;
+    if (bytes[KVMCLOCK] === KVMCLOCK_OFF) {
+      kvmclock = 1;
+    } else if (bytes[KVMCLOCK] === KVMCLOCK_OLD || bytes[KVMCLOCK] === KVMCLOCK_NEW) {
+      kvmclock = 2;
+    }
+    let level = 0;
+    if (bytes[LEVEL] === LEVEL_L2) {
+      level = 1;
+    }
+    if (run === 1) {
+      recipes.forgetStealTimeMsr(self, ctx);
+    }
+    if (kvmclock === 1) {
+      recipes.forgetSystemTimeMsr(self, ctx);
+    } else if (kvmclock === 2) {
+      recipes.forgetSystemTimeMsr(self, ctx);
+    }
+    if (level === 1) {
+      recipes.leaveL2(self, ctx);
+    }
+    if (kvmclock === 2) {
+      bytes[KVMCLOCK] = KVMCLOCK_OFF;
+    }
+    if (level === 1) {
+      bytes[LEVEL] = LEVEL_L1;
+    }
+  }
+
+  RESTART_DEADLINE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION) {
+      if (guards.deadlineIsDue(self, ctx)) {
+        recipes.fireTscDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      } else if (guards.usesPreemptionTimer(self, ctx)) {
+        recipes.armPreemptionTimer(self, ctx);
+      } else {
+        recipes.armDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
+      }
+    }
+  }
+
+  RUNSTATE_ADDR(ctx: Ctx): void {
+    const self = this.state;
+    if (guards.placesRunstate(self, ctx)) {
+      recipes.placeRunstate(self, ctx);
+    } else {
+      recipes.removeRunstate(self, ctx);
+    }
+  }
+
+  RUNSTATE_ADJUST(ctx: Ctx): void {
+    const self = this.state;
+    recipes.adjustRunstate(self, ctx);
+  }
+
+  RUNSTATE_CHANGE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[RUNSTATE] === RUNSTATE_RUNNING) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      } else {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      }
+    } else if (bytes[RUNSTATE] === RUNSTATE_RUNNABLE) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      } else {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      }
+    } else if (bytes[RUNSTATE] === RUNSTATE_BLOCKED) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+      } else {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      }
+    } else if (bytes[RUNSTATE] === RUNSTATE_OFFLINE) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.accountRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      } else {
+        recipes.accountRunstate(self, ctx);
+      }
+    }
+  }
+
+  RUNSTATE_DATA(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[RUNSTATE] === RUNSTATE_RUNNING) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      } else {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      }
+    } else if (bytes[RUNSTATE] === RUNSTATE_RUNNABLE) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      } else {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      }
+    } else if (bytes[RUNSTATE] === RUNSTATE_BLOCKED) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+      } else {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      }
+    } else if (bytes[RUNSTATE] === RUNSTATE_OFFLINE) {
+      if (guards.asksRunning(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      } else if (guards.asksRunnable(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      } else if (guards.asksBlocked(self, ctx)) {
+        recipes.storeRunstate(self, ctx);
+        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      } else {
+        recipes.storeRunstate(self, ctx);
+      }
+    }
+  }
+
+  SERVE_CLOCK_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.serveClockUpdate(self, ctx);
+  }
+
+  SERVE_GLOBAL_CLOCK_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.serveGlobalClockUpdate(self, ctx);
+  }
+
+  SERVE_HV_STIMER(ctx: Ctx): void {
+    const self = this.state;
+    recipes.serveHvStimer(self, ctx);
+  }
+
+  SERVE_MASTERCLOCK_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.serveMasterclockUpdate(self, ctx);
+  }
+
+  SERVE_MIGRATE_TIMER(ctx: Ctx): void {
+    const self = this.state;
+    recipes.serveMigrateTimer(self, ctx);
+  }
+
+  SERVE_STEAL_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.serveStealUpdate(self, ctx);
+  }
+
+  SET_TSC_DEADLINE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_OFF) {
+      if (guards.isNoDeadline(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+      } else if (guards.deadlineIsDue(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.fireTscDeadline(self, ctx);
+      } else if (guards.usesPreemptionTimer(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.armPreemptionTimer(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
+      } else {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.armDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
+      }
+    } else if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_SOFTWARE) {
+      if (guards.isNoDeadline(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      } else if (guards.deadlineIsDue(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.fireTscDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      } else if (guards.usesPreemptionTimer(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.armPreemptionTimer(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
+      } else {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.armDeadline(self, ctx);
+      }
+    } else if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION) {
+      if (guards.isNoDeadline(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      } else if (guards.deadlineIsDue(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.fireTscDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      } else if (guards.usesPreemptionTimer(self, ctx)) {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.armPreemptionTimer(self, ctx);
+      } else {
+        recipes.storeTscDeadline(self, ctx);
+        recipes.armDeadline(self, ctx);
+        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
+      }
+    }
+  }
+
+  SET_TSC_KHZ(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[CATCHUP] === CATCHUP_OFF || bytes[CATCHUP] === CATCHUP_CATCHUP) {
+      if (guards.needsSoftwareUpscaling(self, ctx)) {
+        recipes.setTscKhz(self, ctx);
+        bytes[CATCHUP] = CATCHUP_ALWAYS;
+      } else {
+        recipes.setTscKhz(self, ctx);
+      }
+    } else if (bytes[CATCHUP] === CATCHUP_ALWAYS) {
+      if (guards.needsSoftwareUpscaling(self, ctx)) {
+        recipes.setTscKhz(self, ctx);
+      } else {
+        recipes.setTscKhz(self, ctx);
+      }
+    }
+  }
+
+  SET_TSC_STATE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.setTscState(self, ctx);
+  }
+
+  STEAL_TIME_MSR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.storeStealTimeMsr(self, ctx);
+  }
+
+  STIMER_CONFIG_MSR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.storeStimerConfig(self, ctx);
+  }
+
+  STIMER_COUNT_MSR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.storeStimerCount(self, ctx);
+  }
+
+  STIMER_FIRED(ctx: Ctx): void {
+    const self = this.state;
+    recipes.stimerFired(self, ctx);
+  }
+
+  STORE_TSC_ADJUST(ctx: Ctx): void {
+    const self = this.state;
+    recipes.storeTscAdjust(self, ctx);
+  }
+
+  SYSTEM_TIME_MSR(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[KVMCLOCK] === KVMCLOCK_OFF) {
+      if (guards.enablesOldKvmclock(self, ctx)) {
+        recipes.storeSystemTimeMsr(self, ctx);
+        bytes[KVMCLOCK] = KVMCLOCK_OLD;
+      } else if (guards.enablesNewKvmclock(self, ctx)) {
+        recipes.storeSystemTimeMsr(self, ctx);
+        bytes[KVMCLOCK] = KVMCLOCK_NEW;
+      } else {
+        recipes.storeSystemTimeMsr(self, ctx);
+      }
+    } else if (bytes[KVMCLOCK] === KVMCLOCK_OLD) {
+      if (guards.enablesOldKvmclock(self, ctx)) {
+        recipes.storeSystemTimeMsr(self, ctx);
+      } else if (guards.enablesNewKvmclock(self, ctx)) {
+        recipes.storeSystemTimeMsr(self, ctx);
+        bytes[KVMCLOCK] = KVMCLOCK_NEW;
+      } else {
+        recipes.storeSystemTimeMsr(self, ctx);
+        bytes[KVMCLOCK] = KVMCLOCK_OFF;
+      }
+    } else if (bytes[KVMCLOCK] === KVMCLOCK_NEW) {
+      if (guards.enablesOldKvmclock(self, ctx)) {
+        recipes.storeSystemTimeMsr(self, ctx);
+        bytes[KVMCLOCK] = KVMCLOCK_OLD;
+      } else if (guards.enablesNewKvmclock(self, ctx)) {
+        recipes.storeSystemTimeMsr(self, ctx);
+      } else {
+        recipes.storeSystemTimeMsr(self, ctx);
+        bytes[KVMCLOCK] = KVMCLOCK_OFF;
+      }
+    }
+  }
+
+  TRACK_TSC(ctx: Ctx): void {
+    const self = this.state;
+    if (guards.trackingAsksForUpdate(self, ctx)) {
+      recipes.requestTrackedUpdate(self, ctx);
+    } else {
+      recipes.trackingKeeps(self, ctx);
+    }
+  }
+
+  TSC_RATIO_MSR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.storeTscRatioMsr(self, ctx);
+  }
+
+  WRITE_GUEST_TSC(ctx: Ctx): void {
+    const self = this.state;
+    recipes.writeGuestTsc(self, ctx);
+  }
+
+  XEN_HYPERCALL_DONE(ctx: Ctx): void {
+    const self = this.state;
+    recipes.xenHypercallDone(self, ctx);
+  }
+
+  XEN_READ_ATTR(ctx: Ctx): void {
+    const self = this.state;
+    recipes.readXenAttr(self, ctx);
+  }
+
+  XEN_READ_LEAF(ctx: Ctx): void {
+    const self = this.state;
+    recipes.readXenLeaf(self, ctx);
+  }
+
+  XEN_SET_LEAF(ctx: Ctx): void {
+    const self = this.state;
+    recipes.storeXenLeaf(self, ctx);
+  }
+
+  XEN_SET_TIMER(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[XEN_TIMER] === XEN_TIMER_OFF) {
+      recipes.stopXenTimer(self, ctx);
+      recipes.storeXenTimerPort(self, ctx);
+    } else if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
+      recipes.stopXenTimer(self, ctx);
+      recipes.storeXenTimerPort(self, ctx);
+      bytes[XEN_TIMER] = XEN_TIMER_OFF;
+    }
+  }
+
+  XEN_START_TIMER(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[XEN_TIMER] === XEN_TIMER_OFF) {
+      if (guards.xenTimerIsDue(self, ctx)) {
+        recipes.fireXenTimerAtOnce(self, ctx);
+      } else {
+        recipes.armXenTimer(self, ctx);
+        bytes[XEN_TIMER] = XEN_TIMER_ARMED;
+      }
+    } else if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
+      if (guards.xenTimerIsDue(self, ctx)) {
+        recipes.fireXenTimerAtOnce(self, ctx);
+        bytes[XEN_TIMER] = XEN_TIMER_OFF;
+      } else {
+        recipes.armXenTimer(self, ctx);
+      }
+    }
+  }
+
+  XEN_STOP_TIMER(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[XEN_TIMER] === XEN_TIMER_OFF) {
+      recipes.stopXenTimer(self, ctx);
+    } else if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
+      recipes.stopXenTimer(self, ctx);
+      bytes[XEN_TIMER] = XEN_TIMER_OFF;
+    }
+  }
+
+  XEN_TIMER(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
+      recipes.fireXenTimer(self, ctx);
+      bytes[XEN_TIMER] = XEN_TIMER_OFF;
+    }
+  }
+
+  XEN_TIME_UPDATE(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    let xenVcpuInfo = 0;
+    if (bytes[XEN_VCPU_INFO] === XEN_VCPU_INFO_ON) {
+      xenVcpuInfo = 1;
+    }
+    let xenVcpuTimeInfo = 0;
+    if (bytes[XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_ON) {
+      xenVcpuTimeInfo = 1;
+    }
+    if (xenVcpuInfo === 1) {
+      recipes.writeVcpuInfo(self, ctx);
+    }
+    if (xenVcpuTimeInfo === 1) {
+      recipes.writeVcpuTimeInfo(self, ctx);
+    }
+  }
+
+  XEN_VCPU_INFO(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[XEN_VCPU_INFO] === XEN_VCPU_INFO_OFF) {
+      if (guards.placesXenPage(self, ctx)) {
+        recipes.placeVcpuInfo(self, ctx);
+        bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_ON;
+      }
+    } else if (bytes[XEN_VCPU_INFO] === XEN_VCPU_INFO_ON) {
+      if (guards.placesXenPage(self, ctx)) {
+        recipes.placeVcpuInfo(self, ctx);
+      } else {
+        bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_OFF;
+      }
+    }
+  }
+
+  XEN_VCPU_TIME_INFO(ctx: Ctx): void {
+    const self = this.state;
+    const { bytes } = self;
+    if (bytes[XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_OFF) {
+      if (guards.placesXenPage(self, ctx)) {
+        recipes.placeVcpuTimeInfo(self, ctx);
+        bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_ON;
+      }
+    } else if (bytes[XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_ON) {
+      if (guards.placesXenPage(self, ctx)) {
+        recipes.placeVcpuTimeInfo(self, ctx);
+      } else {
+        bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_OFF;
+      }
+    }
+  }
+}

@@ -9,7 +9,7 @@ import {
   type VmmState,
   VmmVcpuState,
 } from '../../clock/index.ts';
-import type { Cell } from '../stepper.ts';
+import type { Machine } from '../stepper.ts';
 import type { Dispatched, World } from '../world.ts';
 import type { Call, MakeCall, VmmPhase, VmmRoute } from './phase.ts';
 import { Instants, type Plan } from './plan.ts';
@@ -28,9 +28,9 @@ export interface SavedVm {
 }
 
 /** A VMM's machine. */
-export type VmmCell = Cell<VmmState, VmmSignal, VmmCtx>;
+export type VmmCell = Machine<VmmState, VmmSignal, VmmCtx>;
 /** The machine of a VMM's vCPU. */
-export type VmmVcpuCell = Cell<VmmVcpuState, VmmVcpuSignal, VmmCtx>;
+export type VmmVcpuCell = Machine<VmmVcpuState, VmmVcpuSignal, VmmCtx>;
 
 /** Ioctls that read CLOCK_REALTIME. */
 const READS_REALTIME: ReadonlySet<InputType> = new Set([

@@ -23,7 +23,7 @@ export interface Question {
 export type Decision = Outcome | Question;
 
 /** What a state does: signal → decision. */
-export type Row = Readonly<Record<string, Decision>>;
+type Row = Readonly<Record<string, Decision>>;
 
 /** A region: leaf state → what it does. */
 export type RegionTable = Readonly<Record<string, Row>>;

@@ -1,0 +1,212 @@
+/**
+ * Decision tables as code: a class with a method for each signal, which asks and does what the table
+ * says, on the bytes that stand for the active states in the header of the struct.
+ *
+ * In a machine of several regions all of those that react decide before any acts, and the states
+ * change when all have acted.
+ */
+import type { AnyStructType } from '../../num/index.ts';
+import { regionOffset, stateByte } from '../modes.ts';
+import { type Branch, branches, inside } from './lines.ts';
+import type { Decision, MachineTable, Outcome, RegionTable } from './table.ts';
+
+/** `off.unmatched` of `masterclock`: `MASTERCLOCK_OFF_UNMATCHED`. */
+const constant = (...names: readonly string[]): string =>
+  names.map((name) => name.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()).join('_');
+
+const doesNothing = ({ run, to }: Outcome): boolean => run.length === 0 && to === undefined;
+
+const callsOf = ({ run }: Outcome): string[] => run.map((name) => `recipes.${name}(self, ctx);`);
+
+/** What one region does at one signal. */
+interface Reaction {
+  readonly region: string;
+  /** The region's states by what they decide; those that decide nothing are left out. */
+  readonly decided: readonly { readonly states: readonly string[]; readonly decision: Decision }[];
+  /** All states decide the same. */
+  readonly always: boolean;
+}
+
+function reactionOf(region: string, states: RegionTable, signal: string): Reaction | undefined {
+  const groups = new Map<string, { states: string[]; decision: Decision }>();
+  for (const [state, { [signal]: decision }] of Object.entries(states)) {
+    if (decision === undefined) continue;
+    const key = JSON.stringify(decision);
+    const group = groups.get(key) ?? { states: [], decision };
+    groups.set(key, group);
+    group.states.push(state);
+  }
+  const decided = [...groups.values()];
+  const [first] = decided;
+  if (first === undefined) return undefined;
+  const always = first.states.length === Object.keys(states).length;
+  return { region, decided, always };
+}
+
+/** The questions of a decision, and what `act` makes of each outcome. */
+function decisionLines(
+  decision: Decision,
+  depth: number,
+  act: (outcome: Outcome) => readonly string[],
+): string[] {
+  const chain: Branch[] = [];
+  let rest = decision;
+  while ('ask' in rest) {
+    const { ask, yes, no } = rest;
+    chain.push({ when: [`guards.${ask}(self, ctx)`], body: decisionLines(yes, depth + 1, act) });
+    rest = no;
+  }
+  const otherwise = act(rest);
+  if (chain.length === 0) return [...otherwise];
+  return branches(
+    otherwise.length === 0 ? chain : [...chain, { when: [], body: otherwise }],
+    depth,
+  );
+}
+
+/** By the state that a region is in. */
+function reactionLines(
+  { region, decided, always }: Reaction,
+  depth: number,
+  act: (outcome: Outcome) => readonly string[],
+): string[] {
+  const at = constant(region);
+  if (always) return decisionLines(decided[0]!.decision, depth, act);
+  return branches(
+    decided.map(({ states, decision }) => ({
+      when: states.map((state) => `bytes[${at}] === ${constant(region, state)}`),
+      body: decisionLines(decision, depth + 1, act),
+    })),
+    depth,
+  );
+}
+
+const change = (region: string, to: string | undefined): string[] =>
+  to === undefined ? [] : [`bytes[${constant(region)}] = ${constant(region, to)};`];
+
+/** A region that reacts by itself acts as soon as it has decided. */
+const alone = (reaction: Reaction, depth: number): string[] =>
+  reactionLines(reaction, depth, (outcome) => [
+    ...callsOf(outcome),
+    ...change(reaction.region, outcome.to),
+  ]);
+
+/** Several regions: what each decides is a number until all have decided. */
+function together(reactions: readonly Reaction[], depth: number): string[] {
+  const decide: string[] = [];
+  const act: string[] = [];
+  const settle: string[] = [];
+  for (const reaction of reactions) {
+    const { region } = reaction;
+    const outcomes: Outcome[] = [];
+    decide.push(
+      `let ${region} = 0;`,
+      ...reactionLines(reaction, depth, (outcome) =>
+        doesNothing(outcome) ? [] : [`${region} = ${outcomes.push(outcome)};`],
+      ),
+    );
+    const chosen = (of: (outcome: Outcome) => readonly string[]): string[] =>
+      branches(
+        outcomes
+          .map((outcome, i) => ({ when: [`${region} === ${i + 1}`], body: of(outcome) }))
+          .filter(({ body }) => body.length > 0),
+        depth,
+      );
+    act.push(...chosen(callsOf));
+    settle.push(...chosen(({ to }) => change(region, to)));
+  }
+  return [...decide, ...act, ...settle];
+}
+
+/** A machine's table as code. */
+export interface TableCode {
+  /** Where in the struct each region's state stands, and the byte of each state. */
+  readonly constants: ReadonlyMap<string, number>;
+  /** The body of each signal's method, which has `ctx` and the machine as `this`. */
+  readonly methods: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a body needs of the struct. */
+function structLines(body: readonly string[]): string[] {
+  const uses = (text: string): boolean => body.some((line) => line.includes(text));
+  const self = uses('(self') ? ['const self = this.state;'] : [];
+  const from = self.length > 0 ? 'self' : 'this.state';
+  return uses('bytes[') ? [...self, `const { bytes } = ${from};`] : self;
+}
+
+/** How deep the bodies of methods stand. */
+const DEPTH = 2;
+
+/**
+ * The code of a table, on structs of a type.
+ *
+ * @throws TypeError when the struct has no field for a region.
+ */
+export function tableCode({ regions }: MachineTable, type: AnyStructType): TableCode {
+  const signals = new Set(
+    Object.values(regions).flatMap((states) => Object.values(states).flatMap(Object.keys)),
+  );
+  const methods = new Map<string, string[]>();
+  for (const signal of [...signals].sort()) {
+    const reactions = Object.entries(regions)
+      .map(([region, states]) => reactionOf(region, states, signal))
+      .filter((reaction) => reaction !== undefined);
+    const [first] = reactions;
+    const body = reactions.length === 1 ? alone(first!, DEPTH) : together(reactions, DEPTH);
+    methods.set(signal, [...structLines(body), ...body]);
+  }
+  const text = [...methods.values()].flat().join('\n');
+  const constants = Object.entries(regions).flatMap(([region, states]) => [
+    [constant(region), regionOffset(type, region)] as const,
+    ...Object.keys(states).map(
+      (state) => [constant(region, state), stateByte(type, region, state)] as const,
+    ),
+  ]);
+  const used = constants.filter(([name]) => new RegExp(`\\b${name}\\b`).test(text));
+  return { constants: new Map(used), methods };
+}
+
+const titled = (name: string): string => `${name[0]!.toUpperCase()}${name.slice(1)}`;
+
+/** The module that is committed. */
+export function tableModule(table: MachineTable, type: AnyStructType): string {
+  const { machine } = table;
+  const name = titled(machine);
+  const { constants, methods } = tableCode(table, type);
+  const lines = [...methods].flatMap(([signal, body]) => {
+    const usesCtx = body.some((line) => line.includes('ctx'));
+    return ['', `${signal}(${usesCtx ? 'ctx: Ctx' : ''}): void {`, ...inside(body), '}'];
+  });
+  const codes = ['Guard', 'Recipe'].map((kind) => ({ kind, all: `${machine}${kind}s` }));
+  const types = [
+    'type Ctx',
+    ...codes.map(({ kind }) => `type ${name}${kind}`),
+    `type ${name}State`,
+  ];
+  return [
+    `/** What the machine ${machine} does at each signal. Derived from it by XState: \`npm run build\`. */`,
+    'import {',
+    ...inside([...types, ...codes.map(({ all }) => all)].map((line) => `${line},`)),
+    "} from '../../clock/index.ts';",
+    `import type { ${name}Cell } from '../stepper.ts';`,
+    '',
+    ...codes.map(
+      ({ kind, all }) =>
+        `const ${kind.toLowerCase()}s: Readonly<Record<keyof typeof ${all}, ${name}${kind}>> = ${all};`,
+    ),
+    '',
+    '// Where in the struct the state of a region stands, and the bytes that stand for its states.',
+    ...[...constants].map(([constantName, value]) => `const ${constantName} = ${value};`),
+    '',
+    `/** A machine ${machine} on its live struct. */`,
+    `export class ${name}Table implements ${name}Cell {`,
+    `  readonly state: ${name}State;`,
+    '',
+    `  constructor(state: ${name}State) {`,
+    '    this.state = state;',
+    '  }',
+    ...inside(lines),
+    '}',
+    '',
+  ].join('\n');
+}
