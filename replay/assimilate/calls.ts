@@ -95,15 +95,16 @@ export class Calls {
     const { driver } = this.#around;
     const { id: vm } = known.of;
     const { id: vcpu } = known.vcpu;
+    const tsc = driver.tscAt(when.ticks, known.of.vm);
     switch (ioctl?.name) {
       case 'KVM_SET_TSC_KHZ':
         driver.load(known, when);
-        driver.happen({ type: 'KVM_SET_TSC_KHZ', vm, vcpu, khz: arg }, when, known.of);
+        driver.happen({ type: 'KVM_SET_TSC_KHZ', tsc, vm, vcpu, khz: arg }, known.of);
         if (!this.#isHostKhz(arg)) known.scaled = true;
         break;
       case 'KVM_KVMCLOCK_CTRL':
         driver.load(known, when);
-        driver.happen({ type: 'KVM_KVMCLOCK_CTRL', vm, vcpu }, when, known.of);
+        driver.happen({ type: 'KVM_KVMCLOCK_CTRL', tsc, vm, vcpu }, known.of);
         break;
       case 'KVM_XEN_VCPU_SET_ATTR':
         driver.load(known, when);
@@ -121,7 +122,8 @@ export class Calls {
   ofVm(vm: KnownVm, { ioctl, arg, recomputed }: Call, when: When): void {
     const { driver, sees } = this.#around;
     if (ioctl?.name === 'KVM_SET_TSC_KHZ') {
-      driver.happen({ type: 'KVM_SET_VM_TSC_KHZ', vm: vm.id, khz: arg }, when, vm);
+      const tsc = driver.tscAt(when.ticks, vm.vm);
+      driver.happen({ type: 'KVM_SET_VM_TSC_KHZ', tsc, vm: vm.id, khz: arg }, vm);
       if (!this.#isHostKhz(arg)) vm.scaled = true;
     } else if (ioctl?.name === 'KVM_XEN_HVM_SET_ATTR' || ioctl?.name === 'KVM_XEN_HVM_CONFIG') {
       for (const { model } of vm.vm.vcpus.values()) if (model !== undefined) model.mayAsk = true;

@@ -45,18 +45,14 @@ export class DelayedWork {
     const { driver } = this.#around;
     const { state } = of;
     const { id: vm } = of;
-    if (state.syncWork === 'armed' && this.#isDue(of, SYNC_WORK, when)) {
-      driver.happen({ type: SYNC_WORK, vm }, when, of);
-      driver.happen({ type: UPDATE_WORK, vm }, when, of);
-      driver.wake(of);
-      return true;
-    }
-    if (state.updateWork === 'queued' && this.#isDue(of, UPDATE_WORK, when)) {
-      driver.happen({ type: UPDATE_WORK, vm }, when, of);
-      driver.wake(of);
-      return true;
-    }
-    return false;
+    const syncs = state.syncWork === 'armed' && this.#isDue(of, SYNC_WORK, when);
+    const updates = state.updateWork === 'queued' && this.#isDue(of, UPDATE_WORK, when);
+    if (!syncs && !updates) return false;
+    const tsc = driver.tscAt(when.ticks, of.vm);
+    if (syncs) driver.happen({ type: SYNC_WORK, tsc, vm }, of);
+    driver.happen({ type: UPDATE_WORK, tsc, vm }, of);
+    driver.wake(of);
+    return true;
   }
 
   #isDue(of: KnownVm, name: keyof typeof EARLIEST_MS, when: When): boolean {

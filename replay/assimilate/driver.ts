@@ -12,12 +12,7 @@ import type { Switches } from '../../src/profiles/index.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { KnownVcpu, KnownVm } from './known.ts';
-import { isTracepoint, type Predicted } from './tracepoints.ts';
-
-/** An input without its instant, which the event gives: it is written into the input. */
-export type Untimed = {
-  [T in Input['type']]: Omit<Extract<Input, { type: T }>, 'tsc'>;
-}[Input['type']];
+import type { Predicted } from './tracepoints.ts';
 
 /** When something happened: ticks of the recording's clock, and on which host CPU. */
 export interface When {
@@ -39,6 +34,9 @@ export interface Keeper {
   /** The clock offset that an input must have led to: so much more than was supposed since. */
   ledTo(index: number, kvmclockOffset: bigint, more: bigint): void;
 }
+
+/** Most inputs show none. */
+const NO_TRACEPOINTS: readonly Predicted[] = Object.freeze([]);
 
 /** Makes the world; a log has a world of its own, which it is kept by. */
 export type MakeWorld = (options: WorldOptions) => { world: World; keeper?: Keeper };
@@ -66,6 +64,11 @@ export class Driver {
     this.#keeper = made.keeper;
   }
 
+  /** What happens is kept: also what no later page, offset or update depends on. */
+  get keeps(): boolean {
+    return this.#keeper !== undefined;
+  }
+
   /** The VMs there are. */
   get vms(): readonly KnownVm[] {
     return this.#vms;
@@ -87,53 +90,58 @@ export class Driver {
     return isBefore(tsc, lastTsc) ? lastTsc : tsc;
   }
 
-  /** Lets something happen; `undefined` when the model holds it impossible. */
-  happen(
-    input: Untimed,
-    when: When,
-    vm?: KnownVm,
-    source?: ReadingSource,
-  ): readonly Observation[] | undefined {
-    return this.#happenAt(this.tscAt(when.ticks, vm?.vm), input, vm, source);
-  }
-
-  #happenAt(
-    tsc: bigint,
-    input: Untimed,
-    vm?: KnownVm,
-    source?: ReadingSource,
-  ): readonly Observation[] | undefined {
-    // To copy the input with its instant would cost more than most inputs themselves.
-    const timed: Untimed & { tsc?: bigint } = input;
-    timed.tsc = tsc;
+  /**
+   * Lets something happen.
+   *
+   * @returns the tracepoints of it; `undefined` when the model holds it impossible.
+   */
+  happen(input: Input, vm?: KnownVm, source?: ReadingSource): readonly Predicted[] | undefined {
     try {
-      const { observations, index } = this.world.dispatch(timed as Input, source);
-      for (const seen of observations) {
-        if (seen.type === 'timer_armed') vm?.armed.set(seen.name, tsc);
-        if (seen.type === 'kvm_update_master_clock' && vm !== undefined) vm.snapshotInput = index;
-      }
-      return observations;
+      const { observations, index } = this.world.dispatch(input, source);
+      return observations.length === 0
+        ? NO_TRACEPOINTS
+        : this.#follow(observations, vm, input.tsc, index);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       return undefined;
     }
   }
 
-  /** The same; only the tracepoints of it. */
-  predict(
-    input: Untimed,
-    when: When,
-    vm?: KnownVm,
-    source?: ReadingSource,
-  ): Predicted[] | undefined {
-    return this.happen(input, when, vm, source)?.filter(isTracepoint);
+  /** Notes what an input showed. @returns the tracepoints. */
+  #follow(
+    observations: readonly Observation[],
+    vm: KnownVm | undefined,
+    tsc: bigint,
+    index: number,
+  ): readonly Predicted[] {
+    const tracepoints: Predicted[] = [];
+    for (let i = 0; i < observations.length; i++) {
+      const seen = observations[i]!;
+      switch (seen.type) {
+        case 'kvm_update_master_clock':
+          if (vm !== undefined) vm.snapshotInput = index;
+          tracepoints.push(seen);
+          break;
+        case 'kvm_pvclock_update':
+        case 'kvm_write_tsc_offset':
+        case 'kvm_track_tsc':
+          tracepoints.push(seen);
+          break;
+        case 'timer_armed':
+          vm?.armed.set(seen.name, tsc);
+          break;
+        default:
+      }
+    }
+    return tracepoints;
   }
 
   /** A VM is created, or is first seen. Its own tracepoints are what was predicted. */
-  createVm(vm: Vm, when: When, born: boolean): { known: KnownVm; predicted: Predicted[] } {
+  createVm(vm: Vm, when: When, born: boolean): { known: KnownVm; predicted: readonly Predicted[] } {
     const id = this.#made++;
     const index = this.world.count;
-    const predicted = this.predict({ type: 'KVM_CREATE_VM', vm: id }, when) ?? [];
+    const tsc = this.tscAt(when.ticks);
+    const predicted = this.happen({ type: 'KVM_CREATE_VM', tsc, vm: id }) ?? NO_TRACEPOINTS;
     const known = new KnownVm(vm, id, this.world.vms.get(id)!, born);
     vm.model = known;
     this.#vms.push(known);
@@ -143,11 +151,14 @@ export class Driver {
   }
 
   /** KVM_SET_CLOCK, of which nothing says to what: as if to where the clock is. */
-  setClock(vm: KnownVm, when: When): Predicted[] {
+  setClock(vm: KnownVm, when: When): readonly Predicted[] {
     const clock = addU64(vm.state.masterKernelNs, vm.state.kvmclockOffset);
     vm.offsetInput = this.world.count;
-    const input = { type: 'KVM_SET_CLOCK', vm: vm.id, clock, flags: 0, cpu: when.cpu } as const;
-    const predicted = this.predict(input, when, vm) ?? [];
+    const tsc = this.tscAt(when.ticks, vm.vm);
+    const { cpu } = when;
+    const predicted =
+      this.happen({ type: 'KVM_SET_CLOCK', tsc, vm: vm.id, clock, flags: 0, cpu }, vm) ??
+      NO_TRACEPOINTS;
     vm.clockOffset = 'unknown';
     this.wake(vm);
     return predicted;
@@ -160,13 +171,14 @@ export class Driver {
     when: When,
     born: boolean,
     source?: ReadingSource,
-  ): { known: KnownVcpu; predicted: Predicted[] } | undefined {
+  ): { known: KnownVcpu; predicted: readonly Predicted[] } | undefined {
     const cpu = vm.of.vcpus.get(vcpu.id) === undefined ? when.cpu : -1;
-    if (cpu >= 0) this.happen({ type: 'KVM_CREATE_VCPU', vm: vm.id, vcpu: vcpu.id, cpu }, when, vm);
+    const tsc = this.tscAt(when.ticks, vm.vm);
+    if (cpu >= 0) this.happen({ type: 'KVM_CREATE_VCPU', tsc, vm: vm.id, vcpu: vcpu.id, cpu }, vm);
     const cell = vm.of.vcpus.get(vcpu.id);
     if (cell === undefined) return undefined;
-    const input = { type: 'vcpu_postcreate', vm: vm.id, vcpu: vcpu.id } as const;
-    const predicted = this.predict(input, when, vm, source) ?? [];
+    const input = { type: 'vcpu_postcreate', tsc, vm: vm.id, vcpu: vcpu.id } as const;
+    const predicted = this.happen(input, vm, source) ?? NO_TRACEPOINTS;
     const known = new KnownVcpu(vcpu, vm, cell, born);
     known.cpu = cell.state.cpu;
     known.scaled = vm.scaled;
@@ -179,23 +191,28 @@ export class Driver {
     const { state, of } = known;
     const { id: vm } = of;
     const { id: vcpu } = known.vcpu;
+    const { cpu } = when;
     known.quiet = false;
-    if (state.run === 'guest') this.happen({ type: 'kvm_exit', vm, vcpu }, when, of);
-    if (state.run === 'loaded' && known.cpu !== when.cpu) {
-      this.happen({ type: 'vcpu_put', vm, vcpu }, when, of);
+    if (state.run === 'loaded' && known.cpu === cpu) return;
+    const tsc = this.tscAt(when.ticks, of.vm);
+    if (state.run === 'guest') this.happen({ type: 'kvm_exit', tsc, vm, vcpu }, of);
+    if (state.run === 'loaded' && known.cpu !== cpu) {
+      this.happen({ type: 'vcpu_put', tsc, vm, vcpu }, of);
     }
     if (state.run === 'unloaded') {
-      this.happen({ type: 'vcpu_load', vm, vcpu, cpu: when.cpu }, when, of);
-      known.cpu = when.cpu;
+      this.happen({ type: 'vcpu_load', tsc, vm, vcpu, cpu }, of);
+      known.cpu = cpu;
     }
   }
 
   /** The vCPU serves its requests. */
   serve(known: KnownVcpu, when: When): readonly Predicted[] {
     known.servedInput = this.world.count;
-    const input = { type: 'vcpu_requests', vm: known.of.id, vcpu: known.vcpu.id } as const;
-    const predicted = this.predict(input, when, known.of) ?? [];
-    this.wake(known.of);
+    const { of, vcpu } = known;
+    const tsc = this.tscAt(when.ticks, of.vm);
+    const input = { type: 'vcpu_requests', tsc, vm: of.id, vcpu: vcpu.id } as const;
+    const predicted = this.happen(input, of) ?? NO_TRACEPOINTS;
+    this.wake(of);
     // What is pushed forward by software is not followed to the cycle.
     return known.scaled
       ? predicted.filter(({ type }) => type !== 'kvm_write_tsc_offset')
@@ -245,12 +262,12 @@ export class Driver {
 
   /** Its last descriptor is closed, at the latest by now, which takes its vCPUs off their CPUs. */
   #destroy({ id, of }: KnownVm): void {
-    const { lastTsc } = this.world;
+    const { lastTsc: tsc } = this.world;
     for (const [vcpu, { state }] of of.vcpus) {
-      if (state.run === 'guest') this.#happenAt(lastTsc, { type: 'kvm_exit', vm: id, vcpu });
-      if (state.run === 'loaded') this.#happenAt(lastTsc, { type: 'vcpu_put', vm: id, vcpu });
+      if (state.run === 'guest') this.happen({ type: 'kvm_exit', tsc, vm: id, vcpu });
+      if (state.run === 'loaded') this.happen({ type: 'vcpu_put', tsc, vm: id, vcpu });
     }
-    this.#happenAt(lastTsc, { type: 'destroy_vm', vm: id, cpu: 0 });
+    this.happen({ type: 'destroy_vm', tsc, vm: id, cpu: 0 });
   }
 
   /** A VM is gone: what is still said of it is of another one. */

@@ -50,8 +50,9 @@ export class HostModel {
       this.#knowsClocksource = true;
       return false;
     }
-    this.#driver.happen({ type: 'change_clocksource', vclockMode }, when);
-    if (this.state.gtodWorkQueued) this.#driver.happen({ type: 'pvclock_gtod_work' }, when);
+    const tsc = this.#driver.tscAt(when.ticks);
+    this.#driver.happen({ type: 'change_clocksource', tsc, vclockMode });
+    if (this.state.gtodWorkQueued) this.#driver.happen({ type: 'pvclock_gtod_work', tsc });
     this.line.lose();
     const changed = this.#knowsClocksource;
     this.#knowsClocksource = true;
@@ -130,17 +131,15 @@ export class HostModel {
     const { slope } = this.line;
     if (slope === undefined || !this.followsRaw) return;
     const { vclockMode } = this.state;
-    this.#driver.happen(
-      {
-        type: 'timekeeping_update',
-        vclockMode,
-        ...{ monoCycleLast: tsc, monoMult: slope.mult, monoShift: slope.shift },
-        ...{ monoXtimeNsec: 0n, monoBase: BigInt.asUintN(64, ns) },
-        ...{ rawCycleLast: tsc, rawMult: slope.mult, rawShift: slope.shift },
-        ...{ rawXtimeNsec: 0n, rawBase: BigInt.asUintN(64, ns) },
-      },
-      when,
-    );
+    this.#driver.happen({
+      type: 'timekeeping_update',
+      tsc: this.#driver.tscAt(when.ticks),
+      vclockMode,
+      ...{ monoCycleLast: tsc, monoMult: slope.mult, monoShift: slope.shift },
+      ...{ monoXtimeNsec: 0n, monoBase: BigInt.asUintN(64, ns) },
+      ...{ rawCycleLast: tsc, rawMult: slope.mult, rawShift: slope.shift },
+      ...{ rawXtimeNsec: 0n, rawBase: BigInt.asUintN(64, ns) },
+    });
   }
 }
 

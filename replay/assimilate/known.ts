@@ -12,6 +12,8 @@ import type { Vcpu, Vm } from '../identity/vm.ts';
 import type { Disagreement } from './books.ts';
 import type { Predicted } from './tracepoints.ts';
 
+const NONE: readonly Predicted[] = [];
+
 /** What the model knows of one VM. */
 export class KnownVm {
   readonly vm: Vm;
@@ -97,8 +99,6 @@ export class KnownVcpu {
   scaled = false;
   /** Xen's pages are written with its own, and traced in the same way. */
   xen = false;
-  /** What was predicted of it and is still to be seen. */
-  expected: Predicted[] = [];
   /** The input by which it was last brought up to date. */
   servedInput = -1;
   /** Entries at which requests of others were not served. */
@@ -113,6 +113,9 @@ export class KnownVcpu {
   missed: { readonly ticks: bigint; readonly version: number } | undefined;
   /** The last difference told, that the same is not told again. */
   told = '';
+  /** What was predicted of it; from the first that is still to be seen. */
+  #predicted: readonly Predicted[] = NONE;
+  #seen = 0;
 
   constructor(vcpu: Vcpu, of: KnownVm, cell: VcpuCell, born: boolean) {
     this.vcpu = vcpu;
@@ -127,6 +130,24 @@ export class KnownVcpu {
     return this.cell.state;
   }
 
+  /** These are to be seen of it, and nothing else. */
+  expect(predicted: readonly Predicted[]): void {
+    this.#predicted = predicted;
+    this.#seen = 0;
+  }
+
+  /** What is to be seen of it next. */
+  get expected(): Predicted | undefined {
+    return this.#predicted[this.#seen];
+  }
+
+  /** The same; it is to be seen no more. */
+  takeExpected(): Predicted | undefined {
+    const next = this.#predicted[this.#seen];
+    if (next !== undefined) this.#seen += 1;
+    return next;
+  }
+
   /** Events are missing. */
   loseTrack(): void {
     this.quiet = false;
@@ -134,7 +155,7 @@ export class KnownVcpu {
     this.page = false;
     this.adjust = false;
     this.requests = false;
-    this.expected = [];
+    this.expect(NONE);
     this.missed = undefined;
     this.synchronised = false;
     this.joined = false;

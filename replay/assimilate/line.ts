@@ -22,21 +22,35 @@ export interface Slope {
   readonly khz: number;
   readonly mult: number;
   readonly shift: number;
+  /** The same two, to reckon with. */
+  readonly wide: { readonly mult: bigint; readonly shift: bigint };
 }
 
-const slopeOf = (khz: number): Slope => ({ khz, ...clocksourceMultShift(khz) });
+function slopeOf(khz: number): Slope {
+  const { mult, shift } = clocksourceMultShift(khz);
+  return { khz, mult, shift, wide: { mult: BigInt(mult), shift: BigInt(shift) } };
+}
 
 /** ns along a slope; also backwards. */
-const alongSlope = ({ mult, shift }: Slope, cycles: bigint): bigint =>
-  (cycles * BigInt(mult)) >> BigInt(shift);
+const alongSlope = ({ wide }: Slope, cycles: bigint): bigint => (cycles * wide.mult) >> wide.shift;
+
+/** The one slope that all of these are. */
+function commonOf(slopes: readonly Slope[]): Slope | undefined {
+  const [first] = slopes;
+  const areOne = slopes.every(({ mult, shift }) => mult === first?.mult && shift === first.shift);
+  return areOne ? first : undefined;
+}
 
 export class RawLine {
   /** One point of it: host TSC and ns. */
   #at: { readonly tsc: bigint; readonly ns: bigint } | undefined;
   /** The frequencies that may be the right one at all, kHz: one, or all from the first to the last. */
   #possible: { readonly least: number; readonly most: number } | undefined;
-  /** What the slope may be after the points seen; one when it is known. */
+  /** Their slopes: they are thousands, and needed only where a second point is known. */
   #slopes: readonly Slope[] | undefined;
+  /** Those of them that lead through all points seen. */
+  #fitting: readonly Slope[] | undefined;
+  #slope: Slope | undefined;
   /** A point was where the line had it. */
   confirmed = false;
 
@@ -49,10 +63,18 @@ export class RawLine {
     if (this.#possible !== undefined) return;
     const reach = exact ? 0 : Math.ceil(khz / STALE_PART);
     this.#possible = { least: Math.max(1, khz - reach), most: khz + reach };
+    this.#forgetSlope();
   }
 
-  /** They are thousands, and needed only where a second point is known. */
+  /** Which of the possible slopes is right is not known, unless there is one only. */
+  #forgetSlope(): void {
+    this.#fitting = undefined;
+    const isOne = this.#possible !== undefined && this.#possible.least === this.#possible.most;
+    this.#slope = isOne ? this.#candidates[0] : undefined;
+  }
+
   get #candidates(): readonly Slope[] {
+    if (this.#fitting !== undefined) return this.#fitting;
     if (this.#possible === undefined) return [];
     const { least, most } = this.#possible;
     this.#slopes ??= Array.from({ length: most - least + 1 }, (_, i) => slopeOf(least + i));
@@ -61,13 +83,7 @@ export class RawLine {
 
   /** The slope, once it is known. */
   get slope(): Slope | undefined {
-    const isOne = this.#possible !== undefined && this.#possible.least === this.#possible.most;
-    if (this.#slopes === undefined && !isOne) return undefined;
-    const slopes = this.#candidates;
-    const [first] = slopes;
-    return slopes.every(({ mult, shift }) => mult === first?.mult && shift === first.shift)
-      ? first
-      : undefined;
+    return this.#slope;
   }
 
   /** A point of it is known. */
@@ -110,14 +126,15 @@ export class RawLine {
       return apart >= -ROUNDING_NS && apart <= ROUNDING_NS;
     });
     if (fits.length === 0) return 'off';
-    this.#slopes = fits;
+    this.#fitting = fits;
+    this.#slope = commonOf(fits);
     return 'learned';
   }
 
   /** The clock goes on from another place; with the same slope, if that was confirmed. */
   move(tsc: bigint, ns: bigint): void {
     this.#at = { tsc, ns };
-    if (!this.confirmed) this.#slopes = undefined;
+    if (!this.confirmed) this.#forgetSlope();
     this.confirmed = false;
   }
 

@@ -13,9 +13,14 @@ import type { Predicted } from './tracepoints.ts';
 
 type PredictedPage = Extract<Predicted, { type: 'kvm_pvclock_update' }>;
 
+interface Difference {
+  readonly expected: string;
+  readonly found: string;
+}
+
 /** Fields of one page as they are compared. */
 export class Comparison {
-  readonly #differences: { readonly expected: string; readonly found: string }[] = [];
+  #differences: readonly Difference[] | undefined;
   /** Fields whose value the model knew. */
   judged = 0;
 
@@ -24,21 +29,32 @@ export class Comparison {
     if (!known) return;
     this.judged += 1;
     if (expected === found) return;
-    this.#differences.push({ expected: `${name} ${expected}`, found: `${name} ${found}` });
+    const difference = { expected: `${name} ${expected}`, found: `${name} ${found}` };
+    this.#differences = [...(this.#differences ?? []), difference];
   }
 
   get differs(): boolean {
-    return this.#differences.length > 0;
+    return this.#differences !== undefined;
   }
 
   get expected(): string {
-    return this.#differences.map(({ expected }) => expected).join(', ');
+    return (this.#differences ?? []).map(({ expected }) => expected).join(', ');
   }
 
   get found(): string {
-    return this.#differences.map(({ found }) => found).join(', ');
+    return (this.#differences ?? []).map(({ found }) => found).join(', ');
   }
 }
+
+/** The kernels that trace odd versions, and those that trace even ones. */
+const ODD = {
+  how: 'odd page versions',
+  switches: { pvTraceVersionParity: 'odd', pvPageWrite: 'three-writes' },
+} as const;
+const EVEN = {
+  how: 'even page versions',
+  switches: { pvTraceVersionParity: 'even', pvPageWrite: 'or-one' },
+} as const;
 
 export class Pages {
   readonly #around: Around;
@@ -78,19 +94,17 @@ export class Pages {
   ): void {
     const { chosen, driver, sees } = this.#around;
     const odd = (version & 1) === 1;
-    const isOdd = (): boolean => driver.switches.pvTraceVersionParity === 'odd';
-    const how = `${odd ? 'odd' : 'even'} page versions`;
-    if (odd === isOdd()) chosen.confirm('pvTraceVersionParity', how);
-    else {
-      const kernels = odd
-        ? ({ pvTraceVersionParity: 'odd', pvPageWrite: 'three-writes' } as const)
-        : ({ pvTraceVersionParity: 'even', pvPageWrite: 'or-one' } as const);
-      const set = chosen.contradict('pvTraceVersionParity', kernels, how);
+    const found = odd ? ODD : EVEN;
+    const { pvTraceVersionParity: parity } = found.switches;
+    if (parity === driver.switches.pvTraceVersionParity) {
+      chosen.confirm('pvTraceVersionParity', found.how);
+    } else {
+      const set = chosen.contradict('pvTraceVersionParity', found.switches, found.how);
       if (set !== undefined) driver.setSwitches(set);
     }
-    const parity = isOdd() ? 'odd' : 'even';
-    compared.field('version parity', true, parity, odd ? 'odd' : 'even');
-    const continues = known.page && !known.xen && odd === isOdd() && sees.msrs;
+    const expected = driver.switches.pvTraceVersionParity;
+    compared.field('version parity', true, expected, parity);
+    const continues = known.page && !known.xen && parity === expected && sees.msrs;
     compared.field('version', continues && predicted !== undefined, predicted?.version, version);
   }
 

@@ -47,9 +47,9 @@ export class Requests {
       known.joined = false;
     }
     this.#missing(known, when);
-    known.expected = [...driver.serve(known, when)];
+    known.expect(driver.serve(known, when));
     const predicted =
-      known.expected[0]?.type === 'kvm_update_master_clock' ? known.expected.shift() : undefined;
+      known.expected?.type === 'kvm_update_master_clock' ? known.takeExpected() : undefined;
     this.compareUpdate(known.of, seen, when, predicted, inferred, known);
   }
 
@@ -154,7 +154,7 @@ export class Requests {
     let predicted = this.#nextPage(known, when);
     if (predicted === undefined) {
       this.#reasonForPage(known, page, when);
-      known.expected = [...driver.serve(known, when)];
+      known.expect(driver.serve(known, when));
       predicted = this.#nextPage(known, when);
     }
     this.#pages.see(known, page, when, predicted);
@@ -186,7 +186,7 @@ export class Requests {
       known.page &&
       state.pageTscTimestamp === page.tscTimestamp &&
       state.pageSystemTime === page.systemTime;
-    if (!same || expected.length > 0 || !(xen || !of.born) || asksForPage(known)) return false;
+    if (!same || expected !== undefined || !(xen || !of.born) || asksForPage(known)) return false;
     this.#around.books.inferred += 1;
     known.xen = true;
     return true;
@@ -194,7 +194,7 @@ export class Requests {
 
   #nextPage(known: KnownVcpu, when: When) {
     for (;;) {
-      const next = known.expected.shift();
+      const next = known.takeExpected();
       if (next === undefined || next.type === 'kvm_pvclock_update') return next;
       this.#lacks(known, next, when);
     }
@@ -254,8 +254,13 @@ export class Requests {
     }
     known.synchronised = false;
     known.joined = false;
-    driver.happen({ type: 'kvm_entry', vm: of.id, vcpu: vcpu.id }, when, of);
-    known.quiet = known.state.requests === 0;
+    // Where nothing is to be served, it and the exit that follows only matter to a TSC that catches up.
+    const { state } = known;
+    if (driver.keeps || state.requests !== 0 || state.catchup !== 'off') {
+      const tsc = driver.tscAt(when.ticks, of.vm);
+      driver.happen({ type: 'kvm_entry', tsc, vm: of.id, vcpu: vcpu.id }, of);
+    }
+    known.quiet = state.requests === 0;
   }
 
   /** @returns it enters with nothing left to serve. */
@@ -281,9 +286,7 @@ export class Requests {
 
   /** Nothing more of what was predicted will be seen. */
   #missing(known: KnownVcpu, when: When): void {
-    const { expected } = known;
-    known.expected = [];
-    for (const each of expected) this.#lacks(known, each, when);
+    while (known.expected !== undefined) this.#lacks(known, known.takeExpected(), when);
   }
 
   /** Something predicted is not recorded; `undefined` for a masterclock update. */

@@ -5,12 +5,13 @@
  * `kvm_track_tsc` before the guest's `kvm_msr` or the return of an ioctl. So they wait for it. What an
  * ioctl wrote is not recorded; the offset shows what it came to, and a value is supposed that does so.
  */
+import { type Input, MSRS } from '../../events/index.ts';
 import { isRequested, isTscMode } from '../../src/clock/index.ts';
 import { addU64, subU64 } from '../../src/num/index.ts';
 import type { Vcpu } from '../identity/vm.ts';
 import { type Around, isWatched } from './around.ts';
 import type { Disagreement } from './books.ts';
-import type { Untimed, When } from './driver.ts';
+import type { When } from './driver.ts';
 import type { KnownVcpu } from './known.ts';
 import { Comparison } from './pages.ts';
 import type { Predicted } from './tracepoints.ts';
@@ -34,7 +35,12 @@ export interface SeenWrite {
   track: SeenTrack | undefined;
 }
 
-const IA32_TSC = 0x10;
+const { IA32_TSC } = MSRS;
+/** KVM writes the time of boot where the guest says: no other clock goes by it. */
+const WALL_CLOCKS: ReadonlySet<number> = new Set([
+  MSRS.MSR_KVM_WALL_CLOCK,
+  MSRS.MSR_KVM_WALL_CLOCK_NEW,
+]);
 
 export class TscWrites {
   readonly #around: Around;
@@ -165,10 +171,15 @@ export class TscWrites {
     const { of, vcpu } = known;
     if (write !== undefined) this.checkPrevious(known, write);
     driver.load(known, when);
+    if (WALL_CLOCKS.has(index) && !driver.keeps) {
+      driver.wake(of);
+      return;
+    }
     const read = write === undefined ? undefined : subU64(data, write.next);
-    const input = { type: 'wrmsr', vm: of.id, vcpu: vcpu.id, index, data } as const;
+    const tsc = driver.tscAt(when.ticks, of.vm);
+    const input = { type: 'wrmsr', tsc, vm: of.id, vcpu: vcpu.id, index, data } as const;
     const predicted =
-      driver.predict(input, when, of, (name) =>
+      driver.happen(input, of, (name) =>
         name === 'write.tsc' || name === 'sync.tsc' ? read : undefined,
       ) ?? [];
     driver.wake(of);
@@ -214,15 +225,16 @@ export class TscWrites {
     const { id: vcpu } = known.vcpu;
     this.checkPrevious(known, write);
     driver.load(known, write.when);
-    const input: Untimed =
+    const tsc = driver.tscAt(write.when.ticks, of.vm);
+    const input: Input =
       name === 'KVM_SET_MSRS'
-        ? { type: name, vm, vcpu, index: IA32_TSC, data: this.#supposedValue(known, write) }
-        : { type: 'KVM_SET_TSC_OFFSET', vm, vcpu, offset: write.next };
+        ? { type: name, tsc, vm, vcpu, index: IA32_TSC, data: this.#supposedValue(known, write) }
+        : { type: 'KVM_SET_TSC_OFFSET', tsc, vm, vcpu, offset: write.next };
     const read =
       input.type === 'KVM_SET_MSRS' && input.data !== 0n
         ? subU64(input.data, write.next)
         : undefined;
-    const predicted = driver.predict(input, write.when, of, (reading) =>
+    const predicted = driver.happen(input, of, (reading) =>
       reading === 'sync.tsc' ? read : undefined,
     );
     driver.wake(of);
