@@ -127,7 +127,8 @@ export class World {
    */
   dispatchValid(input: Input): Dispatched {
     const plan = this.#plans.of(input, this.#count);
-    readHead(input, plan.shape, this.#run.head);
+    const { head } = this.#run;
+    if (!plan.mayBeBare || !takeBare(input, head)) readHead(input, plan.shape, head);
     return this.#take(input, plan, undefined);
   }
 
