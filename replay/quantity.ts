@@ -5,18 +5,18 @@ const YEAR_NS = 31_557_600e9;
 
 /** From which number of ns on, what the last digit shown then counts, how many decimals, and a unit. */
 const UNITS = [
-  [YEAR_NS, YEAR_NS / 10, 1, 'years'],
-  [86_400e9, 8640e9, 1, 'days'],
+  { from: YEAR_NS, step: YEAR_NS / 10, decimals: 1, unit: 'years' },
+  { from: 86_400e9, step: 8640e9, decimals: 1, unit: 'days' },
   // Up to 2 hours a number of seconds is easier to compare than hours.
-  [7200e9, 360e9, 1, 'h'],
-  [1e9, 1e6, 3, 's'],
-  [1e6, 1e3, 3, 'ms'],
-  [1e3, 1, 3, 'µs'],
-  [0, 1, 0, 'ns'],
+  { from: 7200e9, step: 360e9, decimals: 1, unit: 'h' },
+  { from: 1e9, step: 1e6, decimals: 3, unit: 's' },
+  { from: 1e6, step: 1e3, decimals: 3, unit: 'ms' },
+  { from: 1e3, step: 1, decimals: 3, unit: 'µs' },
+  { from: 0, step: 1, decimals: 0, unit: 'ns' },
 ] as const;
 
 /** What rounds up to a whole one of a unit is shown as that: from so many ns on. */
-const FROM = UNITS.map(([from], i) => from - Math.floor((UNITS[i + 1]?.[1] ?? 0) / 2));
+const FROM = UNITS.map(({ from }, i) => from - Math.floor((UNITS[i + 1]?.step ?? 0) / 2));
 
 /** The size of a quantity: a number wherever that is exact, which is several times as fast. */
 function sizeOf(value: bigint): number | bigint {
@@ -25,26 +25,34 @@ function sizeOf(value: bigint): number | bigint {
   return value < 0n ? -value : value;
 }
 
-/** `value` with so many decimals, the last of which counts `step`; truncated toward zero: instants. */
-export function decimal(value: bigint, step: number, decimals: number): string {
-  const size = sizeOf(value);
-  const steps = typeof size === 'number' ? Math.floor(size / step) : size / BigInt(step);
-  const digits = steps.toString().padStart(decimals + 1, '0');
-  const point = digits.length - decimals;
-  return `${value < 0n ? '−' : ''}${digits.slice(0, point)}.${digits.slice(point)}`;
+/** How many whole steps a size has with so much more, as text. */
+function stepsIn(size: number | bigint, step: number, more: number): string {
+  return typeof size === 'number' && size + more <= Number.MAX_SAFE_INTEGER
+    ? `${Math.floor((size + more) / step)}`
+    : `${(BigInt(size) + BigInt(more)) / BigInt(step)}`;
 }
 
-/** The same, rounded to the nearest, halves away from zero: lengths and rates. */
-export function rounded(value: bigint, step: number, decimals: number): string {
-  const half = BigInt(Math.floor(step / 2));
-  return decimal(value < 0n ? value - half : value + half, step, decimals);
+/** Digits with a point before the last of them, and a sign. */
+function pointed(isNegative: boolean, steps: string, decimals: number): string {
+  const digits = steps.length > decimals ? steps : steps.padStart(decimals + 1, '0');
+  const point = digits.length - decimals;
+  return `${isNegative ? '−' : ''}${digits.slice(0, point)}.${digits.slice(point)}`;
 }
+
+/** `value` with so many decimals, the last of which counts `step`; truncated toward zero: instants. */
+export const decimal = (value: bigint, step: number, decimals: number): string =>
+  pointed(value < 0n, stepsIn(sizeOf(value), step, 0), decimals);
+
+/** The same, rounded to the nearest, halves away from zero: lengths and rates. */
+export const rounded = (value: bigint, step: number, decimals: number): string =>
+  pointed(value < 0n, stepsIn(sizeOf(value), step, Math.floor(step / 2)), decimals);
 
 /** A length of time with the unit that suits it: `412 ns`, `10.004 ms`, `48.000 s`, `584.5 years`. */
 export function formatNs(ns: bigint): string {
   const size = sizeOf(ns);
-  const place = FROM.findIndex((from) => size >= from);
-  const [, step, decimals, unit] = UNITS[place]!;
+  let place = 0;
+  while (size < FROM[place]!) place += 1;
+  const { step, decimals, unit } = UNITS[place]!;
   return decimals === 0
     ? `${ns < 0n ? '−' : ''}${size} ${unit}`
     : `${rounded(ns, step, decimals)} ${unit}`;
@@ -73,5 +81,11 @@ export function formatRate(part: bigint, whole: bigint): string {
 export const count = (n: number | bigint, noun: string, plural = `${noun}s`): string =>
   `${groups(n)} ${n === 1 || n === 1n ? noun : plural}`;
 
-/** Digits in groups of three: `1,234,567`. */
-export const groups = (n: number | bigint): string => n.toString().replace(/\B(?=(\d{3})+$)/g, ',');
+/** Digits of a number that is not negative, in groups of three: `1,234,567`. */
+export function groups(n: number | bigint): string {
+  const digits = n.toString();
+  let end = digits.length % 3 || 3;
+  let text = digits.slice(0, end);
+  for (; end < digits.length; end += 3) text += `,${digits.slice(end, end + 3)}`;
+  return text;
+}

@@ -275,7 +275,7 @@ export class Tracker {
     const ret = batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.ret)]! | 0;
     this.#identity.exitIoctl(thread, ret);
     if (call?.ioctl !== undefined && call.ioctl !== KVM_RUN) {
-      this.#model?.called(thread, call, ret, whenOf(batch, row));
+      this.#model?.called(thread, call, ret, batch, row);
     }
     if (call?.ioctl?.movesClock !== true || ret < 0) return;
     const { name } = call.ioctl;

@@ -287,14 +287,15 @@ export class MclogDecoder implements LogDecoder {
     const before = this.inputs;
     const { upgrade } = header;
     for (let i = 0; i < count; i++) {
-      const { spec, values } = this.#records!.read(from);
+      const kind = this.#records!.kind(from);
+      const values = kind.read(from);
       const entry =
         upgrade === undefined
-          ? entryOf(spec, values)
-          : upgraded(upgrade.entry(encodeRecord(spec, values)));
+          ? entryOf(kind.spec, values)
+          : upgraded(upgrade.entry(encodeRecord(kind.spec, values)));
       if (entry === undefined) continue;
       if (entry.kind === 'input') this.inputs += 1;
-      entries.push(entry);
+      entries[entries.length] = entry;
     }
     if (from.left > 0) {
       throw new EntryError(undefined, 'the end of the frame', `${from.left} bytes more`, from.at);

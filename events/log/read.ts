@@ -113,12 +113,12 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
         from !== undefined && first instanceof MclogDecoder
           ? first.at(from)
           : decoderOf(name, head, options);
-      let at = from?.offset ?? 0;
-      for (;;) {
-        const chunk = await bytesAt(bytes, at, chunkBytes);
-        if (chunk.length === 0) break;
-        at += chunk.length;
-        const entries = decoder.push(chunk);
+      const chunk = new Uint8Array(chunkBytes);
+      for (let at = from?.offset ?? 0; ; ) {
+        const count = await bytes.readInto(chunk, 0, chunkBytes, at);
+        if (count === 0) break;
+        at += count;
+        const entries = decoder.push(chunk.subarray(0, count));
         if (entries.length > 0) yield entries;
       }
       const last = decoder.finish();

@@ -167,62 +167,37 @@ const toldOf = (readings: Readings | undefined): readonly Told[] =>
 /** The fields with which most records begin. */
 const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
 
-/** What there is to read of a kind of record. */
-interface Known {
+/** Reads records of one kind, from behind their code. */
+class KindReader {
   readonly spec: RecordSpec;
   /** With how many of the fields it begins with which most do. */
-  readonly leading: number;
+  readonly #leading: number;
   /** Those after them. */
-  readonly fields: RecordSpec['fields'];
-  readonly optional: number;
-}
-
-function knownOf(spec: RecordSpec): Known {
-  const { fields } = spec;
-  let leading = 0;
-  while (leading < LEADING.length && leading < fields.length) {
-    const { name, type, optional } = fields[leading]!;
-    if (optional || `${name} ${type}` !== LEADING[leading]) break;
-    leading += 1;
-  }
-  const optional = fields.filter((field) => field.optional).length;
-  return { spec, leading, fields: fields.slice(leading), optional };
-}
-
-/** Makes the leading fields together with the object: adding them one by one takes thrice as long. */
-function readLeading(from: ByteReader, { leading, spec }: Known): Record<string, unknown> {
-  const type = spec.name;
-  switch (leading) {
-    case 3:
-      return { type, tsc: from.u64(), vm: from.u32(), vcpu: from.u32() };
-    case 2:
-      return { type, tsc: from.u64(), vm: from.u32() };
-    case 1:
-      return { type, tsc: from.u64() };
-    default:
-      return { type };
-  }
-}
-
-/** Reads records of one schema. */
-export class RecordReader {
-  readonly #records: readonly Known[];
+  readonly #fields: RecordSpec['fields'];
+  readonly #optional: number;
   readonly #readings: readonly string[];
 
-  constructor({ records, readings }: Schema) {
+  constructor(spec: RecordSpec, readings: readonly string[]) {
+    const { fields } = spec;
+    let leading = 0;
+    while (leading < LEADING.length && leading < fields.length) {
+      const { name, type, optional } = fields[leading]!;
+      if (optional || `${name} ${type}` !== LEADING[leading]) break;
+      leading += 1;
+    }
+    this.spec = spec;
+    this.#leading = leading;
+    this.#fields = fields.slice(leading);
+    this.#optional = fields.filter((field) => field.optional).length;
     this.#readings = readings;
-    this.#records = records.map(knownOf);
   }
 
   /** @throws EntryError with the offset at which something is wrong. */
-  read(from: ByteReader): { spec: RecordSpec; values: Record<string, unknown> } {
-    const { at } = from;
-    const code = from.u8();
-    const known = this.#records[code];
-    if (known === undefined) throw new EntryError(undefined, 'a record', `code ${code}`, at);
-    const { spec, fields, optional } = known;
+  read(from: ByteReader): Record<string, unknown> {
+    const optional = this.#optional;
     const presence = from.bits(optional + 1);
-    const values = readLeading(from, known);
+    const values = this.#readLeading(from);
+    const fields = this.#fields;
     let next = 0;
     for (let i = 0; i < fields.length; i++) {
       const { name, type, optional: isOptional } = fields[i]!;
@@ -230,7 +205,22 @@ export class RecordReader {
       values[name] = readValue(from, type, name);
     }
     if (from.bit(presence, optional)) values['readings'] = this.#readReadings(from);
-    return { spec, values };
+    return values;
+  }
+
+  /** Makes the leading fields together with the object: adding them one by one takes thrice as long. */
+  #readLeading(from: ByteReader): Record<string, unknown> {
+    const type = this.spec.name;
+    switch (this.#leading) {
+      case 3:
+        return { type, tsc: from.u64(), vm: from.u32(), vcpu: from.u32() };
+      case 2:
+        return { type, tsc: from.u64(), vm: from.u32() };
+      case 1:
+        return { type, tsc: from.u64() };
+      default:
+        return { type };
+    }
   }
 
   #readReadings(from: ByteReader): Readings {
@@ -250,4 +240,26 @@ export class RecordReader {
 function readList(from: ByteReader, length: number): (bigint | undefined)[] {
   const known = from.bits(length);
   return Array.from({ length }, (_, index) => (from.bit(known, index) ? from.u64() : undefined));
+}
+
+/** Reads records of one schema. */
+export class RecordReader {
+  readonly #kinds: readonly KindReader[];
+
+  constructor({ records, readings }: Schema) {
+    this.#kinds = records.map((spec) => new KindReader(spec, readings));
+  }
+
+  /**
+   * The kind of the next record, whose values it reads.
+   *
+   * @throws EntryError with the offset at which something is wrong.
+   */
+  kind(from: ByteReader): KindReader {
+    const { at } = from;
+    const code = from.u8();
+    const kind = this.#kinds[code];
+    if (kind === undefined) throw new EntryError(undefined, 'a record', `code ${code}`, at);
+    return kind;
+  }
 }

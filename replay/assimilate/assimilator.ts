@@ -5,7 +5,7 @@
  * Entries, exits, threads and CPUs are inputs, and the guest's writes of its MSRs. Nearly all entries
  * change nothing; those are told by one look at the vCPU (`KnownVcpu.quiet`) and go no further.
  */
-import { MSRS } from '../../events/index.ts';
+import { type EventBatch, MSRS } from '../../events/index.ts';
 import type { Finding } from '../findings/finding.ts';
 import type { Page } from '../guest-clock.ts';
 import type { HostClock } from '../host-clock.ts';
@@ -22,7 +22,7 @@ import type { KnownVcpu, KnownVm } from './known.ts';
 import { Pages } from './pages.ts';
 import { type ChosenProfile, type ProfileChoice, profileText } from './profile.ts';
 import { Requests } from './requests.ts';
-import type { SeenUpdate } from './rows.ts';
+import { type SeenUpdate, whenOf } from './rows.ts';
 import { type SeenTrack, type SeenWrite, TscWrites } from './tsc-writes.ts';
 
 /** The guest's MSRs that the model is told of. Others move no clock that a tracepoint shows. */
@@ -189,11 +189,13 @@ export class Assimilator {
     this.#writes.byGuest(known, index, data, write, when);
   }
 
-  /** An ioctl of KVM's returned. */
-  called(thread: Thread, call: Call, ret: number, when: When): void {
+  /** An ioctl of KVM's returned, in `row`. */
+  called(thread: Thread, call: Call, ret: number, batch: EventBatch, row: number): void {
     this.#around.sees.calls = true;
     const { ioctl, vcpu } = call;
-    if (ioctl === undefined) return;
+    // Some VMMs ask for the time all the while: that changes nothing.
+    if (ioctl === undefined || (ioctl.name === 'KVM_GET_CLOCK' && this.#pending.size === 0)) return;
+    const when = whenOf(batch, row);
     switch (ioctl.name) {
       case 'KVM_CREATE_VM': {
         const vm = ret >= 0 ? thread.fds?.get(ret) : undefined;

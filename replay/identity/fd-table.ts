@@ -32,8 +32,10 @@ const BY_NUMBER: readonly (readonly Ioctl[])[] = Array.from({ length: 256 }, (_,
   IOCTLS.filter(({ cmd }) => (cmd & 0xff) === number),
 );
 
-const ioctlOf = (cmd: number): Ioctl | undefined =>
-  BY_NUMBER[cmd & 0xff]!.find((i) => i.cmd === cmd);
+function ioctlOf(cmd: number): Ioctl | undefined {
+  for (const ioctl of BY_NUMBER[cmd & 0xff]!) if (ioctl.cmd === cmd) return ioctl;
+  return undefined;
+}
 
 const KVM_TYPE = 0xae;
 

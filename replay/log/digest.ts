@@ -11,8 +11,6 @@ import { createHash, type Hash } from 'node:crypto';
 import { camelCase } from '../../events/event.ts';
 import { EVENTS, type Input, OBSERVATIONS, type Observation } from '../../events/index.ts';
 import { ByteWriter } from '../../events/log/bytes.ts';
-import { MASTERCLOCK_DECISIONS } from '../../src/clock/index.ts';
-import type { Dispatched } from '../../src/engine/index.ts';
 import type { Finding } from '../findings/finding.ts';
 
 /** Raise when the meaning of a digested byte changes. */
@@ -24,6 +22,12 @@ const HOST = -1;
 const FLUSH_BYTES = 8192;
 
 type Type = 'u8' | 's8' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'text';
+
+/** Of an input: when, and to which VM, if to one. */
+interface Named {
+  readonly tsc: bigint;
+  readonly vm?: number;
+}
 
 /** How an observation is digested: its name, then its fields in the order of their declaration. */
 interface Plan {
@@ -109,13 +113,14 @@ export class LogDigest {
   /** The one that was added to last, to which the next input mostly belongs. */
   #last: Stream | undefined;
 
-  add(input: Input, { observations, masterclock, refused }: Dispatched): void {
-    const stream = this.#streamOf('vm' in input ? input.vm : HOST);
-    const { out } = stream;
-    out.u64(input.tsc);
-    out.u8(MASTERCLOCK_DECISIONS.indexOf(masterclock.decision) * 2 + (refused ? 1 : 0));
+  /** @param outcome - what became of it, as `outcomeOf` has it. */
+  add(input: Input, outcome: number, observations: readonly Observation[]): void {
+    const { tsc, vm = HOST }: Named = input;
+    const stream = this.#streamOf(vm);
+    stream.out.u64(tsc);
+    stream.out.u8(outcome);
     stream.settle();
-    for (let i = 0; i < observations.length; i++) this.#addSeen(input.tsc, observations[i]!);
+    for (let i = 0; i < observations.length; i++) this.#addSeen(tsc, observations[i]!);
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */

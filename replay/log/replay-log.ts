@@ -8,7 +8,6 @@
  */
 import type { Input, ReadingName } from '../../events/index.ts';
 import { type LogEntry, LogError, type OpenedLog, type TornTail } from '../../events/log/index.ts';
-import type { MasterclockDecision } from '../../src/clock/index.ts';
 import {
   type Dispatched,
   InputError,
@@ -25,6 +24,7 @@ import { WorldFindings, type WorldFindingsOptions } from '../model/world-finding
 import { type FindingCounts, Settled } from '../settled.ts';
 import { LogDigest, type LogDigests } from './digest.ts';
 import { inLog, kernelOf, startOf } from './kernel-of-log.ts';
+import { Outcomes, outcomeOf } from './outcomes.ts';
 
 /** How a log is replayed. */
 export interface ReplayLogOptions extends WorldFindingsOptions {
@@ -101,13 +101,12 @@ class LogRun {
   readonly kernel: ReturnType<typeof kernelOf>;
   readonly digest = new LogDigest();
   readonly observations = new Map<string, number>();
-  readonly decided: Record<MasterclockDecision, number> = { kept: 0, requested: 0, recomputed: 0 };
+  readonly outcomes = new Outcomes();
   readonly derived = new Map<ReadingName, number>();
   readonly differing: number[] = [];
   world: World;
   inputs = 0;
   impossible = 0;
-  refused = 0;
   composites = 0;
   gaps = 0;
   agreed = 0;
@@ -162,12 +161,12 @@ class LogRun {
       this.impossible += 1;
       return;
     }
-    const { observations, masterclock, refused } = dispatched;
+    const { observations } = dispatched;
+    const outcome = outcomeOf(dispatched);
     this.firstTsc ??= input.tsc;
     this.found.take(this.world, input, dispatched);
-    this.digest.add(input, dispatched);
-    if (refused) this.refused += 1;
-    this.decided[masterclock.decision] += 1;
+    this.digest.add(input, outcome, observations);
+    this.outcomes.add(outcome);
     for (let i = 0; i < observations.length; i++) count(this.observations, observations[i]!.type);
     this.#options.seen?.(input, dispatched, this.world);
   }
@@ -285,9 +284,9 @@ function summaryOf(
 ): LogSummary {
   const { kernel, agreed, differing } = run;
   const { id, switches } = kernel.profile;
-  const { inputs, impossible, refused, composites, gaps, isUnknown, world } = run;
+  const { inputs, impossible, composites, gaps, isUnknown, world } = run;
   const { observations, derived, findings } = run;
-  const masterclock = new Map(Object.entries(run.decided).filter(([, times]) => times > 0));
+  const { refused, masterclock } = run.outcomes;
   return {
     log: log.name,
     form: log.form,

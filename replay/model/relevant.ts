@@ -21,8 +21,10 @@ const SILENT: ReadonlySet<Input['type']> = new Set([
   'destroy_vm',
 ]);
 
-/** An input that shows nothing may still change a clock, or bring one into force that changed. */
-export function mayChangeClocks(input: Input, changed: number): boolean {
-  if (input.type === 'kvm_entry') return changed > 0;
-  return input.type !== 'kvm_exit' && (SILENT.has(input.type) || enablesCpu(input));
+/** An input that shows nothing may still change a clock, or bring one into force that `changed`. */
+export function mayChangeClocks(input: Input, changed: ReadonlySet<unknown>): boolean {
+  const { type } = input;
+  if (type === 'kvm_exit') return false;
+  if (type === 'kvm_entry') return changed.size > 0;
+  return SILENT.has(type) || enablesCpu(input);
 }

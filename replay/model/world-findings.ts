@@ -85,7 +85,7 @@ export class WorldFindings {
 
   /** Takes in what `input` came to, right after it was dispatched. */
   take(world: World, input: Input, { index, observations, masterclock }: Dispatched): void {
-    if (observations.length === 0 && !mayChangeClocks(input, this.#changed.size)) return;
+    if (observations.length === 0 && !mayChangeClocks(input, this.#changed)) return;
     if (this.#isBlind) return;
     this.#clock.world = world;
     for (let i = 0; i < observations.length; i++) {

@@ -1,0 +1,35 @@
+/** What became of inputs, a small number for each: it is digested, and counted. */
+import { MASTERCLOCK_DECISIONS, type MasterclockDecision } from '../../src/clock/index.ts';
+import type { Dispatched } from '../../src/engine/index.ts';
+
+/** The masterclock's part of an input in one number, with whether the kernel refused the input. */
+export function outcomeOf({ masterclock, refused }: Dispatched): number {
+  const { decision } = masterclock;
+  let rank = 0;
+  while (MASTERCLOCK_DECISIONS[rank] !== decision) rank += 1;
+  return 2 * rank + (refused ? 1 : 0);
+}
+
+/** How often inputs came to each outcome. */
+export class Outcomes {
+  /** By outcome. */
+  readonly #times = MASTERCLOCK_DECISIONS.flatMap(() => [0, 0]);
+
+  add(outcome: number): void {
+    this.#times[outcome]! += 1;
+  }
+
+  /** Inputs that the kernel refused. */
+  get refused(): number {
+    return this.#times.reduce((sum, times, outcome) => sum + (outcome % 2 === 1 ? times : 0), 0);
+  }
+
+  /** How often each decision about the masterclock was made that was made at all. */
+  get masterclock(): ReadonlyMap<MasterclockDecision, number> {
+    const decided = MASTERCLOCK_DECISIONS.map((decision, rank) => {
+      const times = this.#times[2 * rank]! + this.#times[2 * rank + 1]!;
+      return [decision, times] as const;
+    });
+    return new Map(decided.filter(([, times]) => times > 0));
+  }
+}
