@@ -4,15 +4,14 @@
  */
 import { parseS64, parseU64 } from './u64.ts';
 
-/** One buffer as elements of each width. Little-endian, as this module requires of the platform. */
+/**
+ * One buffer as elements of the usual widths; what is signed, or of 16 bits, is made of these, as a
+ * view for each would make structs dear. Little-endian, as this module requires of the platform.
+ */
 export interface StructViews {
   readonly bytes: Uint8Array;
   readonly u64: BigUint64Array;
-  readonly s64: BigInt64Array;
   readonly u32: Uint32Array;
-  readonly s32: Int32Array;
-  readonly u16: Uint16Array;
-  readonly s8: Int8Array;
 }
 
 /** What a field of one element holds. */
@@ -85,9 +84,9 @@ export const u64: Field<bigint> = wide('u64', parseU64, {
 
 /** Signed 64-bit; written modulo 2^64. */
 export const s64: Field<bigint> = wide('s64', parseS64, {
-  read: (views, index) => views.s64[index]!,
+  read: (views, index) => BigInt.asIntN(64, views.u64[index]!),
   write: (views, index, value) => {
-    views.s64[index] = value;
+    views.u64[index] = value;
   },
 });
 
@@ -101,17 +100,18 @@ export const u32: Field<number> = narrow('u32', 4, [0, 0xffff_ffff], {
 
 /** Signed 32-bit; written modulo 2^32. */
 export const s32: Field<number> = narrow('s32', 4, [-0x8000_0000, 0x7fff_ffff], {
-  read: (views, index) => views.s32[index]!,
+  read: (views, index) => views.u32[index]! | 0,
   write: (views, index, value) => {
-    views.s32[index] = value;
+    views.u32[index] = value;
   },
 });
 
 /** Unsigned 16-bit; written modulo 2^16. */
 export const u16: Field<number> = narrow('u16', 2, [0, 0xffff], {
-  read: (views, index) => views.u16[index]!,
+  read: (views, index) => views.bytes[2 * index]! | (views.bytes[2 * index + 1]! << 8),
   write: (views, index, value) => {
-    views.u16[index] = value;
+    views.bytes[2 * index] = value;
+    views.bytes[2 * index + 1] = value >>> 8;
   },
 });
 
@@ -125,9 +125,9 @@ export const u8: Field<number> = narrow('u8', 1, [0, 0xff], {
 
 /** Signed 8-bit; written modulo 2^8. */
 export const s8: Field<number> = narrow('s8', 1, [-0x80, 0x7f], {
-  read: (views, index) => views.s8[index]!,
+  read: (views, index) => (views.bytes[index]! << 24) >> 24,
   write: (views, index, value) => {
-    views.s8[index] = value;
+    views.bytes[index] = value;
   },
 });
 
