@@ -76,28 +76,45 @@ export class ByteWriter {
 
 /** Reads bytes; never beyond their end. */
 export class ByteReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** All of the buffer: a view of each part that is read would cost more than to read a record. */
+  #bytes: Uint8Array;
+  #view: DataView;
+  /** Where reading began, is and ends in the buffer. */
+  #begin = 0;
   #at = 0;
+  #end = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(bytes: Uint8Array = new Uint8Array(0)) {
+    this.#bytes = new Uint8Array(bytes.buffer);
+    this.#view = new DataView(bytes.buffer);
+    this.over(bytes);
+  }
+
+  /** Begins to read other bytes. */
+  over(bytes: Uint8Array): this {
+    if (bytes.buffer !== this.#bytes.buffer) {
+      this.#bytes = new Uint8Array(bytes.buffer);
+      this.#view = new DataView(bytes.buffer);
+    }
+    this.#begin = bytes.byteOffset;
+    this.#at = this.#begin;
+    this.#end = this.#begin + bytes.length;
+    return this;
   }
 
   /** Bytes read so far. */
   get at(): number {
-    return this.#at;
+    return this.#at - this.#begin;
   }
 
   get left(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   #take(count: number): number {
     const at = this.#at;
-    if (count > this.#bytes.length - at) {
-      throw new EntryError(undefined, `${count} bytes more`, `${this.left}`, at);
+    if (count > this.#end - at) {
+      throw new EntryError(undefined, `${count} bytes more`, `${this.left}`, this.at);
     }
     this.#at = at + count;
     return at;
@@ -137,7 +154,7 @@ export class ByteReader {
 
   /** A count that is kept in 64 bits. */
   count(): number {
-    const at = this.#at;
+    const { at } = this;
     const value = this.u64();
     if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
     throw new EntryError(undefined, 'a count below 2^53', String(value), at);
@@ -159,7 +176,7 @@ export class ByteReader {
     const spare = count & 7;
     const last = this.#bytes[this.#at - 1]!;
     if (spare === 0 || last >>> spare === 0) return at;
-    throw new EntryError(undefined, `${spare} bits`, `0x${last.toString(16)}`, this.#at - 1);
+    throw new EntryError(undefined, `${spare} bits`, `0x${last.toString(16)}`, this.at - 1);
   }
 
   /** One of the bits at a place. */

@@ -29,24 +29,30 @@ const ofWord = (table: Int32Array, word: number, zeros: number): number =>
   table[256 * (zeros + 1) + ((word >>> 16) & 0xff)]! ^
   table[256 * zeros + (word >>> 24)]!;
 
+/** Fewer bytes have their CRC one by one before there is a view of them. */
+const VIEW_BYTES = 256;
+
 /**
  * The CRC of some bytes, a u32.
  *
  * @param before - the CRC of the bytes before them, to go on from.
+ * @param from - the first of the bytes.
+ * @param to - behind the last of them.
  */
-export function crc32c(bytes: Uint8Array, before = 0): number {
+export function crc32c(bytes: Uint8Array, before = 0, from = 0, to = bytes.length): number {
   const table = TABLE;
-  const { length } = bytes;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   let crc = ~before;
-  let i = 0;
-  for (; i + SLICE <= length; i += SLICE) {
-    crc =
-      ofWord(table, crc ^ view.getInt32(i, true), 12) ^
-      ofWord(table, view.getInt32(i + 4, true), 8) ^
-      ofWord(table, view.getInt32(i + 8, true), 4) ^
-      ofWord(table, view.getInt32(i + 12, true), 0);
+  let i = from;
+  if (to - from >= VIEW_BYTES) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (; i + SLICE <= to; i += SLICE) {
+      crc =
+        ofWord(table, crc ^ view.getInt32(i, true), 12) ^
+        ofWord(table, view.getInt32(i + 4, true), 8) ^
+        ofWord(table, view.getInt32(i + 8, true), 4) ^
+        ofWord(table, view.getInt32(i + 12, true), 0);
+    }
   }
-  for (; i < length; i++) crc = (crc >>> 8) ^ table[(crc ^ bytes[i]!) & 0xff]!;
+  for (; i < to; i++) crc = (crc >>> 8) ^ table[(crc ^ bytes[i]!) & 0xff]!;
   return ~crc >>> 0;
 }

@@ -31,6 +31,10 @@ export const MAX_FRAME_BYTES = 1 << 26;
 
 const SYNC = [0x4d, 0x43, 0x46] as const;
 
+/** A u32 without a view, which a small frame would not pay for. */
+const u32At = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
@@ -62,16 +66,15 @@ export function decodeFrame(bytes: Uint8Array): Framed {
     if (bytes[i] !== SYNC[i]) return { is: 'damaged', found: 'other bytes' };
   }
   if (bytes.length < FRAME_HEAD_BYTES) return { is: 'short', needs: FRAME_HEAD_BYTES };
-  const view = viewOf(bytes);
-  const length = view.getUint32(4, true);
+  const length = u32At(bytes, 4);
   if (length > MAX_FRAME_BYTES) return { is: 'damaged', found: `a length of ${length}` };
   const needs = FRAME_HEAD_BYTES + length;
   if (bytes.length < needs) return { is: 'short', needs };
-  const payload = bytes.subarray(FRAME_HEAD_BYTES, needs);
-  if (view.getUint32(8, true) !== crc32c(payload, crc32c(bytes.subarray(3, 8)))) {
+  const crc = crc32c(bytes, crc32c(bytes, 0, 3, 8), FRAME_HEAD_BYTES, needs);
+  if (u32At(bytes, 8) !== crc) {
     return { is: 'damaged', found: 'a frame with a wrong CRC' };
   }
-  return { is: 'frame', type: bytes[3]!, payload };
+  return { is: 'frame', type: bytes[3]!, payload: bytes.subarray(FRAME_HEAD_BYTES, needs) };
 }
 
 /** Where the next frame might begin, from `from` on; the length when nowhere. */

@@ -130,6 +130,7 @@ export class MclogDecoder implements LogDecoder {
   readonly #log: string;
   readonly #options: DecoderOptions;
   readonly #pending = new PendingBytes();
+  readonly #reader = new ByteReader();
   #begun = false;
   #header: MclogHeader | undefined;
   #records: RecordReader | undefined;
@@ -242,7 +243,7 @@ export class MclogDecoder implements LogDecoder {
       if (this.#header === undefined) this.#takeHeader(type, payload);
       else if (type === FRAME.records) {
         const { upgrade } = this.#header;
-        this.inputs += readRecords(new ByteReader(payload), this.#records!, upgrade, into);
+        this.inputs += readRecords(this.#reader.over(payload), this.#records!, upgrade, into);
       } else if (type === FRAME.checkpoint) this.#takeCheckpoint(payload, into);
       else if (type !== FRAME.index && type !== FRAME.end) {
         throw new EntryError(undefined, 'a frame of a known type', `type ${type}`);
@@ -266,7 +267,7 @@ export class MclogDecoder implements LogDecoder {
       this.skippedCheckpoints += 1;
       return;
     }
-    const checkpoint = readCheckpoint(new ByteReader(payload), this.#types);
+    const checkpoint = readCheckpoint(this.#reader.over(payload), this.#types);
     if (checkpoint.inputs !== this.inputs) {
       const expected = `a checkpoint after ${this.inputs} inputs`;
       throw new EntryError(undefined, expected, `one after ${checkpoint.inputs}`);

@@ -115,6 +115,18 @@ describe('tables', () => {
     expect(crc32c(new Uint8Array(32).fill(255))).toBe(0x62a8_ab43);
     expect(crc32c(new TextEncoder().encode('123456789'))).toBe(0xe306_9283);
   });
+
+  it('many bytes at once have the CRC that they have one by one, wherever they lie', () => {
+    const all = Uint8Array.from({ length: 700 }, (_, i) => (i * 7919) >>> 5);
+    for (const from of [0, 1, 2, 3, 8]) {
+      for (let to = from; to <= all.length; to += 23) {
+        const some = all.subarray(from, to);
+        const oneByOne = some.reduce((crc, byte) => crc32c(Uint8Array.of(byte), crc), 0);
+        expect(crc32c(some)).toBe(oneByOne);
+        expect(crc32c(all, 0, from, to)).toBe(oneByOne);
+      }
+    }
+  });
 });
 
 const SPEC = {
