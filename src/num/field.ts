@@ -4,15 +4,15 @@
  */
 import { parseS64, parseU64 } from './u64.ts';
 
-/** One buffer as elements of each width. Little-endian, as this module requires of the platform. */
+/**
+ * One buffer as elements of some widths, from which all others are put together: making a view takes
+ * longer than most of what is done with a struct. Little-endian, as this module requires of the platform.
+ */
 export interface StructViews {
   readonly bytes: Uint8Array;
   readonly u64: BigUint64Array;
   readonly s64: BigInt64Array;
   readonly u32: Uint32Array;
-  readonly s32: Int32Array;
-  readonly u16: Uint16Array;
-  readonly s8: Int8Array;
 }
 
 /** What a field of one element holds. */
@@ -101,17 +101,18 @@ export const u32: Field<number> = narrow('u32', 4, [0, 0xffff_ffff], {
 
 /** Signed 32-bit; written modulo 2^32. */
 export const s32: Field<number> = narrow('s32', 4, [-0x8000_0000, 0x7fff_ffff], {
-  read: (views, index) => views.s32[index]!,
+  read: (views, index) => views.u32[index]! | 0,
   write: (views, index, value) => {
-    views.s32[index] = value;
+    views.u32[index] = value;
   },
 });
 
 /** Unsigned 16-bit; written modulo 2^16. */
 export const u16: Field<number> = narrow('u16', 2, [0, 0xffff], {
-  read: (views, index) => views.u16[index]!,
-  write: (views, index, value) => {
-    views.u16[index] = value;
+  read: ({ bytes }, index) => bytes[2 * index]! | (bytes[2 * index + 1]! << 8),
+  write: ({ bytes }, index, value) => {
+    bytes[2 * index] = value;
+    bytes[2 * index + 1] = value >>> 8;
   },
 });
 
@@ -125,9 +126,9 @@ export const u8: Field<number> = narrow('u8', 1, [0, 0xff], {
 
 /** Signed 8-bit; written modulo 2^8. */
 export const s8: Field<number> = narrow('s8', 1, [-0x80, 0x7f], {
-  read: (views, index) => views.s8[index]!,
+  read: (views, index) => (views.bytes[index]! << 24) >> 24,
   write: (views, index, value) => {
-    views.s8[index] = value;
+    views.bytes[index] = value;
   },
 });
 

@@ -50,12 +50,6 @@ export abstract class StructBase implements StructViews {
   readonly s64: BigInt64Array;
   /** The bytes as unsigned 32-bit elements. */
   readonly u32: Uint32Array;
-  /** The bytes as signed 32-bit elements. */
-  readonly s32: Int32Array;
-  /** The bytes as unsigned 16-bit elements. */
-  readonly u16: Uint16Array;
-  /** The bytes as signed 8-bit elements. */
-  readonly s8: Int8Array;
 
   /** @internal */
   constructor(buffer: ArrayBuffer, byteOffset: number, byteLength: number) {
@@ -69,9 +63,6 @@ export abstract class StructBase implements StructViews {
     this.u64 = new BigUint64Array(buffer, byteOffset, byteLength >>> 3);
     this.s64 = new BigInt64Array(buffer, byteOffset, byteLength >>> 3);
     this.u32 = new Uint32Array(buffer, byteOffset, byteLength >>> 2);
-    this.s32 = new Int32Array(buffer, byteOffset, byteLength >>> 2);
-    this.u16 = new Uint16Array(buffer, byteOffset, byteLength >>> 1);
-    this.s8 = new Int8Array(buffer, byteOffset, byteLength);
   }
 
   /** A struct with the same bytes in a buffer of its own. */
@@ -172,7 +163,7 @@ export type Struct<T extends AnyStructType> = InstanceType<T>;
 const elementOf = (field: Field | ArrayField): Field =>
   'element' in field ? field.element : field;
 
-const RESERVED = new Set(['bytes', 'u64', 's64', 'u32', 's32', 'u16', 's8', 'layout']);
+const RESERVED = new Set(['bytes', 'u64', 's64', 'u32', 'layout']);
 
 function checkName(struct: string, name: string): void {
   if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name) || RESERVED.has(name) || name in StructBase.prototype) {
