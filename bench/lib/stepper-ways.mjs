@@ -63,10 +63,10 @@ function callsOf(machine, self, signal, ctx) {
  * A context that can be used later: the world's own structs, which are those of its end by then, and
  * clocks that read as they did; one that was not read then gives the instant.
  */
-function kept({ input, switches, host, vm, vcpu, bootVcpu }, reads) {
-  const out = { emit() {}, considered() {} };
+function kept({ input, switches, host, vmId, vm, vcpu, bootVcpu }, reads) {
+  const out = { seesWrites: true, emit() {}, considered() {} };
   const read = (reading) => reads.get(reading) ?? input.tsc;
-  return { input, switches, host, vm, vcpu, bootVcpu, read, out };
+  return { input, switches, host, vmId, vm, vcpu, bootVcpu, read, out };
 }
 
 /** All calls of guards and recipes that the inputs lead to, on the structs of one world. */

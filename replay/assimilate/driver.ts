@@ -12,7 +12,7 @@ import type { Switches } from '../../src/profiles/index.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { KnownVcpu, KnownVm } from './known.ts';
-import type { Predicted } from './tracepoints.ts';
+import { CLOCK_EVENTS, type Predicted } from './tracepoints.ts';
 
 /** When something happened: ticks of the recording's clock, and on which host CPU. */
 export interface When {
@@ -41,6 +41,9 @@ const NO_TRACEPOINTS: readonly Predicted[] = Object.freeze([]);
 /** Makes the world; a log has a world of its own, which it is kept by. */
 export type MakeWorld = (options: WorldOptions) => { world: World; keeper?: Keeper };
 
+/** What is looked at of what inputs show: the clock’s tracepoints, and timers. */
+const SHOWN: ReadonlySet<Observation['type']> = new Set([...CLOCK_EVENTS, 'timer_armed']);
+
 export class Driver {
   readonly world: World;
   readonly #clock: HostClock;
@@ -59,7 +62,7 @@ export class Driver {
   ) {
     this.#clock = clock;
     this.#switches = { ...switches };
-    const made = makeWorld({ switches: this.#switches, host });
+    const made = makeWorld({ switches: this.#switches, host, shows: SHOWN });
     this.world = made.world;
     this.#keeper = made.keeper;
   }
@@ -130,7 +133,7 @@ export class Driver {
         case 'timer_armed':
           vm?.armed.set(seen.name, tsc);
           break;
-        default:
+        default: // is not shown
       }
     }
     return tracepoints;

@@ -2,7 +2,7 @@
 import type { EventOf, Observation, TraceEvent } from '../../events/index.ts';
 
 /** Tracepoints that the model predicts. */
-const CLOCK_EVENTS = [
+export const CLOCK_EVENTS = [
   'kvm_write_tsc_offset',
   'kvm_track_tsc',
   'kvm_update_master_clock',

@@ -109,10 +109,22 @@ export const clockGuestVmRecipes = {
 export const clockGuestRecipes = {
   reportClockGuest: (self, ctx) => {
     const result = pageOf(self, ctx);
-    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ...result });
+    ctx.out.emit({
+      type: 'ioctl_result',
+      vcpu: self.vcpuId,
+      name: ctx.input.type,
+      ...result,
+      vm: ctx.vmId,
+    });
   },
   reportClockGuestSet: (self, ctx) => {
     const ret = answerTo(ctx.vm, ctx);
-    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret });
+    ctx.out.emit({
+      type: 'ioctl_result',
+      vcpu: self.vcpuId,
+      name: ctx.input.type,
+      ret,
+      vm: ctx.vmId,
+    });
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -18,8 +18,10 @@ export type MasterclockDecision = (typeof MASTERCLOCK_DECISIONS)[number];
 
 /** Where a recipe tells what can be seen of it. */
 interface Out {
-  /** Something seen of the VM that the input acts on (and of one of its vCPUs). */
-  emit(observation: SeenOf<Observation>): void;
+  /** Somebody looks at what is written to guests' memory; to make its bytes takes long. */
+  readonly seesWrites: boolean;
+  /** Something can be seen of the VM that the input acts on (and of one of its vCPUs). */
+  emit(observation: Observation): void;
   /**
    * The masterclock was considered.
    *
@@ -28,14 +30,13 @@ interface Out {
   considered(decision: MasterclockDecision, by: string): void;
 }
 
-/** An observation before the engine adds which VM it is of. */
-export type SeenOf<O> = O extends Observation ? Omit<O, 'vm'> : never;
-
 /** Everything a recipe or guard may read. */
 export interface Ctx {
   readonly input: Input;
   readonly switches: Switches;
   readonly host: Readonly<HostState>;
+  /** Id of the VM; −1 for an input of the host that has come to none. */
+  readonly vmId: number;
   /** The VM; for an input of the host, the one whose turn it is. */
   readonly vm: Readonly<VmState>;
   /** The vCPU that acts; for an input of the host or VM, the one whose turn it is. */

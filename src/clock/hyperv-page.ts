@@ -47,6 +47,7 @@ function write(self: Vm, byteLength: number, ctx: Ctx): void {
     gpa: self.hvTscGpa,
     bytes: encode(self, byteLength),
     what: 'hv_tsc_page',
+    vm: ctx.vmId,
   });
 }
 

@@ -62,6 +62,12 @@ export const kvmclockRecipes = {
     self.systemTimeMsr = 0n;
   },
   reportGuestPaused: (self, ctx) => {
-    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret: 0 });
+    ctx.out.emit({
+      type: 'ioctl_result',
+      vcpu: self.vcpuId,
+      name: ctx.input.type,
+      ret: 0,
+      vm: ctx.vmId,
+    });
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -24,6 +24,7 @@ function announce(self: Vm, use: boolean, reason: string, ctx: Ctx): void {
     useMasterClock: use,
     hostClock: ctx.host.vclockMode,
     offsetMatched: vcpusMatch(self, ctx),
+    vm: ctx.vmId,
   });
   ctx.out.considered('recomputed', reason);
 }

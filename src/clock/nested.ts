@@ -62,7 +62,7 @@ const INVALID_STATE_EXIT = 0x8000_0021n;
 const VMEXIT_INVALID = -1n;
 
 function tell(self: Readonly<VcpuState>, outcome: string, code: bigint, ctx: Ctx): void {
-  ctx.out.emit({ type: 'nested_result', vcpu: self.vcpuId, outcome, code });
+  ctx.out.emit({ type: 'nested_result', vcpu: self.vcpuId, outcome, code, vm: ctx.vmId });
 }
 
 /** What vmcs12 or vmcb12 asks for. */

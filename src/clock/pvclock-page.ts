@@ -33,9 +33,23 @@ export const contentOf = (vcpu: Readonly<VcpuState>, flags: number): PageContent
 const oddVersion = (version: number, ctx: Ctx): number =>
   ctx.switches.pvPageWrite === 'or-one' ? (version + 1) | 1 : version + 1 + (version & 1);
 
+function versionBytes(version: number): Uint8Array {
+  const bytes = new Uint8Array(VERSION_BYTES);
+  for (let i = 0; i < VERSION_BYTES; i++) bytes[i] = version >>> (8 * i);
+  return bytes;
+}
+
+function pageBytes(version: number, content: PageContent): Uint8Array {
+  const { tscTimestamp, systemTime, tscToSystemMul, tscShift, flags } = content;
+  const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
+  const what = { version, tscTimestamp, systemTime, tscToSystemMul, tscShift, flags };
+  encodePvclockPage(what, page);
+  return page;
+}
+
 function emitWrite(place: PagePlace, bytes: Uint8Array, ctx: Ctx): void {
   const { vcpuId: vcpu, gpa, what } = place;
-  ctx.out.emit({ type: 'guest_write', vcpu, gpa, bytes, what });
+  ctx.out.emit({ type: 'guest_write', vcpu, gpa, bytes, what, vm: ctx.vmId });
 }
 
 function emitTrace({ vcpuId }: PagePlace, version: number, content: PageContent, ctx: Ctx): void {
@@ -50,6 +64,7 @@ function emitTrace({ vcpuId }: PagePlace, version: number, content: PageContent,
     tscToSystemMul,
     tscShift,
     flags,
+    vm: ctx.vmId,
   });
 }
 
@@ -67,15 +82,13 @@ export function writeUnderVersion(
 ): number {
   const { pvTraceVersionParity: traced } = ctx.switches;
   const odd = oddVersion(before, ctx) >>> 0;
-  const page = new Uint8Array(PVCLOCK_PAGE_BYTES);
-  const { tscTimestamp, systemTime, tscToSystemMul, tscShift, flags } = content;
-  const what = { version: odd, tscTimestamp, systemTime, tscToSystemMul, tscShift, flags };
-  encodePvclockPage(what, page);
-  emitWrite(place, page.slice(0, VERSION_BYTES), ctx);
-  if (traced === 'odd') emitTrace(place, odd, content, ctx);
-  emitWrite(place, page, ctx);
   const even = (odd + 1) >>> 0;
-  emitWrite(place, Uint8Array.of(even, even >>> 8, even >>> 16, even >>> 24), ctx);
+  if (ctx.out.seesWrites) emitWrite(place, versionBytes(odd), ctx);
+  if (traced === 'odd') emitTrace(place, odd, content, ctx);
+  if (ctx.out.seesWrites) {
+    emitWrite(place, pageBytes(odd, content), ctx);
+    emitWrite(place, versionBytes(even), ctx);
+  }
   if (traced === 'even') emitTrace(place, even, content, ctx);
   return even;
 }

@@ -27,7 +27,7 @@ export function raise(self: VcpuState, request: Request, ctx: Ctx): void {
   const bit = REQUEST_BIT[request];
   if ((self.requests & bit) !== 0) return;
   self.requests |= bit;
-  ctx.out.emit({ type: 'request', vcpu: self.vcpuId, name: request });
+  ctx.out.emit({ type: 'request', vcpu: self.vcpuId, name: request, vm: ctx.vmId });
 }
 
 /** Raises MASTERCLOCK_UPDATE: the vCPU that holds it recomputes the masterclock when it enters. */

@@ -55,7 +55,14 @@ export const MSR_READERS: ReadonlyMap<number, Reader> = new Map<number, Reader>(
 ]);
 
 function answer(self: Vcpu, ret: number, ctx: Ctx, more: { offset?: bigint } = {}): void {
-  ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret, ...more });
+  ctx.out.emit({
+    type: 'ioctl_result',
+    vcpu: self.vcpuId,
+    name: ctx.input.type,
+    ret,
+    ...more,
+    vm: ctx.vmId,
+  });
 }
 
 /** Where the answer of KVM_HC_CLOCK_PAIRING goes: sec, nsec, tsc, flags, pad. */
@@ -72,15 +79,22 @@ export const resultRecipes = {
     const { index } = inputOf(ctx, 'rdmsr', 'KVM_GET_MSRS');
     const data = MSR_READERS.get(index)?.(self, ctx);
     const ok = data !== undefined;
-    ctx.out.emit({ type: 'msr_result', vcpu: self.vcpuId, index, ok, ...(ok ? { data } : {}) });
+    ctx.out.emit({
+      type: 'msr_result',
+      vcpu: self.vcpuId,
+      index,
+      ok,
+      ...(ok ? { data } : {}),
+      vm: ctx.vmId,
+    });
   },
   msrWritten: (self, ctx) => {
     const { index } = inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
-    ctx.out.emit({ type: 'msr_result', vcpu: self.vcpuId, index, ok: true });
+    ctx.out.emit({ type: 'msr_result', vcpu: self.vcpuId, index, ok: true, vm: ctx.vmId });
   },
   readTsc: (self, ctx) => {
     const tsc = guestRdtsc(self, ctx.host, ctx.input.tsc);
-    ctx.out.emit({ type: 'tsc_value', vcpu: self.vcpuId, tsc });
+    ctx.out.emit({ type: 'tsc_value', vcpu: self.vcpuId, tsc, vm: ctx.vmId });
   },
   reportTscKhz: (self, ctx) => {
     answer(self, self.virtualTscKhz, ctx);
@@ -101,7 +115,14 @@ export const resultRecipes = {
     }
     const tsc = readL1Tsc(self, ctx.host, ctx.read('getClock.tsc'));
     const bytes = pairing(ctx.read('realtime.ns'), tsc);
-    ctx.out.emit({ type: 'guest_write', vcpu: self.vcpuId, gpa, bytes, what: 'clock_pairing' });
+    ctx.out.emit({
+      type: 'guest_write',
+      vcpu: self.vcpuId,
+      gpa,
+      bytes,
+      what: 'clock_pairing',
+      vm: ctx.vmId,
+    });
     answer(self, 0, ctx);
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -19,13 +19,21 @@ const PREEMPTED = 1;
 
 /** `struct kvm_steal_time` up to `preempted`. */
 function write(self: Readonly<VcpuState>, ctx: Ctx): void {
+  if (!ctx.out.seesWrites) return;
   const bytes = new Uint8Array(20);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, self.stealNs, true);
   view.setUint32(8, self.stealVersion, true);
   view.setUint8(16, self.stealPreempted);
   const gpa = self.stealTimeMsr & ADDRESS_MASK;
-  ctx.out.emit({ type: 'guest_write', vcpu: self.vcpuId, gpa, bytes, what: 'steal_time' });
+  ctx.out.emit({
+    type: 'guest_write',
+    vcpu: self.vcpuId,
+    gpa,
+    bytes,
+    what: 'steal_time',
+    vm: ctx.vmId,
+  });
 }
 
 const isEnabled = (vcpu: Readonly<VcpuState>): boolean => (vcpu.stealTimeMsr & ENABLE) !== 0n;

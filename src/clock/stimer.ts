@@ -58,7 +58,15 @@ function setTimer(self: VcpuState, timer: number, now: bigint, expires: bigint, 
   const ns = subU64(expires, now) * TICK_NS;
   const delayNs = ns > S64_MAX ? S64_MAX : ns;
   self.stimerArmed |= 1 << timer;
-  ctx.out.emit({ type: 'timer_armed', vcpu: self.vcpuId, name: TIMER, delayNs, timer, expires });
+  ctx.out.emit({
+    type: 'timer_armed',
+    vcpu: self.vcpuId,
+    name: TIMER,
+    delayNs,
+    timer,
+    expires,
+    vm: ctx.vmId,
+  });
 }
 
 /** The next expiry of a periodic timer: periods that were missed are skipped. */
@@ -76,7 +84,7 @@ function start(self: VcpuState, timer: number, ctx: Ctx): void {
   if ((self.stimerConfig.get(timer) & PERIODIC) !== 0n) {
     const expTime = nextPeriod(self, timer, timeNow);
     self.stimerExpTime.set(timer, expTime);
-    ctx.out.emit({ type: 'kvm_hv_stimer_start_periodic', ...named, expTime });
+    ctx.out.emit({ type: 'kvm_hv_stimer_start_periodic', ...named, expTime, vm: ctx.vmId });
     setTimer(self, timer, timeNow, expTime, ctx);
     return;
   }
@@ -87,7 +95,7 @@ function start(self: VcpuState, timer: number, ctx: Ctx): void {
     markPending(self, timer, ctx);
     return;
   }
-  ctx.out.emit({ type: 'kvm_hv_stimer_start_one_shot', ...named, count });
+  ctx.out.emit({ type: 'kvm_hv_stimer_start_one_shot', ...named, count, vm: ctx.vmId });
   setTimer(self, timer, timeNow, count, ctx);
 }
 
@@ -106,6 +114,7 @@ function expire(self: VcpuState, timer: number, ctx: Ctx): void {
     timerIndex: timer,
     direct,
     msgSendResult,
+    vm: ctx.vmId,
   });
   self.stimerMsgPending |= 1 << timer;
   if (msgSendResult !== 0) return;
@@ -137,7 +146,7 @@ export const stimerRecipes = {
     const wasEnabled = isEnabled(self, timer);
     const { vcpuId } = self;
     const named = { vcpu: vcpuId, vcpuId, timerIndex: timer, host: byHost(ctx) };
-    ctx.out.emit({ type: 'kvm_hv_stimer_set_config', ...named, config });
+    ctx.out.emit({ type: 'kvm_hv_stimer_set_config', ...named, config, vm: ctx.vmId });
     cleanUp(self, timer);
     const goesNowhere = (config & DIRECT) === 0n && ((config >> SINT_SHIFT) & SINT_MASK) === 0n;
     self.stimerConfig.set(timer, wasEnabled && goesNowhere ? config & ~ENABLE : config);
@@ -148,7 +157,7 @@ export const stimerRecipes = {
     const timer = timerOf(index);
     const { vcpuId } = self;
     const named = { vcpu: vcpuId, vcpuId, timerIndex: timer, host: byHost(ctx) };
-    ctx.out.emit({ type: 'kvm_hv_stimer_set_count', ...named, count });
+    ctx.out.emit({ type: 'kvm_hv_stimer_set_count', ...named, count, vm: ctx.vmId });
     cleanUp(self, timer);
     self.stimerCount.set(timer, count);
     self.stimerConfig.set(timer, enabledBy(self.stimerConfig.get(timer), count, ctx));
@@ -157,7 +166,7 @@ export const stimerRecipes = {
   stimerFired: (self, ctx) => {
     const { timer } = inputOf(ctx, 'kvm_hv_stimer_callback');
     self.stimerArmed &= ~(1 << timer);
-    ctx.out.emit({ type: 'timer_fired', vcpu: self.vcpuId, name: TIMER, timer });
+    ctx.out.emit({ type: 'timer_fired', vcpu: self.vcpuId, name: TIMER, timer, vm: ctx.vmId });
     markPending(self, timer, ctx);
   },
   processStimers: (self, ctx) => {

@@ -72,7 +72,7 @@ const modeOf = (ctx: Ctx): number =>
 function queueGtodWork(self: HostState, ctx: Ctx): void {
   if (isTscMode(self.vclockMode) || !self.kvmGuestHasMasterClock || self.gtodWorkQueued) return;
   self.gtodWorkQueued = true;
-  ctx.out.emit({ type: 'timer_armed', name: 'pvclock_gtod_work', delayNs: 0n });
+  ctx.out.emit({ type: 'timer_armed', name: 'pvclock_gtod_work', delayNs: 0n, vm: ctx.vmId });
 }
 
 export const timekeeperGuards = {
@@ -132,6 +132,6 @@ export const timekeeperRecipes = {
   gtodWorkDone: (self, ctx) => {
     self.gtodWorkQueued = false;
     self.kvmGuestHasMasterClock = false;
-    ctx.out.emit({ type: 'timer_fired', name: 'pvclock_gtod_work' });
+    ctx.out.emit({ type: 'timer_fired', name: 'pvclock_gtod_work', vm: ctx.vmId });
   },
 } satisfies Record<string, HostRecipe>;

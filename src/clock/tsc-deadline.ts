@@ -69,15 +69,15 @@ function fire(self: VcpuState, ctx: Ctx): void {
   const late = asS64(guestNow(self, ctx) - self.tscDeadline);
   const lateNs = khz === 0n ? {} : { lateNs: (late * 1_000_000n) / khz };
   self.tscDeadline = 0n;
-  ctx.out.emit({ type: 'timer_fired', vcpu: self.vcpuId, name: TIMER, ...lateNs });
+  ctx.out.emit({ type: 'timer_fired', vcpu: self.vcpuId, name: TIMER, ...lateNs, vm: ctx.vmId });
 }
 
 function arm(self: Vcpu, delayNs: bigint, byHardware: boolean, ctx: Ctx): void {
   const { vcpuId, tscDeadline: expires } = self;
-  ctx.out.emit({ type: 'timer_armed', vcpu: vcpuId, name: TIMER, delayNs, expires });
+  ctx.out.emit({ type: 'timer_armed', vcpu: vcpuId, name: TIMER, delayNs, expires, vm: ctx.vmId });
   if (ctx.switches.hvTimer === 'none') return;
   const hvTimerInUse = byHardware ? 1 : 0;
-  ctx.out.emit({ type: 'kvm_hv_timer_state', vcpu: vcpuId, vcpuId, hvTimerInUse });
+  ctx.out.emit({ type: 'kvm_hv_timer_state', vcpu: vcpuId, vcpuId, hvTimerInUse, vm: ctx.vmId });
 }
 
 export const tscDeadlineGuards = {

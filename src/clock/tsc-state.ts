@@ -44,6 +44,7 @@ export const tscStateRecipes = {
       ret: 0,
       ratio: self.l1TscScalingRatio,
       fracBits: ctx.host.tscScalingRatioFracBits,
+      vm: ctx.vmId,
     });
   },
   reportTscState: (self, ctx) => {
@@ -56,6 +57,7 @@ export const tscStateRecipes = {
       nsec: ctx.read('realtime.ns'),
       guestTsc: readL1Tsc(self, ctx.host, ctx.read('getClock.tsc')),
       tscAdjust: asU64(self.ia32TscAdjust),
+      vm: ctx.vmId,
     });
   },
   setTscState: (self, ctx) => {

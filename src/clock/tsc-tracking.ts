@@ -96,6 +96,7 @@ export const trackingVmRecipes = {
       onlineVcpus: self.onlineVcpus,
       useMasterClock: self.masterclock === 'on',
       hostClock: ctx.host.vclockMode,
+      vm: ctx.vmId,
     });
   },
 } satisfies Record<string, VmRecipe>;

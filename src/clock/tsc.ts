@@ -68,6 +68,7 @@ export function writeTscOffset(self: VcpuState, offset: bigint, ctx: Ctx): void 
     vcpuId: self.vcpuId,
     previousTscOffset: self.l1TscOffset,
     nextTscOffset: offset,
+    vm: ctx.vmId,
   });
   self.l1TscOffset = offset;
   self.tscOffset = currentTscOffset(self, ctx);
@@ -138,7 +139,13 @@ export const tscRecipes = {
   },
   reportTscKhzSet: (self, ctx) => {
     const ret = reachesFrequency(ctx) ? 0 : -22;
-    ctx.out.emit({ type: 'ioctl_result', vcpu: self.vcpuId, name: ctx.input.type, ret });
+    ctx.out.emit({
+      type: 'ioctl_result',
+      vcpu: self.vcpuId,
+      name: ctx.input.type,
+      ret,
+      vm: ctx.vmId,
+    });
   },
   /** The guest writes IA32_TSC (v5.8+): only this vCPU's offset moves, and its TSC_ADJUST with it. */
   writeGuestTsc: (self, ctx) => {

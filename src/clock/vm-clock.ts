@@ -137,7 +137,7 @@ export function getKvmclock(vm: Vm, ctx: Ctx): KvmClockData {
 /** Sets the VM's clock off against its base clock. */
 export function storeOffset(self: VmState, offset: bigint, ctx: Ctx): void {
   self.kvmclockOffset = offset;
-  ctx.out.emit({ type: 'kvmclock_offset', offset: asS64(offset) });
+  ctx.out.emit({ type: 'kvmclock_offset', offset: asS64(offset), vm: ctx.vmId });
 }
 
 /** The clock asked for, moved on by the realtime that passed since it was read (v5.16+). */
@@ -158,7 +158,13 @@ export const vmClockRecipes = {
     if (ctx.switches.masterclockAtVmCreate) seedGeneration(self, ctx);
   },
   reportClock: (self, ctx) => {
-    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0, ...getKvmclock(self, ctx) });
+    ctx.out.emit({
+      type: 'ioctl_result',
+      name: ctx.input.type,
+      ret: 0,
+      ...getKvmclock(self, ctx),
+      vm: ctx.vmId,
+    });
   },
   /** v4.4: against the base clock now. */
   setClockAgainstBase: (self, ctx) => {
@@ -183,13 +189,18 @@ export const vmClockRecipes = {
     self.disabledQuirks = inputOf(ctx, 'KVM_CAP_DISABLE_QUIRKS').quirks;
   },
   reportDone: (_self, ctx) => {
-    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0 });
+    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: 0, vm: ctx.vmId });
   },
   setDefaultTscKhz: (self, ctx) => {
     self.defaultTscKhz = inputOf(ctx, 'KVM_SET_VM_TSC_KHZ').khz || ctx.host.tscKhz;
   },
   reportDefaultTscKhz: (self, ctx) => {
-    ctx.out.emit({ type: 'ioctl_result', name: ctx.input.type, ret: self.defaultTscKhz });
+    ctx.out.emit({
+      type: 'ioctl_result',
+      name: ctx.input.type,
+      ret: self.defaultTscKhz,
+      vm: ctx.vmId,
+    });
   },
   countVcpu: (self) => {
     self.createdVcpus += 1;

@@ -34,12 +34,17 @@ export const vmWorkRecipes = {
   /** The periodic work has it run at once (`kvmclock_sync_fn()`). */
   armUpdateWork: (_self, ctx) => {
     const delayNs = ctx.input.type === 'kvmclock_sync_work' ? 0n : UPDATE_DELAY_NS;
-    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_update_work', delayNs });
+    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_update_work', delayNs, vm: ctx.vmId });
   },
   armSyncWork: (_self, ctx) => {
-    ctx.out.emit({ type: 'timer_armed', name: 'kvmclock_sync_work', delayNs: SYNC_PERIOD_NS });
+    ctx.out.emit({
+      type: 'timer_armed',
+      name: 'kvmclock_sync_work',
+      delayNs: SYNC_PERIOD_NS,
+      vm: ctx.vmId,
+    });
   },
   workFired: (_self, ctx) => {
-    ctx.out.emit({ type: 'timer_fired', name: ctx.input.type });
+    ctx.out.emit({ type: 'timer_fired', name: ctx.input.type, vm: ctx.vmId });
   },
 } satisfies Record<string, VmRecipe>;

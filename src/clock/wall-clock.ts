@@ -45,6 +45,7 @@ function write(self: Readonly<VmState>, byteLength: number, ctx: Ctx): void {
     gpa: self.wallClockGpa,
     bytes: encode(self, byteLength),
     what: 'wall_clock',
+    vm: ctx.vmId,
   });
 }
 
@@ -55,7 +56,7 @@ const XEN_32 = { wallClock: 0x900n, secHi: 0x924n } as const;
 /** Writes the first bytes of Xen's wall clock. */
 function writeXen(self: Readonly<VmState>, offset: bigint, bytes: Uint8Array, ctx: Ctx): void {
   const gpa = self.xenSharedInfoGpa + offset;
-  ctx.out.emit({ type: 'guest_write', gpa, bytes, what: 'xen_wall_clock' });
+  ctx.out.emit({ type: 'guest_write', gpa, bytes, what: 'xen_wall_clock', vm: ctx.vmId });
 }
 
 function xenBytes(vm: Readonly<VmState>): { head: Uint8Array; secHi: Uint8Array } {

@@ -71,6 +71,12 @@ export function xenAttrErrno(ctx: Ctx): number {
 export const xenAttrRecipes = {
   readXenAttr: (self, ctx) => {
     const { attr } = inputOf(ctx, 'KVM_XEN_VCPU_GET_ATTR');
-    ctx.out.emit({ type: 'xen_attr', vcpu: self.vcpuId, attr, ...READERS.get(attr)?.(self) });
+    ctx.out.emit({
+      type: 'xen_attr',
+      vcpu: self.vcpuId,
+      attr,
+      ...READERS.get(attr)?.(self),
+      vm: ctx.vmId,
+    });
   },
 } satisfies Record<string, VcpuRecipe>;

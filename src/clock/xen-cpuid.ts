@@ -49,6 +49,7 @@ export const xenCpuidRecipes = {
       eax: subleaf === FREQUENCY ? khz >>> 0 : 0,
       ecx: subleaf === SCALE ? mul : 0,
       edx: subleaf === SCALE ? shift >>> 0 : 0,
+      vm: ctx.vmId,
     });
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -40,7 +40,14 @@ function write(self: Vcpu, state: number, isBeingWritten: boolean, ctx: Ctx): vo
   }
   const bytes = new Uint8Array(view.buffer);
   const gpa = self.runstateGpa;
-  ctx.out.emit({ type: 'guest_write', vcpu: self.vcpuId, gpa, bytes, what: 'xen_runstate' });
+  ctx.out.emit({
+    type: 'guest_write',
+    vcpu: self.vcpuId,
+    gpa,
+    bytes,
+    what: 'xen_runstate',
+    vm: ctx.vmId,
+  });
 }
 
 function writeToGuest(self: Vcpu, state: number, ctx: Ctx): void {

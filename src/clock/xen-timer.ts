@@ -149,7 +149,7 @@ function fire(self: VcpuState, expires: bigint, ctx: Ctx): void {
       ? getKvmclock(ctx.vm, ctx).clock
       : pvclockRead(page, readL1Tsc(self, ctx.host, ctx.read('getClock.tsc')));
   const lateNs = asS64(now - expires);
-  ctx.out.emit({ type: 'timer_fired', vcpu: self.vcpuId, name: 'xen_timer', lateNs });
+  ctx.out.emit({ type: 'timer_fired', vcpu: self.vcpuId, name: 'xen_timer', lateNs, vm: ctx.vmId });
   self.xenTimerExpiresNs = 0n;
 }
 
@@ -169,6 +169,7 @@ export const xenTimerRecipes = {
       expires,
       errorNs: errorOf(self, now, ctx),
       gapNs: asS64(base - monotonicAt(ctx.host, now.clockTsc)),
+      vm: ctx.vmId,
     });
   },
   fireXenTimerAtOnce: (self, ctx) => {
@@ -188,7 +189,13 @@ export const xenTimerRecipes = {
     const handled = deed !== 'not handled';
     const ret = deed === 'another vCPU' ? -EINVAL : deed === 'too late' ? -ETIME : 0;
     const vcpu = self.vcpuId;
-    ctx.out.emit({ type: 'xen_hypercall_result', vcpu, handled, ...(handled ? { ret } : {}) });
+    ctx.out.emit({
+      type: 'xen_hypercall_result',
+      vcpu,
+      handled,
+      ...(handled ? { ret } : {}),
+      vm: ctx.vmId,
+    });
   },
 } satisfies Record<string, VcpuRecipe>;
 

@@ -5,7 +5,6 @@ import {
   type HostState,
   MASTERCLOCK_DECISIONS,
   type MasterclockDecision,
-  type SeenOf,
   VcpuState,
   VmState,
 } from '../clock/index.ts';
@@ -73,12 +72,21 @@ export class Run implements Ctx {
   vmOf: VmOf | undefined = undefined;
   vcpuCell: VcpuCell | undefined = undefined;
   private seen: Observation[] | undefined = undefined;
+  readonly seesWrites: boolean;
   private readonly vms: ReadonlyMap<number, VmOf>;
+  private readonly shows: ReadonlySet<Observation['type']> | undefined;
 
-  constructor(host: HostCell, vms: ReadonlyMap<number, VmOf>, switches: Switches) {
+  constructor(
+    host: HostCell,
+    vms: ReadonlyMap<number, VmOf>,
+    switches: Switches,
+    shows: ReadonlySet<Observation['type']> | undefined,
+  ) {
     this.hostCell = host;
     this.vms = vms;
     this.switches = switches;
+    this.shows = shows;
+    this.seesWrites = shows === undefined || shows.has('guest_write');
     this.readings = new ReadingsOf(this);
   }
 
@@ -95,6 +103,11 @@ export class Run implements Ctx {
 
   get host(): Readonly<HostState> {
     return this.hostCell.state;
+  }
+
+  get vmId(): number {
+    const { vmOf } = this;
+    return vmOf === undefined ? -1 : vmOf.id;
   }
 
   get vm(): Readonly<VmState> {
@@ -124,11 +137,11 @@ export class Run implements Ctx {
     return this.own.readings.read(name);
   }
 
-  /** The observation is the run's from now on, which says of which VM it is. */
-  emit(seen: SeenOf<Observation> & { vm?: number }): void {
-    seen.vm = this.vmOf?.id ?? -1;
+  /** The observation is the run's from now on. */
+  emit(seen: Observation): void {
+    if (this.shows !== undefined && !this.shows.has(seen.type)) return;
     if (this.seen === undefined) this.observations = this.seen = [];
-    this.seen.push(seen as Observation);
+    this.seen.push(seen);
   }
 
   /** The first of the highest rank counts: what asked first, or what the last update came to. */
@@ -172,10 +185,10 @@ export class Run implements Ctx {
   refuse(refusal: Refusal): void {
     const vcpu = 'vcpu' in this.input ? { vcpu: this.input.vcpu } : {};
     if ('gp' in refusal && 'index' in this.input) {
-      this.emit({ type: 'msr_result', ...vcpu, index: this.input.index, ok: false });
+      this.emit({ type: 'msr_result', ...vcpu, index: this.input.index, ok: false, vm: this.vmId });
     } else if ('errno' in refusal) {
       const { type: name } = this.input;
-      this.emit({ type: 'ioctl_result', ...vcpu, name, ret: -refusal.errno });
+      this.emit({ type: 'ioctl_result', ...vcpu, name, ret: -refusal.errno, vm: this.vmId });
     }
   }
 }

@@ -35,6 +35,8 @@ export interface WorldOptions {
   readonly host: HostState;
   /** What moves the machines; their decision tables by default. */
   readonly stepper?: Stepper;
+  /** The observations that somebody looks at, and no others are made; all by default. */
+  readonly shows?: ReadonlySet<Observation['type']>;
 }
 
 /** vCPUs with ids below this are found by them in an array, which others would make too long. */
@@ -61,7 +63,7 @@ export class World {
     this.switches = options.switches;
     this.#stepper = options.stepper ?? tableStepper();
     this.#host = this.#stepper.host(options.host.clone());
-    this.#run = new Run(this.#host, this.#vms, this.switches);
+    this.#run = new Run(this.#host, this.#vms, this.switches, options.shows);
   }
 
   /** The host as it is now; not to be changed. */
@@ -125,7 +127,8 @@ export class World {
    */
   dispatchValid(input: Input): Dispatched {
     const plan = this.#plans.of(input, this.#count);
-    readHead(input, plan.shape, this.#run.head);
+    const { head } = this.#run;
+    if (!plan.mayBeBare || !takeBare(input, head)) readHead(input, plan.shape, head);
     return this.#take(input, plan, undefined);
   }
 

@@ -5,13 +5,12 @@
 import { parseS64, parseU64 } from './u64.ts';
 
 /**
- * One buffer as elements of some widths, from which all others are put together: making a view takes
- * longer than most of what is done with a struct. Little-endian, as this module requires of the platform.
+ * One buffer as elements of the usual widths; what is signed, or of 16 bits, is made of these, as a
+ * view for each would make structs dear. Little-endian, as this module requires of the platform.
  */
 export interface StructViews {
   readonly bytes: Uint8Array;
   readonly u64: BigUint64Array;
-  readonly s64: BigInt64Array;
   readonly u32: Uint32Array;
 }
 
@@ -85,9 +84,9 @@ export const u64: Field<bigint> = wide('u64', parseU64, {
 
 /** Signed 64-bit; written modulo 2^64. */
 export const s64: Field<bigint> = wide('s64', parseS64, {
-  read: (views, index) => views.s64[index]!,
+  read: (views, index) => BigInt.asIntN(64, views.u64[index]!),
   write: (views, index, value) => {
-    views.s64[index] = value;
+    views.u64[index] = value;
   },
 });
 
@@ -109,10 +108,10 @@ export const s32: Field<number> = narrow('s32', 4, [-0x8000_0000, 0x7fff_ffff], 
 
 /** Unsigned 16-bit; written modulo 2^16. */
 export const u16: Field<number> = narrow('u16', 2, [0, 0xffff], {
-  read: ({ bytes }, index) => bytes[2 * index]! | (bytes[2 * index + 1]! << 8),
-  write: ({ bytes }, index, value) => {
-    bytes[2 * index] = value;
-    bytes[2 * index + 1] = value >>> 8;
+  read: (views, index) => views.bytes[2 * index]! | (views.bytes[2 * index + 1]! << 8),
+  write: (views, index, value) => {
+    views.bytes[2 * index] = value;
+    views.bytes[2 * index + 1] = value >>> 8;
   },
 });
 

@@ -46,8 +46,6 @@ export abstract class StructBase implements StructViews {
   readonly bytes: Uint8Array;
   /** The bytes as unsigned 64-bit elements; fields are at their `FieldPlace.index`. */
   readonly u64: BigUint64Array;
-  /** The bytes as signed 64-bit elements. */
-  readonly s64: BigInt64Array;
   /** The bytes as unsigned 32-bit elements. */
   readonly u32: Uint32Array;
 
@@ -61,7 +59,6 @@ export abstract class StructBase implements StructViews {
     }
     this.bytes = new Uint8Array(buffer, byteOffset, byteLength);
     this.u64 = new BigUint64Array(buffer, byteOffset, byteLength >>> 3);
-    this.s64 = new BigInt64Array(buffer, byteOffset, byteLength >>> 3);
     this.u32 = new Uint32Array(buffer, byteOffset, byteLength >>> 2);
   }
 
@@ -163,7 +160,7 @@ export type Struct<T extends AnyStructType> = InstanceType<T>;
 const elementOf = (field: Field | ArrayField): Field =>
   'element' in field ? field.element : field;
 
-const RESERVED = new Set(['bytes', 'u64', 's64', 'u32', 'layout']);
+const RESERVED = new Set(['bytes', 'u64', 'u32', 'layout']);
 
 function checkName(struct: string, name: string): void {
   if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name) || RESERVED.has(name) || name in StructBase.prototype) {

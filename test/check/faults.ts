@@ -1,11 +1,9 @@
 /** Machines with one mistake, to see that somebody notices. */
 import type { Observation } from '../../events/index.ts';
-import type { Ctx, HostState, SeenOf, VcpuState, VmState } from '../../src/clock/index.ts';
+import type { Ctx, HostState, VcpuState, VmState } from '../../src/clock/index.ts';
 import { actorStepper, type Stepper } from '../../src/engine/index.ts';
 import type { StructBase } from '../../src/num/index.ts';
 import { aroundEach } from '../engine/around.ts';
-
-type Seen = SeenOf<Observation>;
 
 /** A mistake in what a machine does at a signal. */
 interface FaultOf<S> {
@@ -13,7 +11,7 @@ interface FaultOf<S> {
   /** The struct afterwards. */
   readonly change?: (state: S) => void;
   /** What is seen instead; nothing when undefined. */
-  readonly show?: (seen: Seen) => Seen | undefined;
+  readonly show?: (seen: Observation) => Observation | undefined;
 }
 
 /** A mistake in one of the machines. */
@@ -25,14 +23,14 @@ export type Fault =
 /** A context whose `out` shows something else. The context's own members are read through. */
 function lying(ctx: Ctx, show: NonNullable<FaultOf<unknown>['show']>): Ctx {
   const { out } = ctx;
-  const emit = (seen: Seen): void => {
+  const emit = (seen: Observation): void => {
     const shown = show(seen);
     if (shown !== undefined) out.emit(shown);
   };
   const considered: Ctx['out']['considered'] = (decision, by) => {
     out.considered(decision, by);
   };
-  return Object.create(ctx, { out: { value: { emit, considered } } }) as Ctx;
+  return Object.create(ctx, { out: { value: { seesWrites: true, emit, considered } } }) as Ctx;
 }
 
 /** XState actors, one of them with a mistake. */

@@ -45,7 +45,7 @@ function quiet(ctx: Ctx, level: 'host' | 'vm' | 'vcpu', self: StructBase, print:
   return Object.create(ctx, {
     [level]: { value: self },
     read: { value: read },
-    out: { value: { emit: note, considered: note } },
+    out: { value: { seesWrites: true, emit: note, considered: note } },
   }) as Ctx;
 }
 
