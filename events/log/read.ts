@@ -50,8 +50,9 @@ export interface OpenedLog {
   entries(from?: CheckpointPlace): AsyncGenerator<readonly LogEntry[], LogEnd>;
 }
 
-/** Entries of one chunk are used while they are still in the CPU's cache. */
-const CHUNK_BYTES = 1 << 16;
+const CHUNK_BYTES = 1 << 20;
+/** What is decoded at once: its entries are used, and gone, before a collector has to keep them. */
+const PIECE_BYTES = 1 << 16;
 const HEAD_BYTES = 16;
 
 const decoderOf = (name: string, head: Uint8Array, options: ReadLogOptions): LogDecoder => {
@@ -115,8 +116,10 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
       const count = await bytes.readInto(chunk, 0, chunkBytes, at);
       if (count === 0) break;
       at += count;
-      const some = decoder.push(chunk.subarray(0, count));
-      if (some.length > 0) yield some;
+      for (let begin = 0; begin < count; begin += PIECE_BYTES) {
+        const some = decoder.push(chunk.subarray(begin, Math.min(begin + PIECE_BYTES, count)));
+        if (some.length > 0) yield some;
+      }
     }
     const last = decoder.finish();
     if (last.length > 0) yield last;

@@ -15,14 +15,9 @@ import {
   type OtherEntry,
   type TornTail,
 } from '../../events/log/index.ts';
-import {
-  type Dispatched,
-  InputError,
-  isAtCheckpoint,
-  type Stepper,
-  type World,
-  worldOfCheckpoint,
-} from '../../src/engine/index.ts';
+import { isAtCheckpoint, worldOfCheckpoint } from '../../src/engine/checkpoint.ts';
+import type { Dispatched, Stepper, World } from '../../src/engine/index.ts';
+import { InputError } from '../../src/engine/input-error.ts';
 import type { Profile, Switches } from '../../src/profiles/index.ts';
 import type { Finding } from '../findings/finding.ts';
 import type { VmSummary } from '../identity/vm.ts';
