@@ -23,7 +23,9 @@ let events = 0;
 /** Dispatches the log's next piece. */
 function piece() {
   const written = busy.next(PIECE).map((input) => ({ kind: 'input', input }));
-  for (const { input } of decoder.push(encoder.encode(written))) busy.world.dispatch(input);
+  for (const { inputs } of decoder.push(encoder.encode(written))) {
+    for (const input of inputs) busy.world.dispatch(input);
+  }
   events += written.length;
 }
 

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, statSync, truncateSync, unlinkSync } from 'no
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { JsonlDecoder, MclogDecoder } from '../dist/events/log/index.js';
+import { entriesOf, JsonlDecoder, MclogDecoder } from '../dist/events/log/index.js';
 import { entryAt, scramble } from './torture-entries.mjs';
 
 const CHILD = fileURLToPath(new URL('torture-child.mjs', import.meta.url));
@@ -73,7 +73,7 @@ function readBack(path, form, seed) {
   const bytes = readFileSync(path);
   const decoder = form === 'mclog' ? new MclogDecoder(path) : new JsonlDecoder(path);
   try {
-    const entries = [...decoder.push(bytes), ...decoder.finish()];
+    const entries = [...decoder.push(bytes), ...decoder.finish()].flatMap(entriesOf);
     const wrong = entries.findIndex((e, n) => !isDeepStrictEqual(e, entryAt(seed, n)));
     if (wrong >= 0) return { entries: wrong, failure: `entry ${wrong} is another one` };
     return { entries: entries.length, torn: decoder.torn };

@@ -61,3 +61,25 @@ test('no source file is much longer than 300 lines', () => {
     .filter(({ lines }) => lines > 330);
   expect(long).toEqual([]);
 });
+
+/** All that is loaded with a file: what it imports other than types, and so on; packages by name. */
+function loadedWith(file: string, loaded = new Set<string>()): ReadonlySet<string> {
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  for (const [, what] of text.matchAll(/^(?:import|export) (?!type )[^;]*? from '([^']+)';/gm)) {
+    const isOwn = what!.startsWith('.');
+    if (isOwn) loadedWith(relative(ROOT, join(ROOT, dirname(file), what!)), loaded);
+    else loaded.add(what!);
+  }
+  return loaded;
+}
+
+test('a log is replayed without loading XState and RxJS, which takes longer than a small log does', () => {
+  const packages = ['xstate', 'rxjs'];
+  const all = loadedWith('src/engine/index.ts');
+  expect(packages.filter((name) => all.has(name))).toEqual(packages);
+  const loaded = loadedWith('src/cli/replay-log.ts');
+  expect(loaded).toContain('src/engine/world.ts');
+  expect(packages.filter((name) => loaded.has(name))).toEqual([]);
+});

@@ -24,6 +24,7 @@ import { EntryError, LogError } from './error.ts';
 import type { StructTypes } from './json-entry.ts';
 import { JsonlDecoder, JsonlEncoder } from './jsonl.ts';
 import { MclogDecoder, MclogEncoder } from './mclog.ts';
+import { lengthOf } from './stretch.ts';
 
 /** When an entry counts as there: the kernel has it, or the disk. */
 export type Acknowledge = 'written' | 'synced';
@@ -189,11 +190,11 @@ export class LogWriter {
     for (let at = 0; ; ) {
       const count = readSync(this.#fd, chunk, 0, chunk.length, at);
       if (count === 0) break;
-      entries += decoder.push(chunk.subarray(0, count)).length;
+      for (const stretch of decoder.push(chunk.subarray(0, count))) entries += lengthOf(stretch);
       last = chunk[count - 1]!;
       at += count;
     }
-    entries += decoder.finish().length;
+    for (const stretch of decoder.finish()) entries += lengthOf(stretch);
     this.#checkSame(decoder, options);
     const { torn, inputs, checkpoints } = decoder;
     return {

@@ -1,6 +1,7 @@
 /** What reads a log of either form: bytes in as they come, entries out as they are whole. */
-import type { LogEntry, LogHeader, TornTail } from './entry.ts';
+import type { LogHeader, TornTail } from './entry.ts';
 import type { StructTypes } from './json-entry.ts';
+import type { LogStretch } from './stretch.ts';
 import { UPGRADES, type Upgrades } from './upgrade.ts';
 
 /** How a log is read. */
@@ -41,14 +42,14 @@ export interface LogDecoder {
    *
    * @throws LogError where the log is damaged.
    */
-  push(chunk: Uint8Array): LogEntry[];
+  push(chunk: Uint8Array): readonly LogStretch[];
   /**
    * The log has come to its end.
    *
    * @returns entries that only its end completes.
    * @throws LogError where it ends before its header does, or is damaged.
    */
-  finish(): LogEntry[];
+  finish(): readonly LogStretch[];
 }
 
 /** Options with their defaults. */

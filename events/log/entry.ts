@@ -79,8 +79,11 @@ export interface CheckpointEntry {
   readonly checkpoint: Checkpoint;
 }
 
+/** An entry that is no input. */
+export type OtherEntry = CompositeEntry | GapEntry | CheckpointEntry;
+
 /** One entry of a log. */
-export type LogEntry = InputEntry | CompositeEntry | GapEntry | CheckpointEntry;
+export type LogEntry = InputEntry | OtherEntry;
 
 /** What was cut from a log's end: the last entry's writing did not come to its end. */
 export interface TornTail {

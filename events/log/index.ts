@@ -20,6 +20,7 @@ export {
   type LogEntry,
   type LogHeader,
   type LogSwitch,
+  type OtherEntry,
   type TornTail,
 } from './entry.ts';
 export { LogError, type LogPosition } from './error.ts';
@@ -34,4 +35,5 @@ export {
   type OpenLogOptions,
   openLog,
 } from './read.ts';
+export { entriesOf, type LogStretch } from './stretch.ts';
 export type { Upgrade, Upgrades } from './upgrade.ts';

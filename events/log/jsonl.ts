@@ -19,6 +19,7 @@ import { MAX_FRAME_BYTES } from './frame.ts';
 import { decodeEntry, encodeEntry, type JsonObject } from './json-entry.ts';
 import { decodeHeader, encodeHeader } from './json-header.ts';
 import { PendingBytes } from './pending-bytes.ts';
+import { type LogStretch, Stretches } from './stretch.ts';
 import { type UpgradePath, upgradePath } from './upgrade.ts';
 
 const LINE_END = 0x0a;
@@ -78,43 +79,43 @@ export class JsonlDecoder implements LogDecoder {
     return this.#path?.isCurrent ?? false;
   }
 
-  push(chunk: Uint8Array): LogEntry[] {
+  push(chunk: Uint8Array): readonly LogStretch[] {
     const pending = this.#pending;
     pending.put(chunk);
-    const entries: LogEntry[] = [];
+    const into = new Stretches();
     for (;;) {
       const end = pending.bytes.indexOf(LINE_END, this.#searched);
       this.#searched = end < 0 ? pending.length : 0;
       if ((end < 0 ? pending.length : end) > MAX_FRAME_BYTES) {
         throw this.#error(undefined, `a line of at most ${MAX_FRAME_BYTES} bytes`, 'a longer one');
       }
-      if (end < 0) return entries;
-      this.#takeLine(pending.bytes.subarray(0, end), entries);
+      if (end < 0) return into.finish();
+      this.#takeLine(pending.bytes.subarray(0, end), into);
       pending.use(end + 1);
     }
   }
 
-  finish(): LogEntry[] {
-    const entries: LogEntry[] = [];
+  finish(): readonly LogStretch[] {
+    const into = new Stretches();
     const { length, offset, bytes } = this.#pending;
     if (length > 0) {
       if (this.header !== undefined && parse(bytes) === undefined) {
         this.torn = { offset, bytes: length };
       } else {
-        this.#takeLine(bytes, entries);
+        this.#takeLine(bytes, into);
       }
     }
     if (this.header === undefined) {
       throw new LogError(this.#log, { line: 1 }, undefined, 'a header', 'nothing');
     }
-    return entries;
+    return into.finish();
   }
 
   #error(field: string | undefined, expected: string, found: string): LogError {
     return new LogError(this.#log, { line: this.#line + 1 }, field, expected, found);
   }
 
-  #takeLine(bytes: Uint8Array, entries: LogEntry[]): void {
+  #takeLine(bytes: Uint8Array, into: Stretches): void {
     const json = parse(bytes);
     if (json === undefined) {
       const found = describeValue(Buffer.from(bytes.subarray(0, 40)).toString('latin1'));
@@ -127,7 +128,7 @@ export class JsonlDecoder implements LogDecoder {
     }
     try {
       if (this.#path === undefined) this.#takeHeader(json);
-      else this.#takeEntry(json, this.#path, entries);
+      else this.#takeEntry(json, this.#path, into);
     } catch (error) {
       if (!(error instanceof EntryError)) throw error;
       throw error.in(this.#log, { line: this.#line + 1 });
@@ -141,7 +142,7 @@ export class JsonlDecoder implements LogDecoder {
     this.#path = path;
   }
 
-  #takeEntry(json: JsonObject, path: UpgradePath, entries: LogEntry[]): void {
+  #takeEntry(json: JsonObject, path: UpgradePath, into: Stretches): void {
     const current = path.isCurrent ? json : path.entry(json);
     const entry = current === undefined ? undefined : decodeEntry(current, this.#options.structs);
     if (entry === undefined) return;
@@ -153,7 +154,7 @@ export class JsonlDecoder implements LogDecoder {
       }
       this.checkpoints.push({ inputs, offset: this.#pending.offset });
     }
-    entries.push(entry);
+    into.add(entry);
   }
 }
 

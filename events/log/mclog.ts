@@ -5,7 +5,7 @@
  * preamble  frame.ts
  * header    one frame: mclog-header.ts
  * then frames of
- *   records     records u32, inputs among them u32, and the records: record-bytes.ts
+ *   records     records-frame.ts
  *   checkpoint  checkpoint-bytes.ts
  *   index, end  mclog-index.ts, when it was closed in peace
  * ```
@@ -32,17 +32,15 @@ import {
   FRAME_HEAD_BYTES,
   PREAMBLE_BYTES,
 } from './frame.ts';
-import { decodeEntry, encodeRecord, type StructTypes } from './json-entry.ts';
+import type { StructTypes } from './json-entry.ts';
 import { decodeMclogHeader, encodeMclogHeader, type MclogHeader } from './mclog-header.ts';
 import { encodeIndex } from './mclog-index.ts';
 import { PendingBytes } from './pending-bytes.ts';
 import { RecordReader, RecordWriter } from './record-bytes.ts';
-import { entryOf, recordOf } from './records.ts';
+import { readRecords, writeRecords } from './records-frame.ts';
 import { Salvage } from './salvage.ts';
 import { encodeSchema, SCHEMA } from './schema.ts';
-
-/** Records beyond this size begin another frame. */
-const RECORDS_BYTES = 1 << 18;
+import { type LogStretch, Stretches } from './stretch.ts';
 
 /** Writes the binary form. */
 export class MclogEncoder implements LogEncoder {
@@ -90,8 +88,9 @@ export class MclogEncoder implements LogEncoder {
         add(this.#checkpointFrame(entry, inputs));
         at += 1;
       } else {
-        const taken = this.#recordsFrame(entries, at);
-        add(taken.frame);
+        this.#out.clear();
+        const taken = writeRecords(this.#out, this.#records, entries, at);
+        add(encodeFrame(FRAME.records, this.#out.bytes));
         at = taken.next;
         inputs += taken.inputs;
       }
@@ -110,26 +109,6 @@ export class MclogEncoder implements LogEncoder {
     this.#out.clear();
     writeCheckpoint(this.#out, checkpoint, this.#types.map(structEntry));
     return encodeFrame(FRAME.checkpoint, this.#out.bytes);
-  }
-
-  /** The records from `at` on, up to the next checkpoint or a frame's size. */
-  #recordsFrame(entries: readonly LogEntry[], at: number) {
-    const records = new ByteWriter();
-    let inputs = 0;
-    let next = at;
-    while (next < entries.length && records.length < RECORDS_BYTES) {
-      const entry = entries[next]!;
-      if (entry.kind === 'checkpoint') break;
-      const { key, values } = recordOf(entry);
-      this.#records.write(records, key, values);
-      if (entry.kind === 'input') inputs += 1;
-      next += 1;
-    }
-    this.#out.clear();
-    this.#out.u32(next - at);
-    this.#out.u32(inputs);
-    this.#out.raw(records.bytes);
-    return { frame: encodeFrame(FRAME.records, this.#out.bytes), inputs, next };
   }
 
   end(): Uint8Array {
@@ -189,13 +168,13 @@ export class MclogDecoder implements LogDecoder {
     return other;
   }
 
-  push(chunk: Uint8Array): LogEntry[] {
+  push(chunk: Uint8Array): readonly LogStretch[] {
     this.#pending.put(chunk);
     return this.#take(false);
   }
 
-  finish(): LogEntry[] {
-    const entries = this.#take(true);
+  finish(): readonly LogStretch[] {
+    const stretches = this.#take(true);
     if (this.#header === undefined) {
       const found = this.#pending.offset + this.#pending.length === 0 ? 'nothing' : 'its end';
       throw new LogError(this.#log, this.#place(), undefined, 'a header', found);
@@ -204,29 +183,29 @@ export class MclogDecoder implements LogDecoder {
     if (offset !== undefined) {
       this.torn = { offset, bytes: this.#base + this.#pending.offset - offset };
     }
-    return entries;
+    return stretches;
   }
 
   #place(within = 0): { byte: number } {
     return { byte: this.#base + this.#pending.offset + within };
   }
 
-  #take(isEnd: boolean): LogEntry[] {
-    const entries: LogEntry[] = [];
+  #take(isEnd: boolean): readonly LogStretch[] {
+    const into = new Stretches();
     const pending = this.#pending;
-    if (!this.#begun && !this.#begin()) return entries;
+    if (!this.#begun && !this.#begin()) return into.finish();
     while (this.#salvage === undefined && pending.length > 0) {
       const framed = decodeFrame(pending.bytes);
-      if (framed.is === 'short' && !isEnd) return entries;
+      if (framed.is === 'short' && !isEnd) return into.finish();
       if (framed.is !== 'frame') {
         this.#damage(framed.is === 'short' ? 'a part of one' : framed.found);
         break;
       }
-      this.#takeFrame(framed.type, framed.payload, entries);
+      this.#takeFrame(framed.type, framed.payload, into);
       pending.use(FRAME_HEAD_BYTES + framed.payload.length);
     }
     this.#salvage?.scan(pending, isEnd);
-    return entries;
+    return into.finish();
   }
 
   #damage(found: string): void {
@@ -258,11 +237,13 @@ export class MclogDecoder implements LogDecoder {
     }
   }
 
-  #takeFrame(type: number, payload: Uint8Array, entries: LogEntry[]): void {
+  #takeFrame(type: number, payload: Uint8Array, into: Stretches): void {
     this.#at(FRAME_HEAD_BYTES, () => {
       if (this.#header === undefined) this.#takeHeader(type, payload);
-      else if (type === FRAME.records) this.#takeRecords(payload, this.#header, entries);
-      else if (type === FRAME.checkpoint) this.#takeCheckpoint(payload, entries);
+      else if (type === FRAME.records) {
+        const { upgrade } = this.#header;
+        this.inputs += readRecords(new ByteReader(payload), this.#records!, upgrade, into);
+      } else if (type === FRAME.checkpoint) this.#takeCheckpoint(payload, into);
       else if (type !== FRAME.index && type !== FRAME.end) {
         throw new EntryError(undefined, 'a frame of a known type', `type ${type}`);
       }
@@ -280,33 +261,7 @@ export class MclogDecoder implements LogDecoder {
     this.#types = isCurrent ? knownTypes(this.#header.structs, structs) : undefined;
   }
 
-  #takeRecords(payload: Uint8Array, header: MclogHeader, entries: LogEntry[]): void {
-    const from = new ByteReader(payload);
-    const count = from.u32();
-    const inputs = from.u32();
-    const before = this.inputs;
-    const { upgrade } = header;
-    for (let i = 0; i < count; i++) {
-      const kind = this.#records!.kind(from);
-      const values = kind.read(from);
-      const entry =
-        upgrade === undefined
-          ? entryOf(kind.spec, values)
-          : upgraded(upgrade.entry(encodeRecord(kind.spec, values)));
-      if (entry === undefined) continue;
-      if (entry.kind === 'input') this.inputs += 1;
-      entries[entries.length] = entry;
-    }
-    if (from.left > 0) {
-      throw new EntryError(undefined, 'the end of the frame', `${from.left} bytes more`, from.at);
-    }
-    const found = this.inputs - before;
-    if (upgrade === undefined && found !== inputs) {
-      throw new EntryError(undefined, `${inputs} inputs`, `${found}`);
-    }
-  }
-
-  #takeCheckpoint(payload: Uint8Array, entries: LogEntry[]): void {
+  #takeCheckpoint(payload: Uint8Array, into: Stretches): void {
     if (this.#types === undefined) {
       this.skippedCheckpoints += 1;
       return;
@@ -317,10 +272,6 @@ export class MclogDecoder implements LogDecoder {
       throw new EntryError(undefined, expected, `one after ${checkpoint.inputs}`);
     }
     this.checkpoints.push({ inputs: this.inputs, offset: this.#place().byte });
-    entries.push({ kind: 'checkpoint', checkpoint });
+    into.add({ kind: 'checkpoint', checkpoint });
   }
 }
-
-/** An entry of an older log, as JSON of today. */
-const upgraded = (json: Parameters<typeof decodeEntry>[0]): LogEntry | undefined =>
-  json === undefined ? undefined : decodeEntry(json, []);

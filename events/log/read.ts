@@ -6,6 +6,7 @@ import { JsonlDecoder } from './jsonl.ts';
 import { isJsonl, isMclog } from './magic.ts';
 import { MclogDecoder } from './mclog.ts';
 import { decodeIndex, END_BYTES, indexOffset, type LogIndex } from './mclog-index.ts';
+import { entriesOf, type LogStretch } from './stretch.ts';
 
 /** Bytes of a log that can be read anywhere: a file, or memory. */
 export interface LogBytes {
@@ -40,15 +41,18 @@ export interface OpenedLog {
   /** Where its checkpoints stand, if it says so. */
   readonly index: LogIndex | undefined;
   /**
-   * The entries in order, some at once, from the beginning or from a checkpoint on.
+   * All of it in order, some at once, from the beginning or from a checkpoint on.
    *
    * @throws LogError where the log is damaged.
    */
+  stretches(from?: CheckpointPlace): AsyncGenerator<readonly LogStretch[], LogEnd>;
+  /** The same entry by entry, for where there are not millions of them. */
   entries(from?: CheckpointPlace): AsyncGenerator<readonly LogEntry[], LogEnd>;
 }
 
-/** Entries of one chunk are used while they are still in the CPU's cache. */
-const CHUNK_BYTES = 1 << 16;
+const CHUNK_BYTES = 1 << 20;
+/** What is decoded at once: its entries are used, and gone, before a collector has to keep them. */
+const PIECE_BYTES = 1 << 16;
 const HEAD_BYTES = 16;
 
 const decoderOf = (name: string, head: Uint8Array, options: ReadLogOptions): LogDecoder => {
@@ -102,29 +106,35 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
   const head = await bytesAt(bytes, 0, HEAD_BYTES);
   const first = decoderOf(name, head, options);
   const header = await readHeader(bytes, first, chunkBytes);
-  return {
-    name,
-    form: first.form,
-    version: first.version,
-    header,
-    index: first.form === 'mclog' ? await readIndex(bytes) : undefined,
-    async *entries(from) {
-      const decoder =
-        from !== undefined && first instanceof MclogDecoder
-          ? first.at(from)
-          : decoderOf(name, head, options);
-      const chunk = new Uint8Array(chunkBytes);
-      for (let at = from?.offset ?? 0; ; ) {
-        const count = await bytes.readInto(chunk, 0, chunkBytes, at);
-        if (count === 0) break;
-        at += count;
-        const entries = decoder.push(chunk.subarray(0, count));
-        if (entries.length > 0) yield entries;
+  async function* stretches(from?: CheckpointPlace): AsyncGenerator<readonly LogStretch[], LogEnd> {
+    const decoder =
+      from !== undefined && first instanceof MclogDecoder
+        ? first.at(from)
+        : decoderOf(name, head, options);
+    const chunk = new Uint8Array(chunkBytes);
+    for (let at = from?.offset ?? 0; ; ) {
+      const count = await bytes.readInto(chunk, 0, chunkBytes, at);
+      if (count === 0) break;
+      at += count;
+      for (let begin = 0; begin < count; begin += PIECE_BYTES) {
+        const some = decoder.push(chunk.subarray(begin, Math.min(begin + PIECE_BYTES, count)));
+        if (some.length > 0) yield some;
       }
-      const last = decoder.finish();
-      if (last.length > 0) yield last;
-      const { inputs, torn, skippedCheckpoints } = decoder;
-      return { inputs, torn, skippedCheckpoints };
-    },
-  };
+    }
+    const last = decoder.finish();
+    if (last.length > 0) yield last;
+    const { inputs, torn, skippedCheckpoints } = decoder;
+    return { inputs, torn, skippedCheckpoints };
+  }
+  async function* entries(from?: CheckpointPlace): AsyncGenerator<readonly LogEntry[], LogEnd> {
+    const batches = stretches(from);
+    for (;;) {
+      const { done, value } = await batches.next();
+      if (done === true) return value;
+      yield value.flatMap(entriesOf);
+    }
+  }
+  const { form, version } = first;
+  const index = form === 'mclog' ? await readIndex(bytes) : undefined;
+  return { name, form, version, header, index, stretches, entries };
 }

@@ -170,6 +170,7 @@ const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
 /** Reads records of one kind, from behind their code. */
 class KindReader {
   readonly spec: RecordSpec;
+  readonly isInput: boolean;
   /** With how many of the fields it begins with which most do. */
   readonly #leading: number;
   /** Those after them. */
@@ -186,6 +187,7 @@ class KindReader {
       leading += 1;
     }
     this.spec = spec;
+    this.isInput = spec.tag === 'input';
     this.#leading = leading;
     this.#fields = fields.slice(leading);
     this.#optional = fields.filter((field) => field.optional).length;

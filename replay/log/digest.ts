@@ -32,10 +32,22 @@ interface Named {
 /** How an observation is digested: its name, then its fields in the order of their declaration. */
 interface Plan {
   readonly name: Uint8Array;
-  readonly fields: readonly (readonly [name: string, type: Type])[];
+  readonly fields: readonly { readonly name: string; readonly type: Type }[];
 }
 
 const utf8 = new TextEncoder();
+
+/** Texts of observations, as bytes: they are names that the model's code has, few and short. */
+const TEXTS = new Map<string, Uint8Array>();
+
+function bytesOf(text: string): Uint8Array {
+  let bytes = TEXTS.get(text);
+  if (bytes === undefined) {
+    bytes = utf8.encode(text);
+    TEXTS.set(text, bytes);
+  }
+  return bytes;
+}
 
 function planOf(type: Observation['type']): Plan {
   const fields = Object.hasOwn(OBSERVATIONS, type)
@@ -45,7 +57,7 @@ function planOf(type: Observation['type']): Plan {
       );
   return {
     name: utf8.encode(`${type}\0`),
-    fields: fields.map(([name, spec]) => [name, spec.type]),
+    fields: fields.map(([name, { type }]) => ({ name, type })),
   };
 }
 
@@ -54,7 +66,7 @@ function writeValue(out: ByteWriter, type: Type, value: unknown): void {
   if (value === undefined) return;
   if (type === 'u64' || type === 's64') out.u64(value as bigint);
   else if (type === 'text' || type === 'bytes') {
-    const bytes = type === 'text' ? utf8.encode(value as string) : (value as Uint8Array);
+    const bytes = type === 'text' ? bytesOf(value as string) : (value as Uint8Array);
     out.u32(bytes.length);
     out.raw(bytes);
   } else out.u32(Number(value) >>> 0);
@@ -155,7 +167,11 @@ export class LogDigest {
     out.u64(tsc);
     writeValue(out, 'u32', seen.vcpu);
     const values = seen as unknown as Readonly<Record<string, unknown>>;
-    for (const [name, type] of plan.fields) writeValue(out, type, values[name]);
+    const { fields } = plan;
+    for (let i = 0; i < fields.length; i++) {
+      const { name, type } = fields[i]!;
+      writeValue(out, type, values[name]);
+    }
     stream.settle();
   }
 

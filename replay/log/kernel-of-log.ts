@@ -1,6 +1,8 @@
 /** Under which kernel a log is replayed, and from what its world starts. */
 import { LogError, type OpenedLog } from '../../events/log/index.ts';
-import { RestoreError, type Stepper, type World, worldOfHeader } from '../../src/engine/index.ts';
+import { worldOfHeader } from '../../src/engine/checkpoint.ts';
+import type { Stepper, World } from '../../src/engine/index.ts';
+import { RestoreError } from '../../src/engine/restore-error.ts';
 import {
   isProfileId,
   isSwitchName,

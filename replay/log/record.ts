@@ -1,7 +1,8 @@
 /** Keeps what happens to a world in a log. */
 import type { Input } from '../../events/index.ts';
 import type { Acknowledged, LogEntry, LogHeader, LogWriter } from '../../events/log/index.ts';
-import { checkpointOf, type Dispatched, type World } from '../../src/engine/index.ts';
+import { checkpointOf } from '../../src/engine/checkpoint.ts';
+import type { Dispatched, World } from '../../src/engine/index.ts';
 import type { Profile } from '../../src/profiles/index.ts';
 
 /** The header of a log of a world to which nothing has happened yet. */

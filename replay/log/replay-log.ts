@@ -7,15 +7,17 @@
  * After a gap what the world is like is unknown until a checkpoint tells.
  */
 import type { Input, ReadingName } from '../../events/index.ts';
-import { type LogEntry, LogError, type OpenedLog, type TornTail } from '../../events/log/index.ts';
 import {
-  type Dispatched,
-  InputError,
-  isAtCheckpoint,
-  type Stepper,
-  type World,
-  worldOfCheckpoint,
-} from '../../src/engine/index.ts';
+  type CheckpointEntry,
+  LogError,
+  type LogStretch,
+  type OpenedLog,
+  type OtherEntry,
+  type TornTail,
+} from '../../events/log/index.ts';
+import { isAtCheckpoint, worldOfCheckpoint } from '../../src/engine/checkpoint.ts';
+import type { Dispatched, Stepper, World } from '../../src/engine/index.ts';
+import { InputError } from '../../src/engine/input-error.ts';
 import type { Profile, Switches } from '../../src/profiles/index.ts';
 import type { Finding } from '../findings/finding.ts';
 import type { VmSummary } from '../identity/vm.ts';
@@ -128,12 +130,17 @@ class LogRun {
     this.world = startOf(log, this.kernel, options.stepper);
   }
 
-  take(entry: LogEntry): void {
+  /** Takes inputs, and what came after them, until there were so many inputs. */
+  take({ inputs, then }: LogStretch, until: number): void {
+    for (let i = 0; i < inputs.length && this.inputs < until; i++) {
+      this.inputs += 1;
+      this.#dispatch(inputs[i]!);
+    }
+    if (then !== undefined && this.inputs < until) this.#takeOther(then);
+  }
+
+  #takeOther(entry: OtherEntry): void {
     switch (entry.kind) {
-      case 'input':
-        this.inputs += 1;
-        this.#dispatch(entry.input);
-        break;
       case 'composite':
         this.composites += 1;
         break;
@@ -171,7 +178,7 @@ class LogRun {
     this.#options.seen?.(input, dispatched, this.world);
   }
 
-  #check({ checkpoint }: LogEntry & { kind: 'checkpoint' }): void {
+  #check({ checkpoint }: CheckpointEntry): void {
     if (!this.isUnknown) {
       if (isAtCheckpoint(this.world, checkpoint)) this.agreed += 1;
       else if (this.differing.length < MOST_DIFFERING) this.differing.push(checkpoint.inputs);
@@ -230,7 +237,7 @@ export async function* replayLogInGroups(
 ): AsyncGenerator<readonly Finding[], LogSummary> {
   const { until = Number.POSITIVE_INFINITY } = options;
   const run = new LogRun(log, options);
-  const batches = log.entries();
+  const batches = log.stretches();
   let torn: TornTail | undefined;
   let skipped = 0;
   for (;;) {
@@ -239,10 +246,7 @@ export async function* replayLogInGroups(
       ({ torn, skippedCheckpoints: skipped } = value);
       break;
     }
-    for (const entry of value) {
-      if (run.inputs >= until) break;
-      run.take(entry);
-    }
+    for (const stretch of value) run.take(stretch, until);
     if (run.inputs >= until) break;
     if (run.settled.isFull) yield run.release();
   }

@@ -8,12 +8,9 @@ import {
   LogError,
   type OpenedLog,
 } from '../../events/log/index.ts';
-import {
-  type Dispatched,
-  InputError,
-  type World,
-  worldOfCheckpoint,
-} from '../../src/engine/index.ts';
+import { worldOfCheckpoint } from '../../src/engine/checkpoint.ts';
+import type { Dispatched, World } from '../../src/engine/index.ts';
+import { InputError } from '../../src/engine/input-error.ts';
 import { inLog, type Kernel, kernelOf, startOf } from './kernel-of-log.ts';
 import { type Change, changesOf, modelOf, type ReadModel, stepOf } from './read-model.ts';
 import type { ReplayLogOptions } from './replay-log.ts';

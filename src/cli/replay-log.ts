@@ -10,7 +10,7 @@ import {
 } from '../../replay/log/index.ts';
 import { changeToJson, logSummaryToJson, stateToJson } from '../../replay/report/log-json.ts';
 import { changeText, logLines, logVerdict, stateLines } from '../../replay/report/log-text.ts';
-import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
+import { CHECKPOINT_STRUCTS } from '../engine/checkpoint.ts';
 import { ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
 import type { FindingOptions } from './finding-options.ts';
