@@ -39,6 +39,8 @@ export class HostClock {
   #lastAnchor: Anchor | undefined;
   #hzPage: Page | undefined;
   #hz: bigint | undefined;
+  /** `MOST_LATE_NS` at that frequency, cycles. */
+  #mostLate = 0n;
   /** Scale of the first page seen: turns TSC cycles into ns for display. */
   #scale: Page | undefined;
 
@@ -62,12 +64,13 @@ export class HostClock {
     const offset = vcpu.clock.tscOffset;
     if (offset === undefined) return;
     const tsc = asU64(page.tscTimestamp - offset);
-    if (this.#unit === 'tsc' && this.#unnamed && tsc / NO_TSC > ticks) this.#unit = 'order';
+    const mayBeNoTsc = this.#unnamed && this.#unit === 'tsc' && tsc > ticks;
+    if (mayBeNoTsc && tsc / NO_TSC > ticks) this.#unit = 'order';
     const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
     const hz = this.#hzOf(page);
     if (taken === undefined || hz === undefined) return;
     if (this.#unit === 'tsc') {
-      this.#compare(vcpu, tsc, taken, hz);
+      this.#compare(vcpu, tsc, taken);
       return;
     }
     this.#lastAnchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
@@ -79,16 +82,16 @@ export class HostClock {
     if (this.#hzPage === undefined || !sameScale(this.#hzPage, page)) {
       this.#hzPage = page;
       this.#hz = scaledHz(page.tscToSystemMul, page.tscShift);
+      this.#mostLate = (MOST_LATE_NS * (this.#hz ?? 0n)) / NSEC_PER_SEC;
     }
     return this.#hz;
   }
 
   /** Does a page that was taken at host TSC `taken` hold that TSC? */
-  #compare(vcpu: Vcpu, tsc: bigint, taken: bigint, hz: bigint): void {
+  #compare(vcpu: Vcpu, tsc: bigint, taken: bigint): void {
     const late = taken - tsc;
-    const bound = (MOST_LATE_NS * hz) / NSEC_PER_SEC;
     // A ratio of 0 (a vCPU whose frequency was never set) leaves the hardware unscaled.
-    vcpu.scaled = tsc !== 0n && (late < 0n || late > bound);
+    vcpu.scaled = tsc !== 0n && (late < 0n || late > this.#mostLate);
   }
 
   /** Host TSC at `ticks` by what `vm` tells, cycles; `undefined` where nothing tells it yet. */

@@ -63,9 +63,9 @@ export const formatSignedNs = (ns: bigint): string => `${ns >= 0n ? '+' : ''}${f
 
 /** From so many parts in 10^12 on, what the decimal counts, and a unit. */
 const RATES = [
-  [3e9, 1e9, '%'],
-  [1e7, 1e5, 'ppm'],
-  [0, 1e2, 'ppb'],
+  { from: 3e9, step: 1e9, unit: '%' },
+  { from: 1e7, step: 1e5, unit: 'ppm' },
+  { from: 0, step: 1e2, unit: 'ppb' },
 ] as const;
 
 /** A relative rate `part / whole` in the unit that suits it: `−9.9 %`, `+500.0 ppm`, `−31.3 ppb`. */
@@ -73,7 +73,7 @@ export function formatRate(part: bigint, whole: bigint): string {
   if (whole === 0n) return 'at an unknown rate';
   const ppt = (part * 1_000_000_000_000n) / whole;
   const size = sizeOf(ppt);
-  const [, step, unit] = RATES.find(([from]) => size >= from)!;
+  const { step, unit } = RATES.find(({ from }) => size >= from)!;
   return `${ppt < 0n ? '' : '+'}${rounded(ppt, step, 1)} ${unit}`;
 }
 

@@ -5,14 +5,15 @@
  * guest extrapolates with the page's, which has 32. Both are made from one frequency in kHz, so
  * the difference of the two rates, up to some 150 ppb, follows from the page alone.
  */
-import { type ClocksourceScale, clocksourceMultShift, scaleDelta } from '../../src/num/index.ts';
+import { clocksourceMultShift, scaleDelta } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
 import { scaledHz } from '../host-clock.ts';
 
 /** A page's frequency, and MONOTONIC_RAW's scale on a host whose TSC has it. */
 interface RawClock {
   readonly khz: number;
-  readonly scale: ClocksourceScale;
+  readonly mult: bigint;
+  readonly shift: bigint;
 }
 
 /** No TSC is slower, no clocksource faster. */
@@ -35,7 +36,8 @@ function makeClock(mul: number, shift: number): RawClock | undefined {
   if (hz === undefined) return undefined;
   const khz = Number((hz + 500n) / 1000n);
   if (khz < LEAST_KHZ || khz > MOST_KHZ) return undefined;
-  return { khz, scale: clocksourceMultShift(khz) };
+  const raw = clocksourceMultShift(khz);
+  return { khz, mult: BigInt(raw.mult), shift: BigInt(raw.shift) };
 }
 
 /**
@@ -47,7 +49,6 @@ export function rawResidue(page: Page, cycles: bigint): bigint | undefined {
   if (cycles < 0n) return undefined;
   const clock = rawClock(page);
   if (clock === undefined) return undefined;
-  const { mult, shift } = clock.scale;
-  const raw = (cycles * BigInt(mult)) >> BigInt(shift);
+  const raw = (cycles * clock.mult) >> clock.shift;
   return raw - scaleDelta(cycles, page.tscToSystemMul, page.tscShift);
 }

@@ -105,11 +105,21 @@ export function shapeOf(type: InputType): Shape {
  * some forty shapes takes as long as most of what is done with it.
  */
 export class InputHead {
-  tsc = 0n;
+  /** A bigint that an older object points to costs the collector more than all the rest. */
+  readonly #tsc = new BigUint64Array(1);
   /** The VM and vCPU it names; those of the input before where it names none. */
   vm = 0;
   vcpu = 0;
   readings: Readings | undefined = undefined;
+
+  /** The input's instant. */
+  get tsc(): bigint {
+    return this.#tsc[0]!;
+  }
+
+  set tsc(tsc: bigint) {
+    this.#tsc[0] = tsc;
+  }
 }
 
 /** The members of a value, of which nothing is known yet. */
