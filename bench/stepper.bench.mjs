@@ -7,21 +7,22 @@
  * Run after a build. Budget: at least 200 times the actors, at most 150 ns an event.
  */
 import { isMainThread } from 'node:worker_threads';
-import { historyOf } from './lib/history.mjs';
+import { historyOf, logBytesOf } from './lib/history.mjs';
 import { answer, mediansInTurn } from './lib/in-turn.mjs';
 import { dispatchAll, recipesAlone } from './lib/stepper-ways.mjs';
 
 answer({
-  tables: (history) => dispatchAll(history, 'table', 20),
-  actors: (history) => dispatchAll(history, 'actor', 1),
-  recipes: (history) => recipesAlone(history, 20),
+  tables: (bytes) => dispatchAll(historyOf(bytes), 'table', 20),
+  actors: (bytes) => dispatchAll(historyOf(bytes), 'actor', 1),
+  recipes: (bytes) => recipesAlone(historyOf(bytes), 20),
 });
 
 if (isMainThread) {
   const name = process.argv[2] ?? 'threads-6.12';
-  const history = await historyOf(name);
+  const bytes = await logBytesOf(name);
+  const history = historyOf(bytes);
   const ways = ['tables', 'actors', 'recipes'];
-  const { tables, actors, recipes } = await mediansInTurn(new URL(import.meta.url), ways, history);
+  const { tables, actors, recipes } = await mediansInTurn(new URL(import.meta.url), ways, bytes);
   const mix = new Map();
   for (const { type } of history.inputs) mix.set(type, (mix.get(type) ?? 0) + 1);
   const most = [...mix].sort((a, b) => b[1] - a[1]).slice(0, 6);

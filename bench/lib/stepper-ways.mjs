@@ -3,13 +3,10 @@ import { hrtime } from 'node:process';
 import { median } from './in-turn.mjs';
 
 const dist = new URL('../../dist/', import.meta.url);
-const { actorStepper, cellOf, tableStepper, World } = await import(
-  new URL('src/engine/index.js', dist)
-);
+const { actorStepper, cellOf, tableStepper } = await import(new URL('src/engine/index.js', dist));
 const { deriveTable } = await import(new URL('src/engine/derive/index.js', dist));
 const machines = await import(new URL('machines/index.js', dist));
 const clock = await import(new URL('src/clock/index.js', dist));
-const { HostState } = clock;
 
 /** Nanoseconds an input that `all` takes for so many. */
 function nsEach(inputs, all) {
@@ -21,10 +18,10 @@ function nsEach(inputs, all) {
 const medianOf = (passes, pass) => median(Array.from({ length: passes }, pass));
 
 /** Dispatches all inputs to a new world, whose making is left out. */
-export function dispatchAll({ switches, host, inputs }, by, passes) {
+export function dispatchAll({ inputs, newWorld }, by, passes) {
   const stepper = by === 'table' ? tableStepper() : actorStepper();
   const pass = () => {
-    const world = new World({ switches, host: HostState.fromJSON(host), stepper });
+    const world = newWorld(stepper);
     return nsEach(inputs.length, () => {
       for (const input of inputs) world.dispatch(input);
     });
@@ -70,7 +67,7 @@ function kept({ input, switches, host, vmId, vm, vcpu, bootVcpu }, reads) {
 }
 
 /** All calls of guards and recipes that the inputs lead to, on the structs of one world. */
-function recordCalls({ switches, host, inputs }) {
+function recordCalls({ inputs, newWorld }) {
   const calls = [];
   const right = tableStepper();
   const noting = (machine, signals, cell) =>
@@ -97,7 +94,7 @@ function recordCalls({ switches, host, inputs }) {
     vm: (state, id) => noting('vm', VM_SIGNALS, right.vm(state, id)),
     vcpu: (state, id) => noting('vcpu', VCPU_SIGNALS, right.vcpu(state, id)),
   };
-  const world = new World({ switches, host: HostState.fromJSON(host), stepper });
+  const world = newWorld(stepper);
   for (const input of inputs) world.dispatch(input);
   return calls;
 }

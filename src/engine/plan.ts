@@ -2,13 +2,7 @@
  * What the type of an input says by itself, found out once: what its members are, what must hold for
  * it to happen, and its way through the machines.
  */
-import {
-  INPUTS,
-  type Input,
-  type InputOf,
-  type InputTarget,
-  type InputType,
-} from '../../events/index.ts';
+import { INPUTS, type Input, type InputOf, type InputType } from '../../events/index.ts';
 import { type Admission, admissionOf } from './admit.ts';
 import { mayBeBare, refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
 import type { Run } from './run.ts';
@@ -26,7 +20,9 @@ export type MsrWalks = ReadonlyMap<number, { readonly wrmsr: Walk; readonly KVM_
 /** How inputs of a type are dispatched. */
 export interface Plan {
   readonly type: InputType;
-  readonly target: InputTarget;
+  /** It names a VM; and one of its vCPUs. */
+  readonly hasVm: boolean;
+  readonly hasVcpu: boolean;
   /** The host's TSC may have gone backwards since the input before. */
   readonly mayGoBack: boolean;
   /** It makes the VM or the vCPU it names. */
@@ -50,7 +46,8 @@ function planOf(type: InputType): Plan {
   const shape = shapeOf(type);
   return {
     type,
-    target: INPUTS[type].target,
+    hasVm: shape.hasVm,
+    hasVcpu: shape.hasVcpu,
     mayGoBack: type === 'resume' || type === 'cpu_online',
     creates: type === 'KVM_CREATE_VM' || type === 'KVM_CREATE_VCPU',
     endsVm: type === 'destroy_vm',
@@ -65,13 +62,10 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(
   (Object.keys(INPUTS) as InputType[]).map((type) => [type, planOf(type)]),
 );
 
-/**
- * Finds the plans of inputs. Mostly two types take turns, an entry after an exit after an entry: that
- * an input has the type of the one before the last is tried first.
- */
+/** Finds the plans of inputs. Mostly two types take turns, an entry and an exit: these are tried first. */
 export class Plans {
   #last = PLANS.get('kvm_exit')!;
-  #beforeLast = PLANS.get('kvm_entry')!;
+  #other = PLANS.get('kvm_entry')!;
 
   /**
    * The plan of a value's type.
@@ -81,9 +75,11 @@ export class Plans {
    */
   of(value: Input, index: number): Plan {
     const type = typeOf(value, index);
-    const guess = this.#beforeLast;
-    const plan = guess.type === type ? guess : (PLANS.get(type) ?? refuseType(type, index));
-    this.#beforeLast = this.#last;
+    const last = this.#last;
+    if (last.type === type) return last;
+    const other = this.#other;
+    const plan = other.type === type ? other : (PLANS.get(type) ?? refuseType(type, index));
+    this.#other = last;
     this.#last = plan;
     return plan;
   }

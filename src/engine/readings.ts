@@ -112,6 +112,11 @@ interface ReadingScope {
 const NAMES = Object.keys(DERIVATIONS) as ReadingName[];
 const INDEX = new Map(NAMES.map((name, index) => [name, index]));
 const DERIVATION = NAMES.map((name) => DERIVATIONS[name]);
+/** A bit for each that is the input's instant, as most are. */
+const INSTANTS = DERIVATION.reduce(
+  (mask, derive, index) => (derive === atInstant ? mask | (1 << index) : mask),
+  0,
+);
 const FIRST = NAMES[0]!;
 
 /** The clock reads of one input after the other; a value is found by the place of its name. */
@@ -187,7 +192,7 @@ export class ReadingsOf implements Here, ReadingPlace {
 
   private derive(index: number): bigint {
     this.derivedTimes[index]! += 1;
-    return DERIVATION[index]!(this);
+    return (INSTANTS & (1 << index)) !== 0 ? this.tsc : DERIVATION[index]!(this);
   }
 
   /** How many reads of each name were derived, over all inputs. */

@@ -71,7 +71,6 @@ export class Run implements Ctx {
   /** Whose turn it is. */
   vmOf: VmOf | undefined = undefined;
   vcpuCell: VcpuCell | undefined = undefined;
-  private seen: Observation[] | undefined = undefined;
   readonly seesWrites: boolean;
   private readonly vms: ReadonlyMap<number, VmOf>;
   private readonly shows: ReadonlySet<Observation['type']> | undefined;
@@ -90,14 +89,11 @@ export class Run implements Ctx {
     this.readings = new ReadingsOf(this);
   }
 
-  /** Begins with another input, whose head is there already. */
+  /** Begins with another input, whose head is there already; whose turn it is, is said then. */
   begin(input: Input, source: ReadingSource | undefined): void {
     this.input = input;
     this.observations = NOTHING_SEEN;
     this.masterclock = NOT_REACHED;
-    this.vmOf = undefined;
-    this.vcpuCell = undefined;
-    this.seen = undefined;
     this.readings.begin(source);
   }
 
@@ -140,8 +136,8 @@ export class Run implements Ctx {
   /** The observation is the run's from now on. */
   emit(seen: Observation): void {
     if (this.shows !== undefined && !this.shows.has(seen.type)) return;
-    if (this.seen === undefined) this.observations = this.seen = [];
-    this.seen.push(seen);
+    if (this.observations === NOTHING_SEEN) this.observations = [];
+    (this.observations as Observation[]).push(seen);
   }
 
   /** The first of the highest rank counts: what asked first, or what the last update came to. */

@@ -42,6 +42,11 @@ export interface WorldOptions {
 /** vCPUs with ids below this are found by them in an array, which others would make too long. */
 const SMALL_VCPU_IDS = 4096;
 
+/** The vCPU of an id, if that is one at all. */
+function vcpuOf({ byId, vcpus }: VmOf, id: number): VcpuCell | undefined {
+  return (typeof id === 'number' ? byId[id] : undefined) ?? vcpus.get(id);
+}
+
 /** A host with its VMs and vCPUs. */
 export class World {
   readonly switches: Switches;
@@ -138,7 +143,7 @@ export class World {
     const run = this.#run;
     run.begin(input, source);
     if (isBefore(run.head.tsc, this.#last[0]!)) this.#goBack(plan);
-    if (plan.target !== 'host' && !this.#find(plan)) this.#checkNames(plan);
+    if (!this.#find(plan)) this.#checkNames(plan);
     const refusal = admit(input, plan.admission, run, this.#fail);
     if (refusal === undefined) {
       if (plan.creates) this.#create(plan);
@@ -166,25 +171,27 @@ export class World {
    *
    * @returns whether they are there.
    */
-  #find({ target }: Plan): boolean {
+  #find({ hasVm, hasVcpu }: Plan): boolean {
     const run = this.#run;
+    if (!hasVm) {
+      run.vmOf = undefined;
+      run.vcpuCell = undefined;
+      return true;
+    }
     const { vm: id, vcpu } = run.head;
     let vm = this.#named;
     if (vm === undefined || vm.id !== id) this.#named = vm = this.#vms.get(id);
+    const cell = vm === undefined || !hasVcpu ? undefined : vcpuOf(vm, vcpu);
     run.vmOf = vm;
-    if (vm === undefined) return false;
-    if (target === 'vm') return true;
-    let cell = vm.byId[vcpu];
-    if (cell === undefined || cell.state.vcpuId !== vcpu) cell = vm.vcpus.get(vcpu);
     run.vcpuCell = cell;
-    return cell !== undefined;
+    return hasVcpu ? cell !== undefined : vm !== undefined;
   }
 
   /** What an input names and is not there is what it creates, or is no name at all. */
-  #checkNames({ target, creates, shape }: Plan): void {
+  #checkNames({ hasVcpu, creates, shape }: Plan): void {
     const { vmOf, head, input } = this.#run;
     checkShape(input, shape, head, this.#count);
-    if (creates && (target === 'vm' || vmOf !== undefined)) return;
+    if (creates && (vmOf !== undefined || !hasVcpu)) return;
     if (vmOf === undefined) this.#fail('no-such-vm', 'a VM that exists', `VM ${head.vm}`);
     this.#fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${head.vcpu} of VM ${head.vm}`);
   }
