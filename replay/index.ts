@@ -17,10 +17,10 @@ export {
 } from './findings/severity.ts';
 export * from './formats/index.ts';
 export type { IdentitySource, Vm, VmSummary } from './identity/vm.ts';
+export { REPLAY_EVENTS } from './needs.ts';
 export {
   type ModelOptions,
   type ModelSummary,
-  REPLAY_EVENTS,
   type ReplayOptions,
   type ReplaySummary,
   replay,

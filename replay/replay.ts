@@ -143,9 +143,6 @@ export async function replayAll(
   }
 }
 
-/** The kinds of events a replay needs: pass them to `open` so that others are only counted. */
-export const REPLAY_EVENTS = Tracker.needs;
-
 class Replay {
   readonly #recording: Recording;
   readonly #vm: string | undefined;

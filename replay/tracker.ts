@@ -50,21 +50,6 @@ const EXIT_CODE = EVENT_CODES.kvm_exit;
 export class Tracker {
   /** Pages that were written so far. */
   pages = 0;
-  /** The kinds of events it looks at. */
-  static readonly needs: readonly EventName[] = [
-    'kvm_pvclock_update',
-    'kvm_write_tsc_offset',
-    'kvm_update_master_clock',
-    'kvm_track_tsc',
-    'kvm_entry',
-    'kvm_exit',
-    'kvm_msr',
-    'sys_enter_ioctl',
-    'sys_exit_ioctl',
-    'suspend_resume',
-    'gap',
-  ];
-
   readonly #identity: Identity;
   readonly #judge: Judge;
   readonly #clock: HostClock;

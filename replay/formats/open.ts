@@ -17,10 +17,7 @@ import {
 import { describeErrno, FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
 import { paysForThread } from './thread/pays.ts';
-import { isTraceDat } from './tracedat/magic.ts';
-
-/** Enough of a file's beginning to know its format. */
-const HEAD_BYTES = 16;
+import { HEAD_BYTES, isCompressed, isTraceDat } from './tracedat/magic.ts';
 
 /** What stdin is called on the command line, and in messages. */
 const STDIN_PATH = '-';
@@ -32,9 +29,9 @@ export interface LogFile extends LogBytes {
   close(): Promise<void>;
 }
 
-/** What an input turned out to be. */
+/** What an input turned out to be; a recording is still being opened then, which takes longer. */
 export type Opened =
-  | { readonly is: 'recording'; readonly recording: Recording }
+  | { readonly is: 'recording'; readonly recording: Promise<Recording> }
   | { readonly is: 'log'; readonly log: LogFile };
 
 /**
@@ -49,13 +46,13 @@ export async function open(path: string, options: ReadOptions = {}): Promise<Rec
   throw new FormatError(path, undefined, 'a recording', 'a log (openLog reads it)');
 }
 
-const recorded = (recording: Recording): Opened => ({ is: 'recording', recording });
+const recorded = (recording: Promise<Recording>): Opened => ({ is: 'recording', recording });
 const logged = (log: LogFile): Opened => ({ is: 'log', log });
 
 /**
  * Opens the recording or the log at `path` (`-`: stdin), from a file or a pipe.
  *
- * @throws FormatError if it is missing, can't be read, or is neither.
+ * @throws FormatError if it is missing or can't be read; so ends the recording if it is neither.
  */
 export async function openAny(path: string, options: ReadOptions = {}): Promise<Opened> {
   if (path === STDIN_PATH) {
@@ -65,31 +62,45 @@ export async function openAny(path: string, options: ReadOptions = {}): Promise<
     return openPipe(STDIN_NAME, process.stdin, options);
   }
   const file = await openPath(path);
-  try {
-    const stat = await file.stat();
-    if (stat.isDirectory()) {
-      throw new FormatError(path, undefined, 'a recording', 'a directory');
-    }
-    if (!stat.isFile()) return await openPipe(path, file.createReadStream(), options);
-    const bytes = new FileBytes(path, file, stat.size);
-    const head = new Uint8Array(HEAD_BYTES);
-    const length = await bytes.readInto(head, 0, HEAD_BYTES, 0);
-    if (isLog(head.subarray(0, length))) return logged(bytes);
-    const is = isTraceDat(head.subarray(0, length)) ? 'trace.dat' : 'text';
-    const { size } = stat;
-    if (options.ownThread === true && paysForThread(size)) {
-      const { openInThread } = await import('./thread/recording.ts');
-      return recorded(await openInThread(path, file, { is, size }, options.only));
-    }
-    return recorded(
-      is === 'trace.dat'
-        ? await traceDat(bytes, options)
-        : await text(new SequentialBytes(bytes), options),
-    );
-  } catch (error) {
-    await file.close();
-    throw error;
+  const closing = (error: unknown): Promise<never> =>
+    file.close().then(() => Promise.reject(error));
+  return openFileAt(path, file, options, closing).catch(closing);
+}
+
+/** Opens a file, which `closing` closes where that ends in an error. */
+async function openFileAt(
+  path: string,
+  file: FileHandle,
+  options: ReadOptions,
+  closing: (error: unknown) => Promise<never>,
+): Promise<Opened> {
+  const stat = await file.stat();
+  if (stat.isDirectory()) {
+    throw new FormatError(path, undefined, 'a recording', 'a directory');
   }
+  if (!stat.isFile()) return openPipe(path, file.createReadStream(), options);
+  const { size } = stat;
+  const bytes = new FileBytes(path, file, size);
+  const room = new Uint8Array(HEAD_BYTES);
+  const head = room.subarray(0, await bytes.readInto(room, 0, HEAD_BYTES, 0));
+  if (isLog(head)) return logged(bytes);
+  const is = isTraceDat(head) ? 'trace.dat' : 'text';
+  if (options.ownThread === true && paysForThread(size, is === 'trace.dat' && isCompressed(head))) {
+    return recorded(inThread(path, file, { is, size }, options).catch(closing));
+  }
+  const opening =
+    is === 'trace.dat' ? traceDat(bytes, options) : text(new SequentialBytes(bytes), options);
+  return recorded(opening.catch(closing));
+}
+
+async function inThread(
+  path: string,
+  file: FileHandle,
+  what: { readonly is: 'trace.dat' | 'text'; readonly size: number },
+  { only }: ReadOptions,
+): Promise<Recording> {
+  const { openInThread } = await import('./thread/recording.ts');
+  return openInThread(path, file, what, only);
 }
 
 async function openPipe(
@@ -100,8 +111,8 @@ async function openPipe(
   const pipe = new PipeBytes(name, chunks);
   const head = await pipe.peek(HEAD_BYTES);
   if (isLog(head)) return logged(await spool(pipe));
-  if (!isTraceDat(head)) return recorded(await text(pipe, options));
-  return recorded(await traceDat(await spool(pipe), options));
+  if (!isTraceDat(head)) return recorded(text(pipe, options));
+  return recorded(spool(pipe).then((spooled) => traceDat(spooled, options)));
 }
 
 async function text(bytes: ByteStream, options: ReadOptions): Promise<Recording> {

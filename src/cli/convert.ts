@@ -17,8 +17,8 @@ import {
 } from '../../replay/conformance/index.ts';
 import { FormatError, printable } from '../../replay/formats/error.ts';
 import { open, openAny } from '../../replay/formats/open.ts';
+import { REPLAY_EVENTS } from '../../replay/needs.ts';
 import { count } from '../../replay/quantity.ts';
-import { REPLAY_EVENTS } from '../../replay/replay.ts';
 import { tornText } from '../../replay/report/log-text.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
@@ -47,7 +47,7 @@ async function sourceOf(from: string): Promise<Source> {
   }
   const opened = await openAny(from);
   if (opened.is === 'recording') {
-    await opened.recording.close();
+    await (await opened.recording).close();
     return captureSource(from);
   }
   const log = await openLog(opened.log, { structs: CHECKPOINT_STRUCTS });
