@@ -125,23 +125,32 @@ for await (const line of createInterface({ input: createReadStream(process.argv[
 }
 `;
 
-/** Logs: dispatched, digested and judged by us, only read by the peer. */
+/** Logs: dispatched, digested and judged by us, only read by the peer, which reads JSON alone. */
 async function logs(name) {
   const peerScript = `${out}/readline-json.mjs`;
   writeFileSync(peerScript, JSON_PEER);
-  const paths = { mclog: `${out}/${name}.mclog`, jsonl: `${out}/${name}.jsonl` };
-  const inputs = await writeLongLog(`${root}test/fixtures/recordings/${name}`, paths, LINES / 16);
-  const commands = [replay(paths.mclog), replay(paths.jsonl)];
-  const [binary, readable, theirs] = inTurn([
-    ...commands,
-    [process.execPath, peerScript, paths.jsonl],
+  const write = async (form, inputs) => {
+    const path = `${out}/${name}.${form}`;
+    const recorded = `${root}test/fixtures/recordings/${name}`;
+    return { form, path, inputs: await writeLongLog(recorded, form, path, inputs) };
+  };
+  const binary = await write('mclog', LINES / 2);
+  const readable = await write('jsonl', LINES / PEER_PART);
+  const [...seconds] = inTurn([
+    replay(binary.path),
+    replay(readable.path),
+    [process.execPath, peerScript, readable.path],
   ]);
-  for (const [form, seconds] of [
-    ['.mclog', binary],
-    ['.jsonl', readable],
-  ]) {
-    const ratio = `${(theirs / seconds).toFixed(2)}×`;
-    row(`${form}: ${name}`, millions(inputs / seconds), millions(inputs / theirs), ratio);
+  const peerRate = readable.inputs / seconds.at(-1);
+  for (const [i, { form, path, inputs }] of [binary, readable].entries()) {
+    const rate = inputs / seconds[i];
+    row(
+      `.${form}: ${name}`,
+      millions(rate),
+      millions(peerRate),
+      `${(rate / peerRate).toFixed(2)}×`,
+    );
+    rmSync(path);
   }
 }
 

@@ -60,30 +60,22 @@ function* rounds({ header, entries }, switches, count) {
 }
 
 /**
- * Writes the log in both forms.
+ * Writes the log as `.mclog` or `.jsonl`.
  * @returns {Promise<number>} how many inputs it has
  */
-export async function writeLongLog(recording, paths, count) {
+export async function writeLongLog(recording, form, path, count) {
   const log = logOfRecording(await readRecording(recording));
   const { header } = log;
-  const outs = [
-    [new MclogEncoder(header, CHECKPOINT_STRUCTS), paths.mclog],
-    [new JsonlEncoder(header), paths.jsonl],
-  ].map(([encoder, path]) => {
-    const stream = createWriteStream(path);
-    stream.write(encoder.begin());
-    return { encoder, stream };
-  });
+  const encoder =
+    form === 'mclog' ? new MclogEncoder(header, CHECKPOINT_STRUCTS) : new JsonlEncoder(header);
+  const stream = createWriteStream(path);
+  stream.write(encoder.begin());
   let inputs = 0;
   for (const batch of rounds(log, header.switches, count)) {
     inputs += batch.length;
-    for (const { encoder, stream } of outs) {
-      if (!stream.write(encoder.encode(batch))) await once(stream, 'drain');
-    }
+    if (!stream.write(encoder.encode(batch))) await once(stream, 'drain');
   }
-  for (const { encoder, stream } of outs) {
-    stream.end(encoder.end());
-    await once(stream, 'finish');
-  }
+  stream.end(encoder.end());
+  await once(stream, 'finish');
   return inputs;
 }
