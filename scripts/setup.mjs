@@ -67,7 +67,10 @@ function build() {
   rmSync('dist', { recursive: true, force: true });
   const first = attempt('building', process.execPath, tsc);
   if (!first.succeeded && !existsSync('dist/src/engine/derive/index.js')) first.fail();
-  const changed = run('deriving tables', process.execPath, ['scripts/derive.mjs']);
+  const derived = attempt('deriving tables', process.execPath, ['scripts/derive.mjs']);
+  // What the compiler found tells more than what came of it.
+  if (!derived.succeeded) (first.succeeded ? derived : first).fail();
+  const changed = derived.stdout;
   if (changed === '') {
     if (!first.succeeded) first.fail();
     return;

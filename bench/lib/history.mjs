@@ -1,4 +1,4 @@
-/** The inputs of a bundled recording as the model replays it, as the bytes of a log and read from it. */
+/** The inputs of a bundled recording as the model replays it, by way of the bytes of a log. */
 import { fileURLToPath } from 'node:url';
 
 const dist = new URL('../../dist/', import.meta.url);

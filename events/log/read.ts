@@ -105,7 +105,8 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
   const { name } = bytes;
   const head = await bytesAt(bytes, 0, HEAD_BYTES);
   const first = decoderOf(name, head, options);
-  const header = await readHeader(bytes, first, chunkBytes);
+  // No more than is needed: what is damaged further on may never be asked for.
+  const header = await readHeader(bytes, first, Math.min(chunkBytes, PIECE_BYTES));
   async function* stretches(from?: CheckpointPlace): AsyncGenerator<readonly LogStretch[], LogEnd> {
     const decoder =
       from !== undefined && first instanceof MclogDecoder

@@ -254,9 +254,10 @@ export class Requests {
     }
     known.synchronised = false;
     known.joined = false;
-    // Where nothing is to be served, it and the exit that follows only matter to a TSC that catches up.
+    // Where nothing is to be served, an entry and its exit only note the guest's TSC.
     const { state } = known;
-    if (driver.keeps || state.requests !== 0 || state.catchup !== 'off') {
+    const notes = state.catchup !== 'off' || driver.world.host.tsc === 'unstable';
+    if (driver.keeps || state.requests !== 0 || notes) {
       const tsc = driver.tscAt(when.ticks, of.vm);
       driver.happen({ type: 'kvm_entry', tsc, vm: of.id, vcpu: vcpu.id }, of);
     }

@@ -29,8 +29,13 @@ export interface LogFile extends LogBytes {
   close(): Promise<void>;
 }
 
-/** What an input turned out to be; a recording is still being opened then, which takes longer. */
+/** What an input turned out to be. */
 export type Opened =
+  | { readonly is: 'recording'; readonly recording: Recording }
+  | { readonly is: 'log'; readonly log: LogFile };
+
+/** The same while a recording is being opened, which takes longer: it is to be awaited at once. */
+export type Opening =
   | { readonly is: 'recording'; readonly recording: Promise<Recording> }
   | { readonly is: 'log'; readonly log: LogFile };
 
@@ -46,15 +51,26 @@ export async function open(path: string, options: ReadOptions = {}): Promise<Rec
   throw new FormatError(path, undefined, 'a recording', 'a log (openLog reads it)');
 }
 
-const recorded = (recording: Promise<Recording>): Opened => ({ is: 'recording', recording });
-const logged = (log: LogFile): Opened => ({ is: 'log', log });
+const recorded = (recording: Promise<Recording>): Opening => ({ is: 'recording', recording });
+const logged = (log: LogFile): Opening => ({ is: 'log', log });
 
 /**
  * Opens the recording or the log at `path` (`-`: stdin), from a file or a pipe.
  *
- * @throws FormatError if it is missing or can't be read; so ends the recording if it is neither.
+ * @throws FormatError if it is missing, can't be read, or is neither.
  */
 export async function openAny(path: string, options: ReadOptions = {}): Promise<Opened> {
+  const opening = await beginOpening(path, options);
+  if (opening.is === 'log') return opening;
+  return { is: 'recording', recording: await opening.recording };
+}
+
+/**
+ * Finds out what there is at `path`, and begins to open it.
+ *
+ * @throws FormatError if it is missing or can't be read; so ends the recording if it is none.
+ */
+export async function beginOpening(path: string, options: ReadOptions = {}): Promise<Opening> {
   if (path === STDIN_PATH) {
     if (fstatSync(STDIN_FD).isDirectory()) {
       throw new FormatError(STDIN_NAME, undefined, 'a recording', 'a directory');
@@ -73,12 +89,15 @@ async function openFileAt(
   file: FileHandle,
   options: ReadOptions,
   closing: (error: unknown) => Promise<never>,
-): Promise<Opened> {
+): Promise<Opening> {
   const stat = await file.stat();
   if (stat.isDirectory()) {
     throw new FormatError(path, undefined, 'a recording', 'a directory');
   }
-  if (!stat.isFile()) return openPipe(path, file.createReadStream(), options);
+  if (!stat.isFile()) {
+    const opening = await openPipe(path, file.createReadStream(), options);
+    return opening.is === 'log' ? opening : recorded(opening.recording.catch(closing));
+  }
   const { size } = stat;
   const bytes = new FileBytes(path, file, size);
   const room = new Uint8Array(HEAD_BYTES);
@@ -107,7 +126,7 @@ async function openPipe(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
   options: ReadOptions,
-): Promise<Opened> {
+): Promise<Opening> {
   const pipe = new PipeBytes(name, chunks);
   const head = await pipe.peek(HEAD_BYTES);
   if (isLog(head)) return logged(await spool(pipe));

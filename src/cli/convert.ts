@@ -47,7 +47,7 @@ async function sourceOf(from: string): Promise<Source> {
   }
   const opened = await openAny(from);
   if (opened.is === 'recording') {
-    await (await opened.recording).close();
+    await opened.recording.close();
     return captureSource(from);
   }
   const log = await openLog(opened.log, { structs: CHECKPOINT_STRUCTS });

@@ -1,7 +1,7 @@
-/** `masterclock replay`: recordings in, findings out. What only one kind of input takes is loaded for it. */
+/** `masterclock replay`: what there is at a path is found out, and what only it takes is loaded. */
 import { LogError } from '../../events/log/error.ts';
 import { FormatError, printable } from '../../replay/formats/error.ts';
-import { type LogFile, openAny } from '../../replay/formats/open.ts';
+import { beginOpening, type LogFile } from '../../replay/formats/open.ts';
 import type { Recording } from '../../replay/formats/recording.ts';
 import { REPLAY_EVENTS } from '../../replay/needs.ts';
 import { EXIT, type ExitCode, graver, UsageError } from './exit-codes.ts';
@@ -72,7 +72,7 @@ async function replayFile(
   terminal: Terminal,
 ): Promise<ExitCode> {
   try {
-    const opened = await openAny(file, { only: REPLAY_EVENTS, ownThread: true });
+    const opened = await beginOpening(file, { only: REPLAY_EVENTS, ownThread: true });
     return await (opened.is === 'log'
       ? replayLog(opened.log, options, terminal)
       : replayRecording(file, opened.recording, options, terminal));

@@ -227,23 +227,24 @@ const MSR_CHECKS: Checks = {
 
 /** What must hold for inputs of one type, as the code of all types is called. */
 export interface Admission {
+  /** Of what the input names: no order of events would make it right. */
+  readonly names: readonly Check[];
   readonly vcpu: VcpuNeeds | undefined;
   readonly checks: readonly Check[];
   readonly answer: Answer | undefined;
 }
 
+const present = (...checks: readonly (Checks[InputType] | undefined)[]): readonly Check[] =>
+  checks.filter((check) => check !== undefined) as readonly Check[];
+
 /** What is looked at before an input of this type. */
 export function admissionOf(type: InputType): Admission {
   const run = RUN_STATE[type];
   const life = type === 'vcpu_postcreate' ? 'created' : 'online';
-  const checks = [
-    'cpu' in INPUTS[type].fields ? checkCpu : undefined,
-    MSR_CHECKS[type],
-    CHECKS[type],
-  ];
   return {
+    names: present('cpu' in INPUTS[type].fields ? checkCpu : undefined, MSR_CHECKS[type]),
     vcpu: run === undefined ? undefined : vcpuNeeds(life, run),
-    checks: checks.filter((check): check is Check => check !== undefined),
+    checks: present(CHECKS[type]),
     answer: ANSWERS[type] as Answer | undefined,
   };
 }
@@ -256,10 +257,11 @@ export function admissionOf(type: InputType): Admission {
  */
 export function admit(
   input: Input,
-  { vcpu: needs, checks, answer }: Admission,
+  { names, vcpu: needs, checks, answer }: Admission,
   ctx: Scene,
   fail: Fail,
 ): Refusal | undefined {
+  for (let i = 0; i < names.length; i++) names[i]!(input, ctx, fail);
   if (needs !== undefined && !isAsNeeded(ctx.vcpu, needs)) refuseVcpu(ctx.vcpu, needs, fail);
   for (let i = 0; i < checks.length; i++) checks[i]!(input, ctx, fail);
   return answer === undefined ? undefined : answer(input, ctx);

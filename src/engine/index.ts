@@ -12,7 +12,6 @@ export {
   worldOfCheckpoint,
   worldOfHeader,
 } from './checkpoint.ts';
-export { CONDITIONS, type Condition, type ConditionName } from './conditions.ts';
 export { Guest } from './guest.ts';
 export { GuestMemory } from './guest-memory.ts';
 export type {

@@ -183,8 +183,8 @@ export function checkShape(value: Input, shape: Shape, head: InputHead, index: n
 /** Type, instant, VM and vCPU. */
 const BARE_MEMBERS = 4;
 
-/** Whether an input of this type may be nothing but its type, instant, VM and vCPU. */
-export const mayBeBare = ({ hasVcpu, least }: Shape): boolean => hasVcpu && least === BARE_MEMBERS;
+/** Whether inputs of this type are nothing but their type, instant, VM and vCPU, and readings. */
+export const mayBeBare = ({ hasVcpu, fields }: Shape): boolean => hasVcpu && fields.length === 0;
 
 /**
  * Takes the instant and the names of a value that has no other members, as nearly all inputs have

@@ -62,7 +62,7 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(
   (Object.keys(INPUTS) as InputType[]).map((type) => [type, planOf(type)]),
 );
 
-/** Finds the plans of inputs. Mostly two types take turns, an entry and an exit: these are tried first. */
+/** Finds the plans of inputs. Mostly two types take turns, entry and exit: these are tried first. */
 export class Plans {
   #last = PLANS.get('kvm_exit')!;
   #other = PLANS.get('kvm_entry')!;

@@ -19,7 +19,7 @@ import type { InputHead } from './input-shape.ts';
 export interface ReadingPlace {
   /** The vCPU whose turn it is, as it is now. */
   readonly vcpu: Readonly<VcpuState> | undefined;
-  /** What was observed of this input so far. */
+  /** What was observed of this input so far, of what the world shows. */
   readonly observed: readonly Observation[];
   /** Another read of this input. */
   readonly read: (name: ReadingName) => bigint;

@@ -15,13 +15,12 @@ const UPDATE_COPY = call(
   when('masterclockIsOn', host('MASTERCLOCK_TAKEN')),
 );
 
-/** With the copy under its lock. */
-const START_UPDATE = call(
-  'kvm_start_pvclock_update',
+/** How an update begins, with the copy that is taken under its lock. */
+const BEGIN_UPDATE: Route = [
   vm('HV_PAGE_REQUEST'),
   when('answersAllRequests', eachVcpu(vcpu('SERVE_MASTERCLOCK_UPDATE'))),
   UPDATE_COPY,
-);
+];
 
 const END_UPDATE = call(
   'kvm_end_pvclock_update',
@@ -30,7 +29,7 @@ const END_UPDATE = call(
 );
 
 /** Before v5.16 `kvm_gen_update_masterclock()`. */
-const UPDATE_MASTERCLOCK = call('kvm_update_masterclock', START_UPDATE, END_UPDATE);
+const UPDATE_MASTERCLOCK = call('kvm_update_masterclock', ...BEGIN_UPDATE, END_UPDATE);
 
 const GLOBAL_CLOCK_UPDATE = call(
   'kvm_gen_kvmclock_update',
@@ -107,7 +106,10 @@ const ENABLE_CPU = call(
   ),
 );
 
-/** What it sets the clock against, and when, differs most of all. */
+/**
+ * What it sets the clock against, and when, differs most of all. From v5.16 on the kernel sets it
+ * between the copy and the end of the update: the requests that end it look at no clock.
+ */
 const SET_CLOCK = call(
   'kvm_vm_ioctl_set_clock',
   when('updatesBeforeSetting', UPDATE_MASTERCLOCK),
@@ -121,7 +123,7 @@ const SET_CLOCK = call(
 
 const SET_CLOCK_GUEST = call(
   'kvm_vcpu_ioctl_set_clock_guest',
-  START_UPDATE,
+  ...BEGIN_UPDATE,
   vm('SET_CLOCK_GUEST'),
   END_UPDATE,
   vcpu('REPORT_CLOCK_GUEST_SET'),

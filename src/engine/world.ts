@@ -24,7 +24,7 @@ export interface Dispatched {
   readonly index: number;
   readonly observations: readonly Observation[];
   readonly masterclock: MasterclockRecord;
-  /** The kernel refused it: nothing but the result was observed. */
+  /** The kernel refused it: nothing but the result was observed, if the world shows that. */
   readonly refused: boolean;
 }
 
@@ -159,9 +159,11 @@ export class World {
   }
 
   /** The TSC is less than it was: it may be after a sleep, or when it is known to be unstable. */
-  #goBack({ mayGoBack }: Plan): void {
+  #goBack({ mayGoBack, shape }: Plan): void {
+    const { head, input } = this.#run;
+    checkShape(input, shape, head, this.#count);
     if (mayGoBack || this.#host.state.tsc === 'unstable') return;
-    const found = String(this.#run.head.tsc);
+    const found = String(head.tsc);
     this.#fail('tsc-backwards', `a TSC of at least ${this.lastTsc}`, found);
   }
 

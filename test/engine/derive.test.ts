@@ -3,6 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
 import { type AnyStateMachine, assign, raise, setup, stateIn } from 'xstate';
 import { DeriveError, deriveModules, deriveTable } from '../../src/engine/derive/index.ts';
+import { routeModule } from '../../src/engine/derive/route-code.ts';
+import { tableCode } from '../../src/engine/derive/table-code.ts';
+import { call, host } from '../../src/engine/phase.ts';
+import { oneOf, struct } from '../../src/num/index.ts';
 
 const TABLES = new URL('../../src/engine/tables/', import.meta.url);
 
@@ -97,4 +101,15 @@ test('guards are asked in order, a state’s own before its region’s', () => {
     },
     two: { GO: { run: ['other', 'recipe'] } },
   });
+});
+
+test('a region and a state that come to one constant are no code', () => {
+  const type = struct('M', { a: oneOf('one', 'b'), aB: oneOf('x') });
+  const table = { machine: 'm', regions: { a: { one: {}, b: {} }, aB: { x: {} } } };
+  expect(() => tableCode(table, type)).toThrow(DeriveError);
+});
+
+test('two functions of one name that do different things are no code', () => {
+  const routes = { a: [call('f', host('SUSPEND'))], b: [call('f', host('RESUME'))] };
+  expect(() => routeModule(routes, new Map())).toThrow(DeriveError);
 });

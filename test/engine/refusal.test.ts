@@ -144,3 +144,31 @@ describe('a VM', () => {
     expect(send(t.world, t.wait(1000n).complete({ type: 'destroy_vm', cpu: 0 }))).toBe('accepted');
   });
 });
+
+describe('of what is wrong in two ways', () => {
+  const booted = (): World => new Teller('v6.8', PLAIN_HOST).boot(1).world;
+  const sent = (fields: object): InputErrorCode | undefined => {
+    const world = booted();
+    const input = { type: 'kvm_entry', tsc: world.lastTsc, vm: 0, vcpu: 0, ...fields };
+    try {
+      world.dispatch(input as Input);
+    } catch (error) {
+      if (error instanceof InputError) return error.code;
+      throw error;
+    }
+    return undefined;
+  };
+
+  it('a value that is none is told before an event that cannot have happened', () => {
+    for (const vm of ['0', -1, 0.5, Number.NaN, 0n, {}, undefined]) {
+      expect(sent({ vm, tsc: 0n })).toBe('bad-value');
+      expect(sent({ vcpu: vm, tsc: 0n })).toBe('bad-value');
+    }
+    expect(sent({ tsc: 0n })).toBe('tsc-backwards');
+  });
+
+  it('an MSR that is none of the clock’s before a vCPU in another state', () => {
+    expect(sent({ type: 'rdmsr', index: 0x1234 })).toBe('unknown-msr');
+    expect(sent({ type: 'rdmsr', index: 0x10 })).toBe('wrong-order');
+  });
+});

@@ -11,7 +11,8 @@ import {
   vmGuards,
   vmRecipes,
 } from '../../src/clock/index.ts';
-import { type MachineTable, tableCode } from '../../src/engine/derive/index.ts';
+import type { MachineTable } from '../../src/engine/derive/index.ts';
+import { tableCode } from '../../src/engine/derive/table-code.ts';
 import type { Stepper } from '../../src/engine/index.ts';
 import type { AnyStructType } from '../../src/num/index.ts';
 import type { Tables } from './table-faults.ts';

@@ -1,10 +1,17 @@
-import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EventOf } from '../../events/index.ts';
 import { PipeBytes, SequentialBytes, spool } from '../../replay/formats/bytes.ts';
-import { events, FormatError, MemoryBytes, open, printable } from '../../replay/formats/index.ts';
+import {
+  events,
+  FormatError,
+  MemoryBytes,
+  open,
+  openAny,
+  printable,
+} from '../../replay/formats/index.ts';
 import { fixture, unzipped } from '../replay/fixtures.ts';
 
 let folder: string;
@@ -87,4 +94,16 @@ test('a failing pipe is an input that can’t be read', async () => {
 test('hostile text is made printable', () => {
   expect(printable('a\u001b[2J\u202e\u0000b')).toBe('a\\u{1b}[2J\\u{202e}\\u{0}b');
   expect(printable('x'.repeat(300))).toHaveLength(201);
+});
+
+test('who opens what is none is told so, and nobody else', async () => {
+  const path = join(folder, 'cut.dat');
+  writeFileSync(path, readFileSync(fixture('ntp-hotplug')).subarray(0, 12));
+  const outcome = openAny(path).then(
+    () => 'opened',
+    (error: unknown) => error,
+  );
+  // A rejection that nobody waits for ends a test run.
+  await new Promise((settled) => setImmediate(settled));
+  expect(await outcome).toBeInstanceOf(FormatError);
 });

@@ -1,9 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
-import { LOG_VERSION, LogError } from '../../events/log/index.ts';
+import { LOG_VERSION, type LogEntry, LogError, openLog } from '../../events/log/index.ts';
 import { runs } from '../engine/arbitraries.ts';
-import { bytesOf, comparable, FORMS, type Form, type Log, logOf, readAll } from './logs.ts';
+import {
+  bytesOf,
+  comparable,
+  FORMS,
+  type Form,
+  inMemory,
+  type Log,
+  logOf,
+  readAll,
+} from './logs.ts';
 
 const LOG: Log = logOf(
   {
@@ -212,4 +221,21 @@ describe('hostile logs', () => {
     const error = await outcome(new Uint8Array(Buffer.concat([whole.mclog, many])));
     expect(error).toBeInstanceOf(LogError);
   });
+});
+
+it.each(FORMS)('%s: what lies before a damage is read, also by large chunks', async (form) => {
+  const input = { type: 'kvm_exit', vm: 0, vcpu: 0 } as const;
+  const entries = Array.from({ length: 20_000 }, (_, i) => ({
+    kind: 'input' as const,
+    input: { ...input, tsc: BigInt(i) },
+  }));
+  const bytes = bytesOf(form, { ...LOG, entries }, [100]);
+  bytes.fill(0x2a, 200_000, 200_100);
+  const log = await openLog(inMemory(bytes));
+  const { value } = await log.entries().next();
+  expect((value as readonly LogEntry[])[0]).toEqual(entries[0]);
+  const all = async (): Promise<void> => {
+    for await (const some of log.entries()) expect(some.length).toBeGreaterThan(0);
+  };
+  await expect(all()).rejects.toThrow(LogError);
 });

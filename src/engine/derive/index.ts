@@ -15,7 +15,6 @@ import { tableModule } from './table-code.ts';
 export { deriveTable } from './derive.ts';
 export { DeriveError } from './derive-error.ts';
 export type { Decision, MachineTable, Outcome, Question, RegionTable } from './table.ts';
-export { type TableCode, tableCode } from './table-code.ts';
 
 /** The modules of `src/engine/tables/` by file name, derived anew. */
 export const deriveModules = (): ReadonlyMap<string, string> =>

@@ -3,6 +3,7 @@
  * route. What the routes call is a function of its own.
  */
 import type { Phase, Route } from '../phase.ts';
+import { DeriveError } from './derive-error.ts';
 import { branches, inside } from './lines.ts';
 
 /** The functions that routes call, and the bodies of their loops, in an order to declare them in. */
@@ -10,12 +11,19 @@ class Functions {
   readonly #bodies = new Map<string, string>();
   readonly lines: string[] = [];
 
-  /** Declares a function, unless it is there already. @returns its name */
+  /**
+   * Declares a function, unless it is there already.
+   *
+   * @returns its name.
+   * @throws DeriveError when another one has that name.
+   */
   declare(name: string, body: readonly string[]): string {
     const text = body.join('\n');
     const known = this.#bodies.get(name);
     if (known === text) return name;
-    if (known !== undefined) throw new TypeError(`two routes are called ${name}`);
+    if (known !== undefined) {
+      throw new DeriveError(name, `what it was before: ${known}`, text);
+    }
     this.#bodies.set(name, text);
     this.lines.push(`function ${name}(run: Run): void {`, ...inside(body), '}', '');
     return name;
@@ -23,31 +31,27 @@ class Functions {
 }
 
 const CELLS = { host: 'hostCell', vm: 'vmOf!.cell', vcpu: 'vcpuCell!' } as const;
+const LOOPS = { vm: 'eachVm', vcpu: 'eachVcpu' } as const;
 
-/** Names a loop's body by what it does: `eachVcpu_REQUEST_CLOCK_UPDATE`. */
-const nameOfLoop = (phase: Phase): string => {
+/** Names a phase by what it does: `each_vcpu_REQUEST_CLOCK_UPDATE`. */
+function nameOf(phase: Phase): string {
   if ('level' in phase) return phase.signal;
   if ('call' in phase) return phase.call;
-  if ('when' in phase) return `${phase.holds ? 'if' : 'unless'}_${phase.when}`;
-  return `${phase.each}_${phase.phases.map(nameOfLoop).join('_')}`;
-};
+  const inner = phase.phases.map(nameOf).join('_');
+  if ('each' in phase) return `each_${phase.each}_${inner}`;
+  return `${phase.holds ? 'if' : 'unless'}_${phase.when}_${inner}`;
+}
 
 function linesOfPhase(phase: Phase, functions: Functions, depth: number): string[] {
   if ('level' in phase) return [`run.${CELLS[phase.level]}.${phase.signal}(run);`];
-  if ('call' in phase) {
-    const body = linesOf(phase.phases, functions, 1);
-    return [`${functions.declare(phase.call, body)}(run);`];
-  }
   if ('when' in phase) {
     const { when, holds, phases } = phase;
     const condition = `${holds ? '' : '!'}is.${when}(run)`;
     const body = linesOf(phases, functions, depth + 1);
     return branches([{ when: [condition], body }], depth);
   }
-  const [method, name] = phase.each === 'vm' ? ['eachVm', 'vm'] : ['eachVcpu', 'vcpu'];
-  const loop = `each_${name}_${phase.phases.map(nameOfLoop).join('_')}`;
-  const body = linesOf(phase.phases, functions, 1);
-  return [`run.${method}(${functions.declare(loop, body)});`];
+  const name = functions.declare(nameOf(phase), linesOf(phase.phases, functions, 1));
+  return ['call' in phase ? `${name}(run);` : `run.${LOOPS[phase.each]}(${name});`];
 }
 
 const linesOf = (route: Route, functions: Functions, depth: number): string[] =>
@@ -57,7 +61,11 @@ const sameRoute = (a: Route, b: Route): boolean => JSON.stringify(a) === JSON.st
 
 type MsrRoutes = ReadonlyMap<number, { readonly wrmsr: Route; readonly KVM_SET_MSRS: Route }>;
 
-/** The module that is committed. */
+/**
+ * The module that is committed.
+ *
+ * @throws DeriveError when two functions of the kernel's that differ have one name.
+ */
 export function routeModule(routes: Readonly<Record<string, Route>>, msrRoutes: MsrRoutes): string {
   const functions = new Functions();
   const method = (name: string, route: Route): string[] => [

@@ -7,6 +7,7 @@
  */
 import type { AnyStructType } from '../../num/index.ts';
 import { regionOffset, stateByte } from '../modes.ts';
+import { DeriveError } from './derive-error.ts';
 import { type Branch, branches, inside } from './lines.ts';
 import type { Decision, MachineTable, Outcome, RegionTable } from './table.ts';
 
@@ -140,9 +141,10 @@ const DEPTH = 2;
 /**
  * The code of a table, on structs of a type.
  *
- * @throws TypeError when the struct has no field for a region.
+ * @throws TypeError when the struct has no field for a region; DeriveError when two names of regions
+ * and states come to one constant.
  */
-export function tableCode({ regions }: MachineTable, type: AnyStructType): TableCode {
+export function tableCode({ machine, regions }: MachineTable, type: AnyStructType): TableCode {
   const signals = new Set(
     Object.values(regions).flatMap((states) => Object.values(states).flatMap(Object.keys)),
   );
@@ -162,6 +164,10 @@ export function tableCode({ regions }: MachineTable, type: AnyStructType): Table
       (state) => [constant(region, state), stateByte(type, region, state)] as const,
     ),
   ]);
+  const names = new Set(constants.map(([name]) => name));
+  if (names.size !== constants.length) {
+    throw new DeriveError(machine, 'regions and states whose constants differ', [...names].join());
+  }
   const used = constants.filter(([name]) => new RegExp(`\\b${name}\\b`).test(text));
   return { constants: new Map(used), methods };
 }

@@ -7,7 +7,7 @@ function each_vcpu_REQUEST_MASTERCLOCK_UPDATE(run: Run): void {
   run.vcpuCell!.REQUEST_MASTERCLOCK_UPDATE(run);
 }
 
-function each_vm_vcpu_REQUEST_MASTERCLOCK_UPDATE(run: Run): void {
+function each_vm_each_vcpu_REQUEST_MASTERCLOCK_UPDATE(run: Run): void {
   run.eachVcpu(each_vcpu_REQUEST_MASTERCLOCK_UPDATE);
 }
 
@@ -15,7 +15,7 @@ function each_vcpu_REQUEST_UPDATE_HERE(run: Run): void {
   run.vcpuCell!.REQUEST_UPDATE_HERE(run);
 }
 
-function each_vm_vcpu_REQUEST_UPDATE_HERE(run: Run): void {
+function each_vm_each_vcpu_REQUEST_UPDATE_HERE(run: Run): void {
   run.eachVcpu(each_vcpu_REQUEST_UPDATE_HERE);
 }
 
@@ -23,7 +23,7 @@ function each_vcpu_GATHER_LARGEST_TSC(run: Run): void {
   run.hostCell.GATHER_LARGEST_TSC(run);
 }
 
-function each_vm_vcpu_GATHER_LARGEST_TSC(run: Run): void {
+function each_vm_each_vcpu_GATHER_LARGEST_TSC(run: Run): void {
   run.eachVcpu(each_vcpu_GATHER_LARGEST_TSC);
 }
 
@@ -31,7 +31,7 @@ function each_vcpu_BACKWARDS_TSC(run: Run): void {
   run.vcpuCell!.BACKWARDS_TSC(run);
 }
 
-function each_vm_BACKWARDS_TSC_vcpu_BACKWARDS_TSC(run: Run): void {
+function each_vm_BACKWARDS_TSC_each_vcpu_BACKWARDS_TSC(run: Run): void {
   run.vmOf!.cell.BACKWARDS_TSC(run);
   run.eachVcpu(each_vcpu_BACKWARDS_TSC);
 }
@@ -39,25 +39,25 @@ function each_vm_BACKWARDS_TSC_vcpu_BACKWARDS_TSC(run: Run): void {
 function kvm_arch_enable_virtualization_cpu(run: Run): void {
   run.hostCell.CPU_ONLINE(run);
   run.hostCell.FORGET_LARGEST_TSC(run);
-  run.eachVm(each_vm_vcpu_GATHER_LARGEST_TSC);
+  run.eachVm(each_vm_each_vcpu_GATHER_LARGEST_TSC);
   run.hostCell.COMPARE_TSC(run);
   if (is.tscIsUnstable(run)) {
-    run.eachVm(each_vm_vcpu_REQUEST_UPDATE_HERE);
+    run.eachVm(each_vm_each_vcpu_REQUEST_UPDATE_HERE);
   }
   if (is.tscIsBehind(run)) {
     run.hostCell.BACKWARDS_TSC(run);
-    run.eachVm(each_vm_BACKWARDS_TSC_vcpu_BACKWARDS_TSC);
+    run.eachVm(each_vm_BACKWARDS_TSC_each_vcpu_BACKWARDS_TSC);
   }
 }
 
-function each_vcpu_if_hasKvmclock(run: Run): void {
+function each_vcpu_if_hasKvmclock_GUEST_PAUSED(run: Run): void {
   if (is.hasKvmclock(run)) {
     run.vcpuCell!.GUEST_PAUSED(run);
   }
 }
 
-function each_vm_vcpu_if_hasKvmclock(run: Run): void {
-  run.eachVcpu(each_vcpu_if_hasKvmclock);
+function each_vm_each_vcpu_if_hasKvmclock_GUEST_PAUSED(run: Run): void {
+  run.eachVcpu(each_vcpu_if_hasKvmclock_GUEST_PAUSED);
 }
 
 function pvclock_update_vm_gtod_copy(run: Run): void {
@@ -100,14 +100,6 @@ function each_vcpu_SERVE_MASTERCLOCK_UPDATE(run: Run): void {
   run.vcpuCell!.SERVE_MASTERCLOCK_UPDATE(run);
 }
 
-function kvm_start_pvclock_update(run: Run): void {
-  run.vmOf!.cell.HV_PAGE_REQUEST(run);
-  if (is.answersAllRequests(run)) {
-    run.eachVcpu(each_vcpu_SERVE_MASTERCLOCK_UPDATE);
-  }
-  pvclock_update_vm_gtod_copy(run);
-}
-
 function each_vcpu_REQUEST_CLOCK_UPDATE(run: Run): void {
   run.vcpuCell!.REQUEST_CLOCK_UPDATE(run);
 }
@@ -120,7 +112,11 @@ function kvm_end_pvclock_update(run: Run): void {
 }
 
 function kvm_update_masterclock(run: Run): void {
-  kvm_start_pvclock_update(run);
+  run.vmOf!.cell.HV_PAGE_REQUEST(run);
+  if (is.answersAllRequests(run)) {
+    run.eachVcpu(each_vcpu_SERVE_MASTERCLOCK_UPDATE);
+  }
+  pvclock_update_vm_gtod_copy(run);
   kvm_end_pvclock_update(run);
 }
 
@@ -245,7 +241,11 @@ function vcpu_enter_guest(run: Run): void {
 }
 
 function kvm_vcpu_ioctl_set_clock_guest(run: Run): void {
-  kvm_start_pvclock_update(run);
+  run.vmOf!.cell.HV_PAGE_REQUEST(run);
+  if (is.answersAllRequests(run)) {
+    run.eachVcpu(each_vcpu_SERVE_MASTERCLOCK_UPDATE);
+  }
+  pvclock_update_vm_gtod_copy(run);
   run.vmOf!.cell.SET_CLOCK_GUEST(run);
   kvm_end_pvclock_update(run);
   run.vcpuCell!.REPORT_CLOCK_GUEST_SET(run);
@@ -396,12 +396,12 @@ export const WALKS: Walks = {
   },
   pvclock_gtod_work(run) {
     run.hostCell.GTOD_WORK(run);
-    run.eachVm(each_vm_vcpu_REQUEST_MASTERCLOCK_UPDATE);
+    run.eachVm(each_vm_each_vcpu_REQUEST_MASTERCLOCK_UPDATE);
   },
   cpufreq(run) {
     if (is.tscFollowsCpu(run)) {
       run.hostCell.SET_CPU_KHZ(run);
-      run.eachVm(each_vm_vcpu_REQUEST_UPDATE_HERE);
+      run.eachVm(each_vm_each_vcpu_REQUEST_UPDATE_HERE);
     }
   },
   cpu_offline(run) {
@@ -412,7 +412,7 @@ export const WALKS: Walks = {
   },
   suspend(run) {
     if (is.suspendStopsGuests(run)) {
-      run.eachVm(each_vm_vcpu_if_hasKvmclock);
+      run.eachVm(each_vm_each_vcpu_if_hasKvmclock_GUEST_PAUSED);
     }
     run.hostCell.SUSPEND(run);
   },
