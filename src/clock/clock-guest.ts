@@ -16,6 +16,7 @@ import {
 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe, type VmGuard, type VmRecipe } from './context.ts';
 import { hasTscControl, hostTscKhz } from './host-tsc.ts';
+import { answerVcpu } from './ioctl-result.ts';
 import { isRequested } from './requests.ts';
 import { readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -108,23 +109,10 @@ export const clockGuestVmRecipes = {
 
 export const clockGuestRecipes = {
   reportClockGuest: (self, ctx) => {
-    const result = pageOf(self, ctx);
-    ctx.out.emit({
-      type: 'ioctl_result',
-      vcpu: self.vcpuId,
-      name: ctx.input.type,
-      ...result,
-      vm: ctx.vmId,
-    });
+    const { ret, ...page } = pageOf(self, ctx);
+    answerVcpu(self, ret, ctx, page);
   },
   reportClockGuestSet: (self, ctx) => {
-    const ret = answerTo(ctx.vm, ctx);
-    ctx.out.emit({
-      type: 'ioctl_result',
-      vcpu: self.vcpuId,
-      name: ctx.input.type,
-      ret,
-      vm: ctx.vmId,
-    });
+    answerVcpu(self, answerTo(ctx.vm, ctx), ctx);
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -5,6 +5,7 @@
  */
 import { MSRS } from '../../events/index.ts';
 import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe, type VmRecipe } from './context.ts';
+import { answerVcpu } from './ioctl-result.ts';
 import { raise, raiseMasterclockUpdate } from './requests.ts';
 
 /** Bit 0 turns the page on. */
@@ -62,12 +63,6 @@ export const kvmclockRecipes = {
     self.systemTimeMsr = 0n;
   },
   reportGuestPaused: (self, ctx) => {
-    ctx.out.emit({
-      type: 'ioctl_result',
-      vcpu: self.vcpuId,
-      name: ctx.input.type,
-      ret: 0,
-      vm: ctx.vmId,
-    });
+    answerVcpu(self, 0, ctx);
   },
 } satisfies Record<string, VcpuRecipe>;

@@ -8,6 +8,7 @@ import { MSRS } from '../../events/index.ts';
 import { asU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
+import { answerVcpu } from './ioctl-result.ts';
 import { isTscMode } from './timekeeper.ts';
 import { emulatedTsc, guestRdtsc, hasTscHostAccess, readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -54,17 +55,6 @@ export const MSR_READERS: ReadonlyMap<number, Reader> = new Map<number, Reader>(
   ...[0, 1, 2, 3].flatMap(readStimer),
 ]);
 
-function answer(self: Vcpu, ret: number, ctx: Ctx, more: { offset?: bigint } = {}): void {
-  ctx.out.emit({
-    type: 'ioctl_result',
-    vcpu: self.vcpuId,
-    name: ctx.input.type,
-    ret,
-    ...more,
-    vm: ctx.vmId,
-  });
-}
-
 /** Where the answer of KVM_HC_CLOCK_PAIRING goes: sec, nsec, tsc, flags, pad. */
 function pairing(realtimeNs: bigint, tsc: bigint): Uint8Array {
   const view = new DataView(new ArrayBuffer(64));
@@ -97,20 +87,20 @@ export const resultRecipes = {
     ctx.out.emit({ type: 'tsc_value', vcpu: self.vcpuId, tsc, vm: ctx.vmId });
   },
   reportTscKhz: (self, ctx) => {
-    answer(self, self.virtualTscKhz, ctx);
+    answerVcpu(self, self.virtualTscKhz, ctx);
   },
   reportTscOffset: (self, ctx) => {
-    answer(self, 0, ctx, { offset: self.l1TscOffset });
+    answerVcpu(self, 0, ctx, { offset: self.l1TscOffset });
   },
   reportVcpuDone: (self, ctx) => {
-    answer(self, 0, ctx);
+    answerVcpu(self, 0, ctx);
   },
   /** Realtime and guest TSC of one instant, where the host's clock is the TSC. */
   pairClocks: (self, ctx) => {
     const { gpa, clockType } = inputOf(ctx, 'clock_pairing');
     const known = clockType === CLOCK_PAIRING_WALLCLOCK;
     if (!known || !isTscMode(ctx.host.vclockMode) || self.catchup === 'always') {
-      answer(self, -EOPNOTSUPP, ctx);
+      answerVcpu(self, -EOPNOTSUPP, ctx);
       return;
     }
     const tsc = readL1Tsc(self, ctx.host, ctx.read('getClock.tsc'));
@@ -123,6 +113,6 @@ export const resultRecipes = {
       what: 'clock_pairing',
       vm: ctx.vmId,
     });
-    answer(self, 0, ctx);
+    answerVcpu(self, 0, ctx);
   },
 } satisfies Record<string, VcpuRecipe>;

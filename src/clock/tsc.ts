@@ -17,6 +17,7 @@ import type { Switches } from '../profiles/index.ts';
 import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe } from './context.ts';
 import type { HostState } from './host-state.ts';
 import { hasTscControl } from './host-tsc.ts';
+import { answerVcpu } from './ioctl-result.ts';
 import { currentTscOffset, currentTscRatio } from './nested-tsc.ts';
 import { raise } from './requests.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -138,14 +139,7 @@ export const tscRecipes = {
     setTscKhz(self, requestedKhz(ctx), ctx);
   },
   reportTscKhzSet: (self, ctx) => {
-    const ret = reachesFrequency(ctx) ? 0 : -22;
-    ctx.out.emit({
-      type: 'ioctl_result',
-      vcpu: self.vcpuId,
-      name: ctx.input.type,
-      ret,
-      vm: ctx.vmId,
-    });
+    answerVcpu(self, reachesFrequency(ctx) ? 0 : -22, ctx);
   },
   /** The guest writes IA32_TSC (v5.8+): only this vCPU's offset moves, and its TSC_ADJUST with it. */
   writeGuestTsc: (self, ctx) => {
