@@ -19,29 +19,63 @@ const doesNothing = ({ run, to }: Outcome): boolean => run.length === 0 && to ==
 
 const callsOf = ({ run }: Outcome): string[] => run.map((name) => `recipes.${name}(self, ctx);`);
 
-/** What one region does at one signal. */
+/** States of a region that decide the same. */
+interface Group {
+  readonly states: string[];
+  readonly decision: Decision;
+}
+
+/** What one region does at one signal; states that decide nothing are left out. */
 interface Reaction {
   readonly region: string;
-  /** The region's states by what they decide; those that decide nothing are left out. */
-  readonly decided: readonly { readonly states: readonly string[]; readonly decision: Decision }[];
+  readonly groups: readonly Group[];
   /** All states decide the same. */
   readonly always: boolean;
 }
 
-function reactionOf(region: string, states: RegionTable, signal: string): Reaction | undefined {
-  const groups = new Map<string, { states: string[]; decision: Decision }>();
-  for (const [state, { [signal]: decision }] of Object.entries(states)) {
-    if (decision === undefined) continue;
+function grouped(decisions: readonly (readonly [state: string, Decision])[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const [state, decision] of decisions) {
     const key = JSON.stringify(decision);
     const group = groups.get(key) ?? { states: [], decision };
     groups.set(key, group);
     group.states.push(state);
   }
-  const decided = [...groups.values()];
-  const [first] = decided;
-  if (first === undefined) return undefined;
-  const always = first.states.length === Object.keys(states).length;
-  return { region, decided, always };
+  return [...groups.values()];
+}
+
+/** The decision, with the state to be in afterwards said also where that is the one before. */
+const withTarget = (decision: Decision, state: string): Decision =>
+  'ask' in decision
+    ? {
+        ask: decision.ask,
+        yes: withTarget(decision.yes, state),
+        no: withTarget(decision.no, state),
+      }
+    : { run: decision.run, to: decision.to ?? state };
+
+/**
+ * States that decide the same, word by word or in what they come to: to stay in a state and to go
+ * there from others is one thing, to write its byte.
+ */
+function groupsOf(decisions: readonly (readonly [state: string, Decision])[]): readonly Group[] {
+  const alike = grouped(decisions);
+  const lone = alike.filter(({ states }) => states.length === 1);
+  const merged = grouped(
+    lone.map(({ states, decision }) => [states[0]!, withTarget(decision, states[0]!)] as const),
+  ).filter(({ states }) => states.length > 1);
+  const taken = new Set(merged.flatMap(({ states }) => states));
+  return [...alike.filter(({ states }) => !taken.has(states[0]!)), ...merged];
+}
+
+function reactionOf(region: string, states: RegionTable, signal: string): Reaction | undefined {
+  const decisions = Object.entries(states).flatMap(([state, { [signal]: decision }]) =>
+    decision === undefined ? [] : [[state, decision] as const],
+  );
+  if (decisions.length === 0) return undefined;
+  const groups = groupsOf(decisions);
+  const always = groups[0]!.states.length === Object.keys(states).length;
+  return { region, groups, always };
 }
 
 /** The questions of a decision, and what `act` makes of each outcome. */
@@ -67,14 +101,14 @@ function decisionLines(
 
 /** By the state that a region is in. */
 function reactionLines(
-  { region, decided, always }: Reaction,
+  { region, groups, always }: Reaction,
   depth: number,
   act: (outcome: Outcome) => readonly string[],
 ): string[] {
   const at = constant(region);
-  if (always) return decisionLines(decided[0]!.decision, depth, act);
+  if (always) return decisionLines(groups[0]!.decision, depth, act);
   return branches(
-    decided.map(({ states, decision }) => ({
+    groups.map(({ states, decision }) => ({
       when: states.map((state) => `bytes[${at}] === ${constant(region, state)}`),
       body: decisionLines(decision, depth + 1, act),
     })),

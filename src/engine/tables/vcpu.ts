@@ -178,12 +178,8 @@ export class VcpuTable implements VcpuCell {
   GUEST_PAUSED(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[STOPPED] === STOPPED_NO) {
-      recipes.requestClockUpdate(self, ctx);
-      bytes[STOPPED] = STOPPED_REQUESTED;
-    } else if (bytes[STOPPED] === STOPPED_REQUESTED) {
-      recipes.requestClockUpdate(self, ctx);
-    }
+    recipes.requestClockUpdate(self, ctx);
+    bytes[STOPPED] = STOPPED_REQUESTED;
   }
 
   GUEST_TIME_UPDATE(ctx: Ctx): void {
@@ -442,116 +438,36 @@ export class VcpuTable implements VcpuCell {
   RUNSTATE_CHANGE(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[RUNSTATE] === RUNSTATE_RUNNING) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
-      } else {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
-      }
-    } else if (bytes[RUNSTATE] === RUNSTATE_RUNNABLE) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNING;
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
-      } else {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
-      }
-    } else if (bytes[RUNSTATE] === RUNSTATE_BLOCKED) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNING;
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-      } else {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
-      }
-    } else if (bytes[RUNSTATE] === RUNSTATE_OFFLINE) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNING;
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.accountRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
-      } else {
-        recipes.accountRunstate(self, ctx);
-      }
+    if (guards.asksRunning(self, ctx)) {
+      recipes.accountRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_RUNNING;
+    } else if (guards.asksRunnable(self, ctx)) {
+      recipes.accountRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+    } else if (guards.asksBlocked(self, ctx)) {
+      recipes.accountRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+    } else {
+      recipes.accountRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_OFFLINE;
     }
   }
 
   RUNSTATE_DATA(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[RUNSTATE] === RUNSTATE_RUNNING) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
-      } else {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
-      }
-    } else if (bytes[RUNSTATE] === RUNSTATE_RUNNABLE) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNING;
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
-      } else {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
-      }
-    } else if (bytes[RUNSTATE] === RUNSTATE_BLOCKED) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNING;
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-      } else {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_OFFLINE;
-      }
-    } else if (bytes[RUNSTATE] === RUNSTATE_OFFLINE) {
-      if (guards.asksRunning(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNING;
-      } else if (guards.asksRunnable(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
-      } else if (guards.asksBlocked(self, ctx)) {
-        recipes.storeRunstate(self, ctx);
-        bytes[RUNSTATE] = RUNSTATE_BLOCKED;
-      } else {
-        recipes.storeRunstate(self, ctx);
-      }
+    if (guards.asksRunning(self, ctx)) {
+      recipes.storeRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_RUNNING;
+    } else if (guards.asksRunnable(self, ctx)) {
+      recipes.storeRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+    } else if (guards.asksBlocked(self, ctx)) {
+      recipes.storeRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+    } else {
+      recipes.storeRunstate(self, ctx);
+      bytes[RUNSTATE] = RUNSTATE_OFFLINE;
     }
   }
 
@@ -588,53 +504,21 @@ export class VcpuTable implements VcpuCell {
   SET_TSC_DEADLINE(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_OFF) {
-      if (guards.isNoDeadline(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-      } else if (guards.deadlineIsDue(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.fireTscDeadline(self, ctx);
-      } else if (guards.usesPreemptionTimer(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.armPreemptionTimer(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
-      } else {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.armDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
-      }
-    } else if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_SOFTWARE) {
-      if (guards.isNoDeadline(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
-      } else if (guards.deadlineIsDue(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.fireTscDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
-      } else if (guards.usesPreemptionTimer(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.armPreemptionTimer(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
-      } else {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.armDeadline(self, ctx);
-      }
-    } else if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION) {
-      if (guards.isNoDeadline(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
-      } else if (guards.deadlineIsDue(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.fireTscDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
-      } else if (guards.usesPreemptionTimer(self, ctx)) {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.armPreemptionTimer(self, ctx);
-      } else {
-        recipes.storeTscDeadline(self, ctx);
-        recipes.armDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
-      }
+    if (guards.isNoDeadline(self, ctx)) {
+      recipes.storeTscDeadline(self, ctx);
+      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+    } else if (guards.deadlineIsDue(self, ctx)) {
+      recipes.storeTscDeadline(self, ctx);
+      recipes.fireTscDeadline(self, ctx);
+      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+    } else if (guards.usesPreemptionTimer(self, ctx)) {
+      recipes.storeTscDeadline(self, ctx);
+      recipes.armPreemptionTimer(self, ctx);
+      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
+    } else {
+      recipes.storeTscDeadline(self, ctx);
+      recipes.armDeadline(self, ctx);
+      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
     }
   }
 
@@ -690,36 +574,15 @@ export class VcpuTable implements VcpuCell {
   SYSTEM_TIME_MSR(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[KVMCLOCK] === KVMCLOCK_OFF) {
-      if (guards.enablesOldKvmclock(self, ctx)) {
-        recipes.storeSystemTimeMsr(self, ctx);
-        bytes[KVMCLOCK] = KVMCLOCK_OLD;
-      } else if (guards.enablesNewKvmclock(self, ctx)) {
-        recipes.storeSystemTimeMsr(self, ctx);
-        bytes[KVMCLOCK] = KVMCLOCK_NEW;
-      } else {
-        recipes.storeSystemTimeMsr(self, ctx);
-      }
-    } else if (bytes[KVMCLOCK] === KVMCLOCK_OLD) {
-      if (guards.enablesOldKvmclock(self, ctx)) {
-        recipes.storeSystemTimeMsr(self, ctx);
-      } else if (guards.enablesNewKvmclock(self, ctx)) {
-        recipes.storeSystemTimeMsr(self, ctx);
-        bytes[KVMCLOCK] = KVMCLOCK_NEW;
-      } else {
-        recipes.storeSystemTimeMsr(self, ctx);
-        bytes[KVMCLOCK] = KVMCLOCK_OFF;
-      }
-    } else if (bytes[KVMCLOCK] === KVMCLOCK_NEW) {
-      if (guards.enablesOldKvmclock(self, ctx)) {
-        recipes.storeSystemTimeMsr(self, ctx);
-        bytes[KVMCLOCK] = KVMCLOCK_OLD;
-      } else if (guards.enablesNewKvmclock(self, ctx)) {
-        recipes.storeSystemTimeMsr(self, ctx);
-      } else {
-        recipes.storeSystemTimeMsr(self, ctx);
-        bytes[KVMCLOCK] = KVMCLOCK_OFF;
-      }
+    if (guards.enablesOldKvmclock(self, ctx)) {
+      recipes.storeSystemTimeMsr(self, ctx);
+      bytes[KVMCLOCK] = KVMCLOCK_OLD;
+    } else if (guards.enablesNewKvmclock(self, ctx)) {
+      recipes.storeSystemTimeMsr(self, ctx);
+      bytes[KVMCLOCK] = KVMCLOCK_NEW;
+    } else {
+      recipes.storeSystemTimeMsr(self, ctx);
+      bytes[KVMCLOCK] = KVMCLOCK_OFF;
     }
   }
 
@@ -765,45 +628,28 @@ export class VcpuTable implements VcpuCell {
   XEN_SET_TIMER(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[XEN_TIMER] === XEN_TIMER_OFF) {
-      recipes.stopXenTimer(self, ctx);
-      recipes.storeXenTimerPort(self, ctx);
-    } else if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
-      recipes.stopXenTimer(self, ctx);
-      recipes.storeXenTimerPort(self, ctx);
-      bytes[XEN_TIMER] = XEN_TIMER_OFF;
-    }
+    recipes.stopXenTimer(self, ctx);
+    recipes.storeXenTimerPort(self, ctx);
+    bytes[XEN_TIMER] = XEN_TIMER_OFF;
   }
 
   XEN_START_TIMER(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[XEN_TIMER] === XEN_TIMER_OFF) {
-      if (guards.xenTimerIsDue(self, ctx)) {
-        recipes.fireXenTimerAtOnce(self, ctx);
-      } else {
-        recipes.armXenTimer(self, ctx);
-        bytes[XEN_TIMER] = XEN_TIMER_ARMED;
-      }
-    } else if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
-      if (guards.xenTimerIsDue(self, ctx)) {
-        recipes.fireXenTimerAtOnce(self, ctx);
-        bytes[XEN_TIMER] = XEN_TIMER_OFF;
-      } else {
-        recipes.armXenTimer(self, ctx);
-      }
+    if (guards.xenTimerIsDue(self, ctx)) {
+      recipes.fireXenTimerAtOnce(self, ctx);
+      bytes[XEN_TIMER] = XEN_TIMER_OFF;
+    } else {
+      recipes.armXenTimer(self, ctx);
+      bytes[XEN_TIMER] = XEN_TIMER_ARMED;
     }
   }
 
   XEN_STOP_TIMER(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[XEN_TIMER] === XEN_TIMER_OFF) {
-      recipes.stopXenTimer(self, ctx);
-    } else if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
-      recipes.stopXenTimer(self, ctx);
-      bytes[XEN_TIMER] = XEN_TIMER_OFF;
-    }
+    recipes.stopXenTimer(self, ctx);
+    bytes[XEN_TIMER] = XEN_TIMER_OFF;
   }
 
   XEN_TIMER(ctx: Ctx): void {
@@ -837,34 +683,22 @@ export class VcpuTable implements VcpuCell {
   XEN_VCPU_INFO(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[XEN_VCPU_INFO] === XEN_VCPU_INFO_OFF) {
-      if (guards.placesXenPage(self, ctx)) {
-        recipes.placeVcpuInfo(self, ctx);
-        bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_ON;
-      }
-    } else if (bytes[XEN_VCPU_INFO] === XEN_VCPU_INFO_ON) {
-      if (guards.placesXenPage(self, ctx)) {
-        recipes.placeVcpuInfo(self, ctx);
-      } else {
-        bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_OFF;
-      }
+    if (guards.placesXenPage(self, ctx)) {
+      recipes.placeVcpuInfo(self, ctx);
+      bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_ON;
+    } else {
+      bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_OFF;
     }
   }
 
   XEN_VCPU_TIME_INFO(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_OFF) {
-      if (guards.placesXenPage(self, ctx)) {
-        recipes.placeVcpuTimeInfo(self, ctx);
-        bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_ON;
-      }
-    } else if (bytes[XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_ON) {
-      if (guards.placesXenPage(self, ctx)) {
-        recipes.placeVcpuTimeInfo(self, ctx);
-      } else {
-        bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_OFF;
-      }
+    if (guards.placesXenPage(self, ctx)) {
+      recipes.placeVcpuTimeInfo(self, ctx);
+      bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_ON;
+    } else {
+      bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_OFF;
     }
   }
 }

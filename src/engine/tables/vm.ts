@@ -219,39 +219,21 @@ export class VmTable implements VmCell {
   HV_REFERENCE_TSC(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_UNSET) {
+    if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_SET || bytes[HV_TSC_PAGE] === HV_TSC_PAGE_BROKEN) {
       if (guards.guestEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
         bytes[HV_TSC_PAGE] = HV_TSC_PAGE_GUEST_CHANGED;
       } else if (guards.hostEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
         bytes[HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
-      } else {
-        recipes.storeReferenceTsc(self, ctx);
-      }
-    } else if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED) {
-      if (guards.guestEnablesPage(self, ctx)) {
-        recipes.storeReferenceTsc(self, ctx);
-      } else if (guards.hostEnablesPage(self, ctx)) {
-        recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
-      } else {
-        recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_UNSET;
-      }
-    } else if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED) {
-      if (guards.guestEnablesPage(self, ctx)) {
-        recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_GUEST_CHANGED;
-      } else if (guards.hostEnablesPage(self, ctx)) {
-        recipes.storeReferenceTsc(self, ctx);
       } else {
         recipes.storeReferenceTsc(self, ctx);
         bytes[HV_TSC_PAGE] = HV_TSC_PAGE_UNSET;
       }
     } else if (
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_SET ||
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_BROKEN
+      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_UNSET ||
+      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED ||
+      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED
     ) {
       if (guards.guestEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
@@ -395,106 +377,25 @@ export class VmTable implements VmCell {
   UPDATE_COPY(ctx: Ctx): void {
     const self = this.state;
     const { bytes } = self;
-    if (bytes[MASTERCLOCK] === MASTERCLOCK_OFF_UNMATCHED) {
-      if (guards.hostClockIsNotTsc(self, ctx)) {
-        recipes.announceHostClock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
-      } else if (guards.vcpusDoNotMatch(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceUnmatched(self, ctx);
-      } else if (guards.tscWentBackwards(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceBackwards(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
-      } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceOldKvmclock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
-      } else {
-        recipes.takeReference(self, ctx);
-        recipes.announceOn(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_ON;
-      }
-    } else if (bytes[MASTERCLOCK] === MASTERCLOCK_OFF_HOST_CLOCK) {
-      if (guards.hostClockIsNotTsc(self, ctx)) {
-        recipes.announceHostClock(self, ctx);
-      } else if (guards.vcpusDoNotMatch(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceUnmatched(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
-      } else if (guards.tscWentBackwards(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceBackwards(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
-      } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceOldKvmclock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
-      } else {
-        recipes.takeReference(self, ctx);
-        recipes.announceOn(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_ON;
-      }
-    } else if (bytes[MASTERCLOCK] === MASTERCLOCK_OFF_BACKWARDS_TSC) {
-      if (guards.hostClockIsNotTsc(self, ctx)) {
-        recipes.announceHostClock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
-      } else if (guards.vcpusDoNotMatch(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceUnmatched(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
-      } else if (guards.tscWentBackwards(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceBackwards(self, ctx);
-      } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceOldKvmclock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
-      } else {
-        recipes.takeReference(self, ctx);
-        recipes.announceOn(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_ON;
-      }
-    } else if (bytes[MASTERCLOCK] === MASTERCLOCK_OFF_OLD_KVMCLOCK) {
-      if (guards.hostClockIsNotTsc(self, ctx)) {
-        recipes.announceHostClock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
-      } else if (guards.vcpusDoNotMatch(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceUnmatched(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
-      } else if (guards.tscWentBackwards(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceBackwards(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
-      } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceOldKvmclock(self, ctx);
-      } else {
-        recipes.takeReference(self, ctx);
-        recipes.announceOn(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_ON;
-      }
-    } else if (bytes[MASTERCLOCK] === MASTERCLOCK_ON) {
-      if (guards.hostClockIsNotTsc(self, ctx)) {
-        recipes.announceHostClock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
-      } else if (guards.vcpusDoNotMatch(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceUnmatched(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
-      } else if (guards.tscWentBackwards(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceBackwards(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
-      } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
-        recipes.takeReference(self, ctx);
-        recipes.announceOldKvmclock(self, ctx);
-        bytes[MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
-      } else {
-        recipes.takeReference(self, ctx);
-        recipes.announceOn(self, ctx);
-      }
+    if (guards.hostClockIsNotTsc(self, ctx)) {
+      recipes.announceHostClock(self, ctx);
+      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
+    } else if (guards.vcpusDoNotMatch(self, ctx)) {
+      recipes.takeReference(self, ctx);
+      recipes.announceUnmatched(self, ctx);
+      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
+    } else if (guards.tscWentBackwards(self, ctx)) {
+      recipes.takeReference(self, ctx);
+      recipes.announceBackwards(self, ctx);
+      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
+    } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
+      recipes.takeReference(self, ctx);
+      recipes.announceOldKvmclock(self, ctx);
+      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
+    } else {
+      recipes.takeReference(self, ctx);
+      recipes.announceOn(self, ctx);
+      bytes[MASTERCLOCK] = MASTERCLOCK_ON;
     }
   }
 
