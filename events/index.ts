@@ -16,6 +16,12 @@ export { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
 export { COMPOSITES, type Composite, type CompositeOf, type CompositeType } from './composites.ts';
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
 export {
+  BARE_TYPES,
+  INPUT_TYPES,
+  InputBatch,
+  inputCode,
+} from './input-batch.ts';
+export {
   INPUTS,
   type Input,
   type InputOf,

@@ -2,6 +2,8 @@
 import { EntryError } from './error.ts';
 
 const FIRST_BYTES = 4096;
+/** So many are copied one by one: to call a function for them takes longer. */
+const FEW_BYTES = 32;
 
 /** 64 bits and their halves: V8 compiles these inline, but calls a function for `getBigUint64`. */
 const HALVES = new Int32Array(2);
@@ -63,9 +65,27 @@ export class ByteWriter {
     this.#view.setInt32(at + 4, HALVES[1]!, true);
   }
 
+  /**
+   * Values one after the other, each with the same byte behind it.
+   *
+   * @param halves - the lower and the higher half of each value; those `from` … `to`−1 are written.
+   */
+  u64sAndByte(halves: Int32Array, from: number, to: number, behind: number): void {
+    let at = this.#take(9 * (to - from));
+    const bytes = this.#bytes;
+    const view = this.#view;
+    for (let i = from; i < to; i++, at += 9) {
+      view.setInt32(at, halves[2 * i]!, true);
+      view.setInt32(at + 4, halves[2 * i + 1]!, true);
+      bytes[at + 8] = behind;
+    }
+  }
+
   raw(bytes: Uint8Array): void {
-    const at = this.#take(bytes.length);
-    this.#bytes.set(bytes, at);
+    const count = bytes.length;
+    const at = this.#take(count);
+    if (count > FEW_BYTES) this.#bytes.set(bytes, at);
+    else for (let i = 0; i < count; i++) this.#bytes[at + i] = bytes[i]!;
   }
 
   /** Changes a byte that was written before. */
@@ -109,6 +129,16 @@ export class ByteReader {
 
   get left(): number {
     return this.#end - this.#at;
+  }
+
+  /** A view of what is left, for who reads much of it in a form that he knows. */
+  get rest(): DataView {
+    return new DataView(this.#bytes.buffer, this.#at, this.left);
+  }
+
+  /** Takes bytes that were read from a view. */
+  skip(count: number): void {
+    this.#take(count);
   }
 
   #take(count: number): number {

@@ -130,6 +130,7 @@ export class MclogDecoder implements LogDecoder {
   readonly #log: string;
   readonly #options: DecoderOptions;
   readonly #pending = new PendingBytes();
+  readonly #into = new Stretches();
   readonly #reader = new ByteReader();
   #begun = false;
   #header: MclogHeader | undefined;
@@ -174,6 +175,10 @@ export class MclogDecoder implements LogDecoder {
     return this.#take(false);
   }
 
+  reuse(used: readonly LogStretch[]): void {
+    this.#into.reuse(used);
+  }
+
   finish(): readonly LogStretch[] {
     const stretches = this.#take(true);
     if (this.#header === undefined) {
@@ -192,12 +197,12 @@ export class MclogDecoder implements LogDecoder {
   }
 
   #take(isEnd: boolean): readonly LogStretch[] {
-    const into = new Stretches();
+    const into = this.#into;
     const pending = this.#pending;
-    if (!this.#begun && !this.#begin()) return into.finish();
+    if (!this.#begun && !this.#begin()) return into.take();
     while (this.#salvage === undefined && pending.length > 0) {
       const framed = decodeFrame(pending.bytes);
-      if (framed.is === 'short' && !isEnd) return into.finish();
+      if (framed.is === 'short' && !isEnd) return into.take();
       if (framed.is !== 'frame') {
         this.#damage(framed.is === 'short' ? 'a part of one' : framed.found);
         break;
@@ -206,7 +211,7 @@ export class MclogDecoder implements LogDecoder {
       pending.use(FRAME_HEAD_BYTES + framed.payload.length);
     }
     this.#salvage?.scan(pending, isEnd);
-    return into.finish();
+    return into.take();
   }
 
   #damage(found: string): void {

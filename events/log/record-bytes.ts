@@ -13,7 +13,8 @@
  * Values have fixed widths: a log is made for being read fast, and the instants of a busy host differ
  * in most of their bytes anyway.
  */
-import type { Readings } from '../inputs.ts';
+import { BARE_TYPES, type InputBatch, inputCode } from '../input-batch.ts';
+import type { InputType, Readings } from '../inputs.ts';
 import type { ValueType } from '../model-spec.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
 import { EntryError } from './error.ts';
@@ -164,13 +165,21 @@ const toldOf = (readings: Readings | undefined): readonly Told[] =>
         (entry): entry is [string, Told[1]] => entry[1] !== undefined,
       );
 
-/** The fields with which most records begin. */
+/** The fields with which most records begin; bare inputs have no others. */
 const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
+
+/** A bare input: its code, no presence, instant, VM and vCPU. */
+const BARE_BYTES = 18;
+
+/** Whether the type's inputs may be bare, in which case they have so many bytes. */
+const mayBeBare = ({ tag, name, fields }: RecordSpec): boolean =>
+  tag === 'input' &&
+  (BARE_TYPES as ReadonlySet<string>).has(name) &&
+  fields.length - LEADING.length < 8;
 
 /** Reads records of one kind, from behind their code. */
 class KindReader {
   readonly spec: RecordSpec;
-  readonly isInput: boolean;
   /** With how many of the fields it begins with which most do. */
   readonly #leading: number;
   /** Those after them. */
@@ -187,7 +196,6 @@ class KindReader {
       leading += 1;
     }
     this.spec = spec;
-    this.isInput = spec.tag === 'input';
     this.#leading = leading;
     this.#fields = fields.slice(leading);
     this.#optional = fields.filter((field) => field.optional).length;
@@ -244,12 +252,47 @@ function readList(from: ByteReader, length: number): (bigint | undefined)[] {
   return Array.from({ length }, (_, index) => (from.bit(known, index) ? from.u64() : undefined));
 }
 
+/** Whether a bare input stands at a place: of a type that may be, and with nothing more than it must have. */
+const isBare = (bytes: DataView, at: number, bare: Int16Array): boolean =>
+  bare[bytes.getUint8(at)]! >= 0 && bytes.getUint8(at + 1) === 0;
+
 /** Reads records of one schema. */
 export class RecordReader {
   readonly #kinds: readonly KindReader[];
+  /** By code: that of the type of inputs that may be bare; −1 for all others. */
+  readonly #bare = new Int16Array(256).fill(-1);
 
   constructor({ records, readings }: Schema) {
     this.#kinds = records.map((spec) => new KindReader(spec, readings));
+    for (const [code, spec] of records.entries()) {
+      if (mayBeBare(spec)) this.#bare[code] = inputCode(spec.name as InputType);
+    }
+  }
+
+  /**
+   * Adds to a batch the bare inputs that follow each other, as nearly all do.
+   *
+   * @param most - how many records there are to read.
+   * @returns how many were read.
+   */
+  readBare(from: ByteReader, into: InputBatch, most: number): number {
+    const { rest } = from;
+    const bare = this.#bare;
+    const end = Math.min(most, Math.floor(rest.byteLength / BARE_BYTES));
+    let count = 0;
+    while (count < end && isBare(rest, BARE_BYTES * count, bare)) count += 1;
+    into.reserve(count);
+    const { length, codes, halves, vms, vcpus } = into;
+    for (let row = length, at = 0; row < length + count; row++, at += BARE_BYTES) {
+      codes[row] = bare[rest.getUint8(at)]!;
+      halves[2 * row] = rest.getInt32(at + 2, true);
+      halves[2 * row + 1] = rest.getInt32(at + 6, true);
+      vms[row] = rest.getInt32(at + 10, true);
+      vcpus[row] = rest.getInt32(at + 14, true);
+    }
+    into.addBare(count);
+    from.skip(BARE_BYTES * count);
+    return count;
   }
 
   /**

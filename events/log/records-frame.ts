@@ -5,7 +5,6 @@
  * records u32, inputs among them u32, and the records: record-bytes.ts
  * ```
  */
-import type { Input } from '../inputs.ts';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import type { LogEntry } from './entry.ts';
 import { EntryError } from './error.ts';
@@ -63,13 +62,14 @@ export function readRecords(
   const inputs = from.u32();
   let found = 0;
   for (let i = 0; i < count; i++) {
+    if (upgrade === undefined) {
+      const bare = reader.readBare(from, into.inputs, count - i);
+      found += bare;
+      i += bare;
+      if (i === count) break;
+    }
     const kind = reader.kind(from);
     const values = kind.read(from);
-    if (upgrade === undefined && kind.isInput) {
-      found += 1;
-      into.inputs[into.inputs.length] = values as unknown as Input;
-      continue;
-    }
     const entry =
       upgrade === undefined
         ? entryOf(kind.spec, values)

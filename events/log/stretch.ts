@@ -1,20 +1,20 @@
 /**
- * Entries as they are read: nearly all are inputs, millions of them, so these come by themselves, in
- * rows between the others.
+ * Entries as they are read: nearly all are inputs, millions of them, so these come in batches between
+ * the others.
  */
-import type { Input } from '../inputs.ts';
+import { InputBatch } from '../input-batch.ts';
 import type { LogEntry, OtherEntry } from './entry.ts';
 
 /** Some inputs in a row, and what came after them. */
 export interface LogStretch {
-  readonly inputs: readonly Input[];
+  readonly inputs: InputBatch;
   /** `undefined` where reading paused: inputs may follow. */
   readonly then: OtherEntry | undefined;
 }
 
 /** A stretch as entries, one by one. */
 export function entriesOf({ inputs, then }: LogStretch): LogEntry[] {
-  const entries = inputs.map((input): LogEntry => ({ kind: 'input', input }));
+  const entries = Array.from(inputs, (input): LogEntry => ({ kind: 'input', input }));
   return then === undefined ? entries : [...entries, then];
 }
 
@@ -22,25 +22,36 @@ export function entriesOf({ inputs, then }: LogStretch): LogEntry[] {
 export const lengthOf = ({ inputs, then }: LogStretch): number =>
   inputs.length + (then === undefined ? 0 : 1);
 
-/** Collects what is read. */
+/** Collects what is read, some at a time. */
 export class Stretches {
   /** The inputs since what came last that was none; a reader of many adds them here. */
-  inputs: Input[] = [];
-  readonly #ended: LogStretch[] = [];
+  inputs = new InputBatch();
+  #ended: LogStretch[] = [];
+  readonly #spare: InputBatch[] = [];
 
   add(entry: LogEntry): void {
-    if (entry.kind === 'input') this.inputs.push(entry.input);
+    if (entry.kind === 'input') this.inputs.add(entry.input);
     else this.#end(entry);
   }
 
   #end(then: OtherEntry | undefined): void {
     this.#ended.push({ inputs: this.inputs, then });
-    this.inputs = [];
+    this.inputs = this.#spare.pop() ?? new InputBatch();
   }
 
-  /** All that was collected. */
-  finish(): readonly LogStretch[] {
+  /** All that was collected since it was asked for last. */
+  take(): readonly LogStretch[] {
     if (this.inputs.length > 0) this.#end(undefined);
-    return this.#ended;
+    const ended = this.#ended;
+    this.#ended = [];
+    return ended;
+  }
+
+  /** Fills batches again that were used, instead of new ones. */
+  reuse(used: readonly LogStretch[]): void {
+    for (const { inputs } of used) {
+      inputs.clear();
+      this.#spare.push(inputs);
+    }
   }
 }

@@ -9,9 +9,16 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { camelCase } from '../../events/event.ts';
-import { EVENTS, type Input, OBSERVATIONS, type Observation } from '../../events/index.ts';
+import {
+  EVENTS,
+  type Input,
+  type InputBatch,
+  OBSERVATIONS,
+  type Observation,
+} from '../../events/index.ts';
 import { ByteWriter } from '../../events/log/bytes.ts';
 import type { Finding } from '../findings/finding.ts';
+import { QUIET } from './outcomes.ts';
 
 /** Raise when the meaning of a digested byte changes. */
 const DIGEST_SCHEMA = 2;
@@ -20,6 +27,8 @@ const DIGEST_SCHEMA = 2;
 const HOST = -1;
 
 const FLUSH_BYTES = 8192;
+/** As many inputs as take about so many bytes. */
+const FLUSH_INPUTS = 1024;
 
 type Type = 'u8' | 's8' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'text';
 
@@ -133,6 +142,20 @@ export class LogDigest {
     stream.out.u8(outcome);
     stream.settle();
     for (let i = 0; i < observations.length; i++) this.#addSeen(tsc, observations[i]!);
+  }
+
+  /** Adds bare inputs that came to nothing: rows `from` … `to`−1 of a batch. */
+  addQuiet({ vms, halves }: InputBatch, from: number, to: number): void {
+    for (let row = from; row < to; ) {
+      const vm = vms[row]!;
+      const most = Math.min(to, row + FLUSH_INPUTS);
+      let end = row + 1;
+      while (end < most && vms[end] === vm) end += 1;
+      const stream = this.#streamOf(vm);
+      stream.out.u64sAndByte(halves, row, end, QUIET);
+      stream.settle();
+      row = end;
+    }
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */

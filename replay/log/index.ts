@@ -6,6 +6,7 @@
 export * from '../../events/log/index.ts';
 export type { LogDigests } from './digest.ts';
 export type { Kernel } from './kernel-of-log.ts';
+export type { LogFindings, ReplayLogOptions } from './log-run.ts';
 export {
   type Change,
   changesOf,
@@ -18,9 +19,7 @@ export {
 } from './read-model.ts';
 export { Checkpoints, headerOf, INPUTS_PER_CHECKPOINT, LoggedWorld } from './record.ts';
 export {
-  type LogFindings,
   type LogSummary,
-  type ReplayLogOptions,
   replayLog,
   replayLogAll,
   replayLogInGroups,

@@ -2,6 +2,9 @@
 import { MASTERCLOCK_DECISIONS, type MasterclockDecision } from '../../src/clock/index.ts';
 import type { Dispatched } from '../../src/engine/index.ts';
 
+/** Of an input that came to nothing. */
+export const QUIET = 2 * MASTERCLOCK_DECISIONS.indexOf('kept');
+
 /** The masterclock's part of an input in one number, with whether the kernel refused the input. */
 export function outcomeOf({ masterclock, refused }: Dispatched): number {
   const { decision } = masterclock;
@@ -17,6 +20,11 @@ export class Outcomes {
 
   add(outcome: number): void {
     this.#times[outcome]! += 1;
+  }
+
+  /** Adds inputs that came to nothing. */
+  addQuiet(inputs: number): void {
+    this.#times[QUIET]! += inputs;
   }
 
   /** Inputs that the kernel refused. */

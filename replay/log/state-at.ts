@@ -12,8 +12,8 @@ import { worldOfCheckpoint } from '../../src/engine/checkpoint.ts';
 import type { Dispatched, World } from '../../src/engine/index.ts';
 import { InputError } from '../../src/engine/input-error.ts';
 import { inLog, type Kernel, kernelOf, startOf } from './kernel-of-log.ts';
+import type { ReplayLogOptions } from './log-run.ts';
 import { type Change, changesOf, modelOf, type ReadModel, stepOf } from './read-model.ts';
-import type { ReplayLogOptions } from './replay-log.ts';
 
 /** A log at one of its inputs. */
 export interface LogState {

@@ -1,5 +1,5 @@
 /** Which inputs and observations have to do with what a guest reads; nearly all have nothing. */
-import type { Input, Observation } from '../../events/index.ts';
+import { INPUT_TYPES, type Input, type Observation } from '../../events/index.ts';
 
 const OBSERVATIONS: ReadonlySet<Observation['type']> = new Set([
   'kvm_pvclock_update',
@@ -12,19 +12,24 @@ const OBSERVATIONS: ReadonlySet<Observation['type']> = new Set([
 export const isAboutClocks = ({ type }: Observation): boolean => OBSERVATIONS.has(type);
 
 /** It enables a host CPU, whose TSC may have lost time. */
-export const enablesCpu = ({ type }: Input): boolean => type === 'resume' || type === 'cpu_online';
+export const enablesCpu = (type: Input['type']): boolean =>
+  type === 'resume' || type === 'cpu_online';
 
 /** Inputs, beside entries, that can change what a guest reads and show nothing. */
-const SILENT: ReadonlySet<Input['type']> = new Set([
-  'vcpu_reset',
-  'guest_clears_stopped',
-  'destroy_vm',
-]);
+const isSilent = (type: Input['type']): boolean =>
+  type === 'vcpu_reset' ||
+  type === 'guest_clears_stopped' ||
+  type === 'destroy_vm' ||
+  enablesCpu(type);
+
+const flagged = (is: (type: Input['type']) => boolean): Uint8Array =>
+  Uint8Array.from(INPUT_TYPES, (type) => (is(type) ? 1 : 0));
+
+/** By code: types whose inputs matter though they show nothing. */
+export const SILENT = flagged(isSilent);
+/** The same while an entry may bring a changed clock into force. */
+export const SILENT_OR_ENTRY = flagged((type) => type === 'kvm_entry' || isSilent(type));
 
 /** An input that shows nothing may still change a clock, or bring one into force that `changed`. */
-export function mayChangeClocks(input: Input, changed: ReadonlySet<unknown>): boolean {
-  const { type } = input;
-  if (type === 'kvm_exit') return false;
-  if (type === 'kvm_entry') return changed.size > 0;
-  return SILENT.has(type) || enablesCpu(input);
-}
+export const mayChangeClocks = (type: Input['type'], changed: ReadonlySet<unknown>): boolean =>
+  type === 'kvm_entry' ? changed.size > 0 : type !== 'kvm_exit' && isSilent(type);

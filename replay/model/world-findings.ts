@@ -21,7 +21,7 @@ import { driftOf } from './drift.ts';
 import { type FollowedVcpu, FollowedVm } from './followed.ts';
 import { knownOf, WorldClock } from './known.ts';
 import { masterReference, referenceAt, updateTsc } from './reference-at.ts';
-import { enablesCpu, isAboutClocks, mayChangeClocks } from './relevant.ts';
+import { enablesCpu, isAboutClocks, mayChangeClocks, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
 import { causeOf } from './trigger.ts';
 
 /** What decides which findings there are. */
@@ -83,9 +83,14 @@ export class WorldFindings {
     return [...this.#gone, ...[...this.#vms.values()].map(({ vm }) => vm.summary)];
   }
 
+  /** By code: types whose inputs have to be taken now though they show nothing. */
+  get silent(): Uint8Array {
+    return this.#changed.size > 0 ? SILENT_OR_ENTRY : SILENT;
+  }
+
   /** Takes in what `input` came to, right after it was dispatched. */
   take(world: World, input: Input, { index, observations, masterclock }: Dispatched): void {
-    if (observations.length === 0 && !mayChangeClocks(input, this.#changed)) return;
+    if (observations.length === 0 && !mayChangeClocks(input.type, this.#changed)) return;
     if (this.#isBlind) return;
     this.#clock.world = world;
     for (let i = 0; i < observations.length; i++) {
@@ -196,7 +201,7 @@ export class WorldFindings {
   /** What is in force after an input. */
   #settle(world: World, input: Input, index: number): void {
     if (!('vm' in input)) {
-      if (enablesCpu(input)) this.#loseTsc(world);
+      if (enablesCpu(input.type)) this.#loseTsc(world);
       return;
     }
     switch (input.type) {

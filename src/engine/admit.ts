@@ -5,7 +5,7 @@
  * where it could not have come to this at all (no such vCPU, entering twice), it is an error of
  * whoever made the input.
  */
-import { INPUTS, type Input, type InputOf, type InputType } from '../../events/index.ts';
+import { INPUTS, type InputOf, type InputType } from '../../events/index.ts';
 import {
   type HostState,
   hasTscControl,
@@ -26,8 +26,11 @@ import { MSR_ROUTES } from './msr-routes.ts';
 /** Throws the error of an input. */
 export type Fail = (code: InputErrorCode, expected: string, found: string) => never;
 
+/** What inputs of some types meet. An input that nobody asks for need not be made (`Run.input`). */
+type SceneOf<T extends InputType> = Scene & { readonly input: InputOf<T> };
+
 /** Throws when an input cannot happen as things are. */
-type Check<T extends InputType = InputType> = (input: InputOf<T>, ctx: Scene, fail: Fail) => void;
+type Check<T extends InputType = InputType> = (ctx: SceneOf<T>, fail: Fail) => void;
 
 type Checks = { readonly [T in InputType]?: Check<T> };
 
@@ -103,19 +106,19 @@ function refuseVcpu(vcpu: Readonly<VcpuState>, { life, run }: VcpuNeeds, fail: F
 
 const hostIs =
   (power: HostState['power']): Check =>
-  (_input, { host }, fail) => {
+  ({ host }, fail) => {
     if (host.power !== power) fail('wrong-order', `a host ${power}`, host.power);
   };
 
 /** The VM's work that fires was going to. */
 const workIs =
   (work: 'updateWork' | 'syncWork', state: VmState['updateWork'] | VmState['syncWork']): Check =>
-  (_input, { vm }, fail) => {
+  ({ vm }, fail) => {
     if (vm[work] !== state) fail('wrong-order', `the work ${state}`, vm[work]);
   };
 
 /** The host CPU that an input names. */
-const checkCpu: Check = (input, _ctx, fail) => {
+const checkCpu: Check = ({ input }, fail) => {
   const { cpu = 0 } = input as InputOf<'KVM_GET_CLOCK' | 'vcpu_load'>;
   if (cpu >= MAX_HOST_CPUS) fail('bad-value', `a host CPU below ${MAX_HOST_CPUS}`, String(cpu));
 };
@@ -125,7 +128,7 @@ const msrIsIn =
   (
     known: ReadonlyMap<number, unknown>,
   ): Check<'rdmsr' | 'wrmsr' | 'KVM_GET_MSRS' | 'KVM_SET_MSRS'> =>
-  ({ index }, _ctx, fail) => {
+  ({ input: { index } }, fail) => {
     if (known.has(index)) return;
     fail('unknown-msr', 'an MSR of the clock', `0x${index.toString(16)}`);
   };
@@ -134,7 +137,7 @@ const msrIsIn =
 const UPDATES = requestMask('CLOCK_UPDATE', 'MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE');
 
 /** An entry for which the kernel would look for a clock scale for ever. */
-const entryEnds: Check = (_input, ctx, fail) => {
+const entryEnds: Check = (ctx, fail) => {
   const { host, vcpu } = ctx;
   if ((vcpu.requests & UPDATES) === 0) return;
   // A ratio so small that the frequency truncates to 0, on a CPU whose own is known.
@@ -146,15 +149,15 @@ const entryEnds: Check = (_input, ctx, fail) => {
 };
 
 const checkStimer: Check<'kvm_hv_stimer_callback' | 'hv_message_slot'> = (
-  { timer },
-  _ctx,
+  { input: { timer } },
   fail,
 ) => {
   if (timer >= STIMERS) fail('bad-value', `a timer below ${STIMERS}`, String(timer));
 };
 
 /** L1 enters L2, with its vendor's fields alone. */
-const entersL2: Check<'kvm_nested_vmenter'> = (input, ctx, fail) => {
+const entersL2: Check<'kvm_nested_vmenter'> = (ctx, fail) => {
+  const { input } = ctx;
   const { level } = ctx.vcpu;
   if (level !== 'l1') fail('wrong-order', 'L1', level);
   const vmx = isVmx(ctx);
@@ -168,49 +171,50 @@ const entersL2: Check<'kvm_nested_vmenter'> = (input, ctx, fail) => {
 
 /** What else must hold; a timer that fires was set. */
 const CHECKS: Checks = {
-  KVM_CREATE_VM: ({ vm }, { vmOf }, fail) => {
-    if (vmOf !== undefined) fail('vm-exists', 'a VM id that no VM has', String(vm));
+  KVM_CREATE_VM: ({ input, vmOf }, fail) => {
+    if (vmOf !== undefined) fail('vm-exists', 'a VM id that no VM has', String(input.vm));
   },
   suspend: hostIs('running'),
   timekeeping_suspend: hostIs('suspending'),
   resume: hostIs('suspended'),
   suspend_end: hostIs('suspending'),
-  pvclock_gtod_work: (_input, { host }, fail) => {
+  pvclock_gtod_work: ({ host }, fail) => {
     if (!host.gtodWorkQueued) fail('wrong-order', 'the work queued', 'no work');
   },
-  timekeeping_update: ({ monoShift, rawShift }, _ctx, fail) => {
+  timekeeping_update: ({ input: { monoShift, rawShift } }, fail) => {
     if (monoShift <= 63 && rawShift <= 63) return;
     fail('bad-value', 'clock shifts below 64', `${monoShift} and ${rawShift}`);
   },
   kvmclock_update_work: workIs('updateWork', 'queued'),
   kvmclock_sync_work: workIs('syncWork', 'armed'),
   /** No thread runs what is destroyed. */
-  destroy_vm: (_input, { vmOf }, fail) => {
+  destroy_vm: ({ vmOf }, fail) => {
     for (const { state } of vmOf?.vcpus.values() ?? []) {
       const { vcpuId, run } = state;
       if (run !== 'unloaded') fail('wrong-order', `vCPU ${vcpuId} unloaded`, run);
     }
   },
-  tsc_deadline: (_input, { vcpu }, fail) => {
+  tsc_deadline: ({ vcpu }, fail) => {
     if (vcpu.deadlineTimer === 'off') fail('wrong-order', 'a deadline', 'none');
   },
-  xen_timer: (_input, { vcpu }, fail) => {
+  xen_timer: ({ vcpu }, fail) => {
     if (vcpu.xenTimer === 'off') fail('wrong-order', 'Xen’s timer armed', vcpu.xenTimer);
   },
-  kvm_hv_stimer_callback: (input, ctx, fail) => {
-    checkStimer(input, ctx, fail);
-    if ((ctx.vcpu.stimerArmed & (1 << input.timer)) !== 0) return;
-    fail('wrong-order', `synthetic timer ${input.timer} armed`, 'not armed');
+  kvm_hv_stimer_callback: (ctx, fail) => {
+    checkStimer(ctx, fail);
+    const { timer } = ctx.input;
+    if ((ctx.vcpu.stimerArmed & (1 << timer)) !== 0) return;
+    fail('wrong-order', `synthetic timer ${timer} armed`, 'not armed');
   },
   hv_message_slot: checkStimer,
   kvm_nested_vmenter: entersL2,
-  kvm_nested_vmexit: (_input, { vcpu }, fail) => {
+  kvm_nested_vmexit: ({ vcpu }, fail) => {
     if (vcpu.level !== 'l2') fail('wrong-order', 'L2', vcpu.level);
   },
-  KVM_SET_CPUID2: ({ shift }, _ctx, fail) => {
+  KVM_SET_CPUID2: ({ input: { shift } }, fail) => {
     if (Math.abs(shift) > 31) fail('bad-value', 'a shift of −31 … 31', String(shift));
   },
-  KVM_SET_CLOCK_GUEST: ({ tscShift }, _ctx, fail) => {
+  KVM_SET_CLOCK_GUEST: ({ input: { tscShift } }, fail) => {
     if (tscShift < -128 || tscShift > 127) fail('bad-value', 'a shift as an s8', String(tscShift));
   },
   vcpu_requests: entryEnds,
@@ -256,13 +260,12 @@ export function admissionOf(type: InputType): Admission {
  * @throws what `fail` throws.
  */
 export function admit(
-  input: Input,
   { names, vcpu: needs, checks, answer }: Admission,
   ctx: Scene,
   fail: Fail,
 ): Refusal | undefined {
-  for (let i = 0; i < names.length; i++) names[i]!(input, ctx, fail);
+  for (let i = 0; i < names.length; i++) names[i]!(ctx, fail);
   if (needs !== undefined && !isAsNeeded(ctx.vcpu, needs)) refuseVcpu(ctx.vcpu, needs, fail);
-  for (let i = 0; i < checks.length; i++) checks[i]!(input, ctx, fail);
-  return answer === undefined ? undefined : answer(input, ctx);
+  for (let i = 0; i < checks.length; i++) checks[i]!(ctx, fail);
+  return answer === undefined ? undefined : answer(ctx.input, ctx);
 }

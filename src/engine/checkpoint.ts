@@ -14,7 +14,7 @@ export const CHECKPOINT_STRUCTS = [HostState, VmState, VcpuState] as const;
 export interface WorldOfLogOptions {
   /** Of all kernels' switches, those in force. */
   readonly switches: LogHeader['switches'];
-  /** What moves the machines; XState actors by default. */
+  /** What moves the machines; their decision tables by default. */
   readonly stepper?: Stepper;
 }
 

@@ -120,6 +120,20 @@ export class InputHead {
   set tsc(tsc: bigint) {
     this.#tsc[0] = tsc;
   }
+
+  /** Takes that of a bare input. */
+  takeBare(tscs: BigUint64Array, row: number, vm: number, vcpu: number): void {
+    this.#tsc[0] = tscs[row]!;
+    this.vm = vm;
+    this.vcpu = vcpu;
+    this.readings = undefined;
+  }
+
+  /** All that a bare input has but its type. */
+  get names(): { readonly tsc: bigint; readonly vm: number; readonly vcpu: number } {
+    const { tsc, vm, vcpu } = this;
+    return { tsc, vm, vcpu };
+  }
 }
 
 /** The members of a value, of which nothing is known yet. */
@@ -182,9 +196,6 @@ export function checkShape(value: Input, shape: Shape, head: InputHead, index: n
 
 /** Type, instant, VM and vCPU. */
 const BARE_MEMBERS = 4;
-
-/** Whether inputs of this type are nothing but their type, instant, VM and vCPU, and readings. */
-export const mayBeBare = ({ hasVcpu, fields }: Shape): boolean => hasVcpu && fields.length === 0;
 
 /**
  * Takes the instant and the names of a value that has no other members, as nearly all inputs have

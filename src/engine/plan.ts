@@ -2,9 +2,15 @@
  * What the type of an input says by itself, found out once: what its members are, what must hold for
  * it to happen, and its way through the machines.
  */
-import { INPUTS, type Input, type InputOf, type InputType } from '../../events/index.ts';
+import {
+  BARE_TYPES,
+  INPUT_TYPES,
+  type Input,
+  type InputOf,
+  type InputType,
+} from '../../events/index.ts';
 import { type Admission, admissionOf } from './admit.ts';
-import { mayBeBare, refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
+import { refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
 import type { Run } from './run.ts';
 import { MSR_WALKS, WALKS } from './tables/routes.ts';
 
@@ -17,18 +23,21 @@ export type Walks = Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'>
 /** What a write of an MSR does, by who writes. */
 export type MsrWalks = ReadonlyMap<number, { readonly wrmsr: Walk; readonly KVM_SET_MSRS: Walk }>;
 
+/** Targets of inputs. */
+export const HOST = 0;
+export const VM = 1;
+const VCPU = 2;
+
 /** How inputs of a type are dispatched. */
 export interface Plan {
   readonly type: InputType;
-  /** It names a VM; and one of its vCPUs. */
-  readonly hasVm: boolean;
-  readonly hasVcpu: boolean;
+  readonly code: number;
+  /** What it names: nothing, a VM, or one of its vCPUs. A number, as all inputs compare it. */
+  readonly target: number;
   /** The host's TSC may have gone backwards since the input before. */
   readonly mayGoBack: boolean;
-  /** It makes the VM or the vCPU it names. */
-  readonly creates: boolean;
-  /** The VM it names is gone afterwards. */
-  readonly endsVm: boolean;
+  /** It makes the VM or the vCPU it names, or the VM is gone afterwards. */
+  readonly life: 'begins' | 'ends' | undefined;
   readonly shape: Shape;
   /** It may have nothing but an instant, a VM and a vCPU. */
   readonly mayBeBare: boolean;
@@ -42,25 +51,33 @@ const walkByMsr: Walk = (run) => {
   MSR_WALKS.get(index)![type](run);
 };
 
-function planOf(type: InputType): Plan {
+const LIFE: { readonly [T in InputType]?: 'begins' | 'ends' } = {
+  KVM_CREATE_VM: 'begins',
+  KVM_CREATE_VCPU: 'begins',
+  destroy_vm: 'ends',
+};
+
+function planOf(type: InputType, code: number): Plan {
   const shape = shapeOf(type);
   return {
     type,
-    hasVm: shape.hasVm,
-    hasVcpu: shape.hasVcpu,
+    code,
+    target: shape.hasVcpu ? VCPU : shape.hasVm ? VM : HOST,
     mayGoBack: type === 'resume' || type === 'cpu_online',
-    creates: type === 'KVM_CREATE_VM' || type === 'KVM_CREATE_VCPU',
-    endsVm: type === 'destroy_vm',
+    life: LIFE[type],
     shape,
-    mayBeBare: mayBeBare(shape),
+    mayBeBare: BARE_TYPES.has(type),
     admission: admissionOf(type),
     walk: type === 'wrmsr' || type === 'KVM_SET_MSRS' ? walkByMsr : WALKS[type],
   };
 }
 
-const PLANS: ReadonlyMap<unknown, Plan> = new Map(
-  (Object.keys(INPUTS) as InputType[]).map((type) => [type, planOf(type)]),
-);
+/** By the code of the type, and by the type. */
+const PLAN_OF_CODE: readonly Plan[] = INPUT_TYPES.map(planOf);
+const PLANS: ReadonlyMap<unknown, Plan> = new Map(PLAN_OF_CODE.map((plan) => [plan.type, plan]));
+
+/** The plan of a type by its code. */
+export const planOfCode = (code: number): Plan => PLAN_OF_CODE[code]!;
 
 /** Finds the plans of inputs. Mostly two types take turns, entry and exit: these are tried first. */
 export class Plans {

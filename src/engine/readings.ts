@@ -140,7 +140,7 @@ export class ReadingsOf implements Here, ReadingPlace {
 
   /** Another input begins. */
   begin(source: ReadingSource | undefined): void {
-    this.source = source;
+    if (this.source !== source) this.source = source;
     this.place = 0;
     this.known = 0;
   }

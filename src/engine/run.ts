@@ -1,5 +1,11 @@
 /** One input on its way through the machines. */
-import type { Input, Observation, ReadingName } from '../../events/index.ts';
+import {
+  INPUT_TYPES,
+  type Input,
+  type InputType,
+  type Observation,
+  type ReadingName,
+} from '../../events/index.ts';
 import {
   type Ctx,
   type HostState,
@@ -44,9 +50,6 @@ const NO_VCPU = VcpuState.of({ cpu: -1 });
 /** Most inputs show nothing. */
 const NOTHING_SEEN: readonly Observation[] = Object.freeze([]);
 
-/** What a run has before its first input. */
-const NO_INPUT: Input = { type: 'suspend', tsc: 0n };
-
 const RANK = Object.fromEntries(
   MASTERCLOCK_DECISIONS.map((decision, rank) => [decision, rank]),
 ) as Readonly<Record<MasterclockDecision, number>>;
@@ -62,7 +65,6 @@ export class Run implements Ctx {
   readonly switches: Switches;
   /** This run itself, also for who puts other members before its own. */
   readonly own: Run = this;
-  input = NO_INPUT;
   readonly head = new InputHead();
   observations = NOTHING_SEEN;
   masterclock = NOT_REACHED;
@@ -72,6 +74,10 @@ export class Run implements Ctx {
   vmOf: VmOf | undefined = undefined;
   vcpuCell: VcpuCell | undefined = undefined;
   readonly seesWrites: boolean;
+  /** Of the input's type: a number, which is written faster than what a collector has to know of. */
+  private code = 0;
+  /** The input itself; one that is bare has none before somebody asks for it. */
+  private whole: Input | undefined = undefined;
   private readonly vms: ReadonlyMap<number, VmOf>;
   private readonly shows: ReadonlySet<Observation['type']> | undefined;
 
@@ -89,12 +95,34 @@ export class Run implements Ctx {
     this.readings = new ReadingsOf(this);
   }
 
-  /** Begins with another input, whose head is there already; whose turn it is, is said then. */
-  begin(input: Input, source: ReadingSource | undefined): void {
-    this.input = input;
-    this.observations = NOTHING_SEEN;
-    this.masterclock = NOT_REACHED;
+  /**
+   * Begins with another input, whose head is there already; whose turn it is, is said then.
+   *
+   * @param whole - the input itself, unless it is bare.
+   */
+  begin(code: number, whole: Input | undefined, source: ReadingSource | undefined): void {
+    this.code = code;
+    if (this.whole !== whole) this.whole = whole;
+    if (!this.isQuiet) {
+      this.observations = NOTHING_SEEN;
+      this.masterclock = NOT_REACHED;
+    }
     this.readings.begin(source);
+  }
+
+  get type(): InputType {
+    return INPUT_TYPES[this.own.code]!;
+  }
+
+  get input(): Input {
+    const { own } = this;
+    own.whole ??= { type: own.type, ...own.head.names } as Input;
+    return own.whole;
+  }
+
+  /** Nothing was seen so far, and the masterclock not considered. */
+  get isQuiet(): boolean {
+    return this.observations === NOTHING_SEEN && this.masterclock === NOT_REACHED;
   }
 
   get host(): Readonly<HostState> {

@@ -2,17 +2,17 @@
  * A host with its VMs and vCPUs, to which things happen one after another.
  *
  * `dispatch` is the way in: it checks an input's shape, admits it, walks its route, and tells what
- * could be seen and what became of the masterclock. `dispatchValid` leaves out the first, for inputs
- * that a reader of logs has checked.
+ * could be seen and what became of the masterclock. `dispatchRows` leaves out the first, and takes
+ * many at once, for whoever reads logs.
  */
-import type { Input, Observation, ReadingName } from '../../events/index.ts';
+import type { Input, InputBatch, Observation, ReadingName } from '../../events/index.ts';
 import { type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import { admit, type Fail } from './admit.ts';
 import { InputError } from './input-error.ts';
 import { checkShape, readHead, takeBare } from './input-shape.ts';
-import { type Plan, Plans } from './plan.ts';
+import { HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
@@ -60,7 +60,7 @@ export class World {
   /** Instant of the last input. */
   readonly #last = new BigUint64Array(1);
   readonly #fail: Fail = (code, expected, found) => {
-    const { type } = this.#run.input;
+    const { type } = this.#run;
     throw new InputError(code, { index: this.#count, type }, expected, found);
   };
 
@@ -126,36 +126,65 @@ export class World {
   }
 
   /**
-   * Lets something happen whose shape was checked before: whoever reads a log has done that.
+   * Lets inputs of a batch happen, which whoever reads a log has checked, until one comes to something:
+   * it shows something, has to do with the masterclock, is refused, or is of a type that stops.
    *
-   * @throws InputError when it cannot have happened; nothing was changed.
+   * @param from - row of the first.
+   * @param to - behind the row of the last; more than `from`.
+   * @param stops - by code: types after which to stop in any case.
+   * @returns what the last that happened came to; those before it came to nothing. `count` tells how
+   * many they were.
+   * @throws InputError when one cannot have happened, which changed nothing; those before it happened.
    */
-  dispatchValid(input: Input): Dispatched {
+  dispatchRows(batch: InputBatch, from: number, to: number, stops: Uint8Array): Dispatched {
+    const run = this.#run;
+    const { head } = run;
+    const { codes, tscs, vms, vcpus } = batch;
+    for (let row = from; ; row++) {
+      const whole = batch.whole(row);
+      if (whole !== undefined) return this.#takeValid(whole);
+      const code = codes[row]!;
+      head.takeBare(tscs, row, vms[row]!, vcpus[row]!);
+      const refused = this.#happen(undefined, planOfCode(code), undefined);
+      if (refused || !run.isQuiet || stops[code] !== 0 || row + 1 >= to) {
+        return this.#dispatched(refused);
+      }
+    }
+  }
+
+  /** Takes an input whose shape was checked before. */
+  #takeValid(input: Input): Dispatched {
     const plan = this.#plans.of(input, this.#count);
-    const { head } = this.#run;
-    if (!plan.mayBeBare || !takeBare(input, head)) readHead(input, plan.shape, head);
+    readHead(input, plan.shape, this.#run.head);
     return this.#take(input, plan, undefined);
   }
 
-  /** Takes an input whose head the run has. */
-  #take(input: Input, plan: Plan, source: ReadingSource | undefined): Dispatched {
-    const index = this.#count;
+  /** Takes an input whose head the run has, and all of it if it is not bare. */
+  #take(whole: Input | undefined, plan: Plan, source: ReadingSource | undefined): Dispatched {
+    return this.#dispatched(this.#happen(whole, plan, source));
+  }
+
+  #dispatched(refused: boolean): Dispatched {
+    const { observations, masterclock } = this.#run;
+    return { index: this.#count - 1, observations, masterclock, refused };
+  }
+
+  /** @returns whether the kernel refused it. */
+  #happen(whole: Input | undefined, plan: Plan, source: ReadingSource | undefined): boolean {
     const run = this.#run;
-    run.begin(input, source);
+    run.begin(plan.code, whole, source);
     if (isBefore(run.head.tsc, this.#last[0]!)) this.#goBack(plan);
     if (!this.#find(plan)) this.#checkNames(plan);
-    const refusal = admit(input, plan.admission, run, this.#fail);
+    const refusal = admit(plan.admission, run, this.#fail);
     if (refusal === undefined) {
-      if (plan.creates) this.#create(plan);
-      plan.walk(run);
-      if (plan.endsVm) this.#forget(run.head.vm);
+      if (plan.life === undefined) plan.walk(run);
+      else this.#walkLife(plan);
     } else {
       run.refuse(refusal);
     }
-    this.#count = index + 1;
+    this.#count += 1;
     this.#last[0] = run.head.tsc;
-    const { observations, masterclock } = run;
-    return { index, observations, masterclock, refused: refusal !== undefined };
+    return refusal !== undefined;
   }
 
   /** The TSC is less than it was: it may be after a sleep, or when it is known to be unstable. */
@@ -173,9 +202,9 @@ export class World {
    *
    * @returns whether they are there.
    */
-  #find({ hasVm, hasVcpu }: Plan): boolean {
+  #find({ target }: Plan): boolean {
     const run = this.#run;
-    if (!hasVm) {
+    if (target === HOST) {
       run.vmOf = undefined;
       run.vcpuCell = undefined;
       return true;
@@ -183,19 +212,27 @@ export class World {
     const { vm: id, vcpu } = run.head;
     let vm = this.#named;
     if (vm === undefined || vm.id !== id) this.#named = vm = this.#vms.get(id);
-    const cell = vm === undefined || !hasVcpu ? undefined : vcpuOf(vm, vcpu);
-    run.vmOf = vm;
-    run.vcpuCell = cell;
-    return hasVcpu ? cell !== undefined : vm !== undefined;
+    const cell = vm === undefined || target === VM ? undefined : vcpuOf(vm, vcpu);
+    // To write what is there already would cost more than to compare it.
+    if (run.vmOf !== vm) run.vmOf = vm;
+    if (run.vcpuCell !== cell) run.vcpuCell = cell;
+    return (target === VM ? vm : cell) !== undefined;
   }
 
   /** What an input names and is not there is what it creates, or is no name at all. */
-  #checkNames({ hasVcpu, creates, shape }: Plan): void {
+  #checkNames({ target, life, shape }: Plan): void {
     const { vmOf, head, input } = this.#run;
     checkShape(input, shape, head, this.#count);
-    if (creates && (vmOf !== undefined || !hasVcpu)) return;
+    if (life === 'begins' && (vmOf !== undefined || target === VM)) return;
     if (vmOf === undefined) this.#fail('no-such-vm', 'a VM that exists', `VM ${head.vm}`);
     this.#fail('no-such-vcpu', 'a vCPU that exists', `vCPU ${head.vcpu} of VM ${head.vm}`);
+  }
+
+  /** Walks what makes a VM or vCPU, or ends a VM. */
+  #walkLife(plan: Plan): void {
+    if (plan.life === 'begins') this.#create(plan);
+    plan.walk(this.#run);
+    if (plan.life === 'ends') this.#forget(this.#run.head.vm);
   }
 
   /** Makes room for what an input creates. */

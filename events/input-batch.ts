@@ -1,0 +1,123 @@
+/**
+ * Inputs in columns: how they travel in bulk.
+ *
+ * Nearly all inputs of a long log are bare, which is to say nothing but their type, instant, VM and
+ * vCPU: entries and exits. These have no object and no bigint each, until somebody asks for one.
+ */
+import { INPUTS, type Input, type InputType } from './inputs.ts';
+import type { InputSpec } from './model-spec.ts';
+
+/** The types of inputs, by code. */
+export const INPUT_TYPES = Object.freeze(Object.keys(INPUTS)) as readonly InputType[];
+
+const CODES: ReadonlyMap<string, number> = new Map(INPUT_TYPES.map((type, code) => [type, code]));
+
+/** The code of a type, which is its place among them. */
+export const inputCode = (type: InputType): number => CODES.get(type)!;
+
+/** The types whose inputs may have nothing but an instant, a VM and a vCPU. */
+export const BARE_TYPES: ReadonlySet<InputType> = new Set(
+  INPUT_TYPES.filter((type) => {
+    const { target, fields }: InputSpec = INPUTS[type];
+    return target === 'vcpu' && Object.values(fields).every(({ optional }) => optional);
+  }),
+);
+
+const FIRST_ROWS = 64;
+/** Of the room there is, whenever more is needed. */
+const GROWTH = 2;
+
+/** Inputs in a row: rows `0 … length-1`. */
+export class InputBatch implements Iterable<Input> {
+  length = 0;
+  /** Of their types. */
+  codes = new Uint8Array(FIRST_ROWS);
+  /** Host TSC. */
+  tscs = new BigUint64Array(FIRST_ROWS);
+  /** The VM and the vCPU; 0 where there is none. */
+  vms = new Uint32Array(FIRST_ROWS);
+  vcpus = new Uint32Array(FIRST_ROWS);
+  /** Halves of the instants, the lower one first: these make no bigint. */
+  halves = new Int32Array(this.tscs.buffer);
+  /** Inputs that came whole. */
+  readonly #whole: Input[] = [];
+  /** By row: which of them it is, counted from 1; 0 for one of which there are only the columns. */
+  #places = new Uint32Array(FIRST_ROWS);
+
+  /** Makes room for so many more. */
+  reserve(rows: number): void {
+    const needed = this.length + rows;
+    const { length } = this.codes;
+    if (needed > length) this.#grow(Math.max(needed, GROWTH * length));
+  }
+
+  /** Adds an input, whatever it has. */
+  add(input: Input): void {
+    const row = this.#take(inputCode(input.type));
+    this.tscs[row] = input.tsc;
+    this.vms[row] = 'vm' in input ? input.vm : 0;
+    this.vcpus[row] = 'vcpu' in input ? input.vcpu : 0;
+    this.#places[row] = this.#whole.push(input);
+  }
+
+  /** Counts in bare inputs: rows behind the last, of which the columns were filled. */
+  addBare(rows: number): void {
+    this.length += rows;
+  }
+
+  /** Empties it, to be filled again. */
+  clear(): void {
+    this.#whole.length = 0;
+    this.#places.fill(0, 0, this.length);
+    this.length = 0;
+  }
+
+  #take(code: number): number {
+    const row = this.length;
+    this.reserve(1);
+    this.codes[row] = code;
+    this.length = row + 1;
+    return row;
+  }
+
+  #grow(rows: number): void {
+    const { codes, tscs, vms, vcpus } = this;
+    this.codes = new Uint8Array(rows);
+    this.codes.set(codes);
+    this.tscs = new BigUint64Array(rows);
+    this.tscs.set(tscs);
+    this.vms = new Uint32Array(rows);
+    this.vms.set(vms);
+    this.vcpus = new Uint32Array(rows);
+    this.vcpus.set(vcpus);
+    const places = this.#places;
+    this.#places = new Uint32Array(rows);
+    this.#places.set(places);
+    this.halves = new Int32Array(this.tscs.buffer);
+  }
+
+  /** The type of a row's input. */
+  typeOf(row: number): InputType {
+    return INPUT_TYPES[this.codes[row]!]!;
+  }
+
+  /** The input of a row that came whole; `undefined` for one that is bare. */
+  whole(row: number): Input | undefined {
+    const place = this.#places[row]!;
+    return place === 0 ? undefined : this.#whole[place - 1];
+  }
+
+  /** The input of a row. */
+  at(row: number): Input {
+    return this.whole(row) ?? this.#bare(row);
+  }
+
+  #bare(row: number): Input {
+    const named = { tsc: this.tscs[row]!, vm: this.vms[row]!, vcpu: this.vcpus[row]! };
+    return { type: this.typeOf(row), ...named } as Input;
+  }
+
+  *[Symbol.iterator](): Generator<Input> {
+    for (let row = 0; row < this.length; row++) yield this.at(row);
+  }
+}
