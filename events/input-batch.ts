@@ -24,20 +24,20 @@ export const BARE_TYPES: ReadonlySet<InputType> = new Set(
 );
 
 const FIRST_ROWS = 64;
-/** Of the room there is, whenever more is needed. */
+/** When there is no room left there will be at least so many times as much. */
 const GROWTH = 2;
 
 /** Inputs in a row: rows `0 … length-1`. */
-export class InputBatch implements Iterable<Input> {
+export class InputBatch {
   length = 0;
   /** Of their types. */
   codes = new Uint8Array(FIRST_ROWS);
   /** Host TSC. */
   tscs = new BigUint64Array(FIRST_ROWS);
-  /** The VM and the vCPU; 0 where there is none. */
+  /** The VM and the vCPU; 0 where the type names none. */
   vms = new Uint32Array(FIRST_ROWS);
   vcpus = new Uint32Array(FIRST_ROWS);
-  /** Halves of the instants, the lower one first: these make no bigint. */
+  /** Halves of the instants, the lower one first (as on all platforms that run this): no bigints. */
   halves = new Int32Array(this.tscs.buffer);
   /** Inputs that came whole. */
   readonly #whole: Input[] = [];
@@ -51,9 +51,13 @@ export class InputBatch implements Iterable<Input> {
     if (needed > length) this.#grow(Math.max(needed, GROWTH * length));
   }
 
-  /** Adds an input, whatever it has. */
-  add(input: Input): void {
-    const row = this.#take(inputCode(input.type));
+  /**
+   * Adds an input, whatever it has.
+   *
+   * @param code - of its type, for who knows it.
+   */
+  add(input: Input, code = inputCode(input.type)): void {
+    const row = this.#take(code);
     this.tscs[row] = input.tsc;
     this.vms[row] = 'vm' in input ? input.vm : 0;
     this.vcpus[row] = 'vcpu' in input ? input.vcpu : 0;
@@ -63,13 +67,6 @@ export class InputBatch implements Iterable<Input> {
   /** Counts in bare inputs: rows behind the last, of which the columns were filled. */
   addBare(rows: number): void {
     this.length += rows;
-  }
-
-  /** Empties it, to be filled again. */
-  clear(): void {
-    this.#whole.length = 0;
-    this.#places.fill(0, 0, this.length);
-    this.length = 0;
   }
 
   #take(code: number): number {
@@ -117,7 +114,8 @@ export class InputBatch implements Iterable<Input> {
     return { type: this.typeOf(row), ...named } as Input;
   }
 
-  *[Symbol.iterator](): Generator<Input> {
-    for (let row = 0; row < this.length; row++) yield this.at(row);
+  /** The inputs of some rows, by default of all. */
+  *rows(from = 0, to = this.length): Generator<Input> {
+    for (let row = from; row < to; row++) yield this.at(row);
   }
 }

@@ -28,7 +28,7 @@ export function historyOf(bytes) {
   const stretches = [...decoder.push(bytes), ...decoder.finish()];
   const { header } = decoder;
   return {
-    inputs: stretches.flatMap(({ inputs }) => [...inputs]),
+    inputs: stretches.flatMap(({ inputs, from, to }) => [...inputs.rows(from, to)]),
     newWorld: (stepper) => worldOfHeader(header, { switches: header.switches, stepper }),
   };
 }

@@ -131,7 +131,13 @@ export class ByteReader {
     return this.#end - this.#at;
   }
 
-  /** A view of what is left, for who reads much of it in a form that he knows. */
+  /** One of the bytes to come; −1 behind the end. */
+  peek(ahead: number): number {
+    const at = this.#at + ahead;
+    return at < this.#end ? this.#bytes[at]! : -1;
+  }
+
+  /** A view of what is left, for reading many records whose form is known. */
   get rest(): DataView {
     return new DataView(this.#bytes.buffer, this.#at, this.left);
   }

@@ -43,8 +43,6 @@ export interface LogDecoder {
    * @throws LogError where the log is damaged.
    */
   push(chunk: Uint8Array): readonly LogStretch[];
-  /** Stretches that were used, whose batches may be filled again. */
-  reuse(used: readonly LogStretch[]): void;
   /**
    * The log has come to its end.
    *

@@ -60,7 +60,6 @@ export class JsonlDecoder implements LogDecoder {
   readonly #log: string;
   readonly #options: DecoderOptions;
   readonly #pending = new PendingBytes();
-  readonly #into = new Stretches();
   /** Pending bytes known to hold no line end. */
   #searched = 0;
   #line = 0;
@@ -83,25 +82,21 @@ export class JsonlDecoder implements LogDecoder {
   push(chunk: Uint8Array): readonly LogStretch[] {
     const pending = this.#pending;
     pending.put(chunk);
-    const into = this.#into;
+    const into = new Stretches();
     for (;;) {
       const end = pending.bytes.indexOf(LINE_END, this.#searched);
       this.#searched = end < 0 ? pending.length : 0;
       if ((end < 0 ? pending.length : end) > MAX_FRAME_BYTES) {
         throw this.#error(undefined, `a line of at most ${MAX_FRAME_BYTES} bytes`, 'a longer one');
       }
-      if (end < 0) return into.take();
+      if (end < 0) return into.finish();
       this.#takeLine(pending.bytes.subarray(0, end), into);
       pending.use(end + 1);
     }
   }
 
-  reuse(used: readonly LogStretch[]): void {
-    this.#into.reuse(used);
-  }
-
   finish(): readonly LogStretch[] {
-    const into = this.#into;
+    const into = new Stretches();
     const { length, offset, bytes } = this.#pending;
     if (length > 0) {
       if (this.header !== undefined && parse(bytes) === undefined) {
@@ -113,7 +108,7 @@ export class JsonlDecoder implements LogDecoder {
     if (this.header === undefined) {
       throw new LogError(this.#log, { line: 1 }, undefined, 'a header', 'nothing');
     }
-    return into.take();
+    return into.finish();
   }
 
   #error(field: string | undefined, expected: string, found: string): LogError {

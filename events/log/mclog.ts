@@ -130,7 +130,6 @@ export class MclogDecoder implements LogDecoder {
   readonly #log: string;
   readonly #options: DecoderOptions;
   readonly #pending = new PendingBytes();
-  readonly #into = new Stretches();
   readonly #reader = new ByteReader();
   #begun = false;
   #header: MclogHeader | undefined;
@@ -175,10 +174,6 @@ export class MclogDecoder implements LogDecoder {
     return this.#take(false);
   }
 
-  reuse(used: readonly LogStretch[]): void {
-    this.#into.reuse(used);
-  }
-
   finish(): readonly LogStretch[] {
     const stretches = this.#take(true);
     if (this.#header === undefined) {
@@ -197,12 +192,12 @@ export class MclogDecoder implements LogDecoder {
   }
 
   #take(isEnd: boolean): readonly LogStretch[] {
-    const into = this.#into;
+    const into = new Stretches();
     const pending = this.#pending;
-    if (!this.#begun && !this.#begin()) return into.take();
+    if (!this.#begun && !this.#begin()) return into.finish();
     while (this.#salvage === undefined && pending.length > 0) {
       const framed = decodeFrame(pending.bytes);
-      if (framed.is === 'short' && !isEnd) return into.take();
+      if (framed.is === 'short' && !isEnd) return into.finish();
       if (framed.is !== 'frame') {
         this.#damage(framed.is === 'short' ? 'a part of one' : framed.found);
         break;
@@ -211,7 +206,7 @@ export class MclogDecoder implements LogDecoder {
       pending.use(FRAME_HEAD_BYTES + framed.payload.length);
     }
     this.#salvage?.scan(pending, isEnd);
-    return into.take();
+    return into.finish();
   }
 
   #damage(found: string): void {

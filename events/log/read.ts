@@ -41,8 +41,7 @@ export interface OpenedLog {
   /** Where its checkpoints stand, if it says so. */
   readonly index: LogIndex | undefined;
   /**
-   * All of it in order, some at once, from the beginning or from a checkpoint on. What comes is to be
-   * used before more is asked for.
+   * All of it in order, some at once, from the beginning or from a checkpoint on.
    *
    * @throws LogError where the log is damaged.
    */
@@ -120,9 +119,7 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
       at += count;
       for (let begin = 0; begin < count; begin += PIECE_BYTES) {
         const some = decoder.push(chunk.subarray(begin, Math.min(begin + PIECE_BYTES, count)));
-        if (some.length === 0) continue;
-        yield some;
-        decoder.reuse(some);
+        if (some.length > 0) yield some;
       }
     }
     const last = decoder.finish();

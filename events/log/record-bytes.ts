@@ -171,15 +171,20 @@ const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
 /** A bare input: its code, no presence, instant, VM and vCPU. */
 const BARE_BYTES = 18;
 
-/** Whether the type's inputs may be bare, in which case they have so many bytes. */
+/** Optional fields of which one byte tells whether they are there, beside the readings. */
+const MOST_OPTIONAL = 7;
+
+/** Whether records of this kind, which is one of today's (`checkSchema`), may be bare inputs. */
 const mayBeBare = ({ tag, name, fields }: RecordSpec): boolean =>
   tag === 'input' &&
   (BARE_TYPES as ReadonlySet<string>).has(name) &&
-  fields.length - LEADING.length < 8;
+  fields.length - LEADING.length <= MOST_OPTIONAL;
 
 /** Reads records of one kind, from behind their code. */
 class KindReader {
   readonly spec: RecordSpec;
+  /** Of the type of inputs that these are; `undefined` for what is no input of today's. */
+  readonly inputCode: number | undefined;
   /** With how many of the fields it begins with which most do. */
   readonly #leading: number;
   /** Those after them. */
@@ -196,6 +201,7 @@ class KindReader {
       leading += 1;
     }
     this.spec = spec;
+    this.inputCode = spec.tag === 'input' ? inputCode(spec.name as InputType) : undefined;
     this.#leading = leading;
     this.#fields = fields.slice(leading);
     this.#optional = fields.filter((field) => field.optional).length;
@@ -267,6 +273,11 @@ export class RecordReader {
     for (const [code, spec] of records.entries()) {
       if (mayBeBare(spec)) this.#bare[code] = inputCode(spec.name as InputType);
     }
+  }
+
+  /** Whether the next record is a bare input. */
+  startsBare(from: ByteReader): boolean {
+    return this.#bare[from.peek(0)]! >= 0 && from.peek(1) === 0;
   }
 
   /**

@@ -5,6 +5,7 @@
  * records u32, inputs among them u32, and the records: record-bytes.ts
  * ```
  */
+import type { Input } from '../inputs.ts';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import type { LogEntry } from './entry.ts';
 import { EntryError } from './error.ts';
@@ -62,7 +63,7 @@ export function readRecords(
   const inputs = from.u32();
   let found = 0;
   for (let i = 0; i < count; i++) {
-    if (upgrade === undefined) {
+    if (upgrade === undefined && reader.startsBare(from)) {
       const bare = reader.readBare(from, into.inputs, count - i);
       found += bare;
       i += bare;
@@ -70,6 +71,11 @@ export function readRecords(
     }
     const kind = reader.kind(from);
     const values = kind.read(from);
+    if (upgrade === undefined && kind.inputCode !== undefined) {
+      found += 1;
+      into.inputs.add(values as unknown as Input, kind.inputCode);
+      continue;
+    }
     const entry =
       upgrade === undefined
         ? entryOf(kind.spec, values)

@@ -7,27 +7,35 @@ import type { LogEntry, OtherEntry } from './entry.ts';
 
 /** Some inputs in a row, and what came after them. */
 export interface LogStretch {
+  /** The batch that has them, as others that were read with them. */
   readonly inputs: InputBatch;
+  /** Row of the first, and the row behind the last. */
+  readonly from: number;
+  readonly to: number;
   /** `undefined` where reading paused: inputs may follow. */
   readonly then: OtherEntry | undefined;
 }
 
 /** A stretch as entries, one by one. */
-export function entriesOf({ inputs, then }: LogStretch): LogEntry[] {
-  const entries = Array.from(inputs, (input): LogEntry => ({ kind: 'input', input }));
+export function entriesOf({ inputs, from, to, then }: LogStretch): LogEntry[] {
+  const entries = Array.from(
+    inputs.rows(from, to),
+    (input): LogEntry => ({ kind: 'input', input }),
+  );
   return then === undefined ? entries : [...entries, then];
 }
 
 /** How many entries a stretch has. */
-export const lengthOf = ({ inputs, then }: LogStretch): number =>
-  inputs.length + (then === undefined ? 0 : 1);
+export const lengthOf = ({ from, to, then }: LogStretch): number =>
+  to - from + (then === undefined ? 0 : 1);
 
-/** Collects what is read, some at a time. */
+/** Collects what is read: one batch for all of it, as stretches may be many and short. */
 export class Stretches {
-  /** The inputs since what came last that was none; a reader of many adds them here. */
-  inputs = new InputBatch();
-  #ended: LogStretch[] = [];
-  readonly #spare: InputBatch[] = [];
+  /** A reader of many inputs adds them here. */
+  readonly inputs = new InputBatch();
+  readonly #ended: LogStretch[] = [];
+  /** Row of the first input since what came last that was none. */
+  #from = 0;
 
   add(entry: LogEntry): void {
     if (entry.kind === 'input') this.inputs.add(entry.input);
@@ -35,23 +43,14 @@ export class Stretches {
   }
 
   #end(then: OtherEntry | undefined): void {
-    this.#ended.push({ inputs: this.inputs, then });
-    this.inputs = this.#spare.pop() ?? new InputBatch();
+    const { inputs } = this;
+    this.#ended.push({ inputs, from: this.#from, to: inputs.length, then });
+    this.#from = inputs.length;
   }
 
-  /** All that was collected since it was asked for last. */
-  take(): readonly LogStretch[] {
-    if (this.inputs.length > 0) this.#end(undefined);
-    const ended = this.#ended;
-    this.#ended = [];
-    return ended;
-  }
-
-  /** Fills batches again that were used, instead of new ones. */
-  reuse(used: readonly LogStretch[]): void {
-    for (const { inputs } of used) {
-      inputs.clear();
-      this.#spare.push(inputs);
-    }
+  /** All that was collected. */
+  finish(): readonly LogStretch[] {
+    if (this.inputs.length > this.#from) this.#end(undefined);
+    return this.#ended;
   }
 }

@@ -144,7 +144,7 @@ export class LogDigest {
     for (let i = 0; i < observations.length; i++) this.#addSeen(tsc, observations[i]!);
   }
 
-  /** Adds bare inputs that came to nothing: rows `from` … `to`−1 of a batch. */
+  /** Adds inputs of VMs that came to nothing: rows `from` … `to`−1 of a batch. */
   addQuiet({ vms, halves }: InputBatch, from: number, to: number): void {
     for (let row = from; row < to; ) {
       const vm = vms[row]!;

@@ -91,9 +91,9 @@ export class LogRun {
   }
 
   /** Takes inputs, and what came after them, until there were so many inputs. */
-  take({ inputs, then }: LogStretch, until: number): void {
-    const end = Math.min(inputs.length, until - this.inputs);
-    for (let row = 0; row < end; ) row = this.#takeRows(inputs, row, end);
+  take({ inputs, from, to, then }: LogStretch, until: number): void {
+    const end = Math.min(to, from + until - this.inputs);
+    for (let row = from; row < end; ) row = this.#takeRows(inputs, row, end);
     if (then !== undefined && this.inputs < until) this.#takeOther(then);
   }
 

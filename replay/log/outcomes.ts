@@ -2,16 +2,15 @@
 import { MASTERCLOCK_DECISIONS, type MasterclockDecision } from '../../src/clock/index.ts';
 import type { Dispatched } from '../../src/engine/index.ts';
 
-/** Of an input that came to nothing. */
-export const QUIET = 2 * MASTERCLOCK_DECISIONS.indexOf('kept');
+const rank = (decision: MasterclockDecision, refused: boolean): number =>
+  2 * MASTERCLOCK_DECISIONS.indexOf(decision) + (refused ? 1 : 0);
 
 /** The masterclock's part of an input in one number, with whether the kernel refused the input. */
-export function outcomeOf({ masterclock, refused }: Dispatched): number {
-  const { decision } = masterclock;
-  let rank = 0;
-  while (MASTERCLOCK_DECISIONS[rank] !== decision) rank += 1;
-  return 2 * rank + (refused ? 1 : 0);
-}
+export const outcomeOf = ({ masterclock, refused }: Dispatched): number =>
+  rank(masterclock.decision, refused);
+
+/** Of an input that came to nothing. */
+export const QUIET = rank('kept', false);
 
 /** How often inputs came to each outcome. */
 export class Outcomes {

@@ -29,7 +29,3 @@ const flagged = (is: (type: Input['type']) => boolean): Uint8Array =>
 export const SILENT = flagged(isSilent);
 /** The same while an entry may bring a changed clock into force. */
 export const SILENT_OR_ENTRY = flagged((type) => type === 'kvm_entry' || isSilent(type));
-
-/** An input that shows nothing may still change a clock, or bring one into force that `changed`. */
-export const mayChangeClocks = (type: Input['type'], changed: ReadonlySet<unknown>): boolean =>
-  type === 'kvm_entry' ? changed.size > 0 : type !== 'kvm_exit' && isSilent(type);

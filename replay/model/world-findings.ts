@@ -6,7 +6,7 @@
  * from and how a TSC is scaled are known, and need no guess. Inputs that show nothing, which are
  * nearly all, are let go at once.
  */
-import type { Input, Observation, ObservationOf } from '../../events/index.ts';
+import { type Input, inputCode, type Observation, type ObservationOf } from '../../events/index.ts';
 import type { Dispatched, World } from '../../src/engine/index.ts';
 import { asU64 } from '../../src/num/index.ts';
 import type { Cause } from '../causes.ts';
@@ -21,7 +21,7 @@ import { driftOf } from './drift.ts';
 import { type FollowedVcpu, FollowedVm } from './followed.ts';
 import { knownOf, WorldClock } from './known.ts';
 import { masterReference, referenceAt, updateTsc } from './reference-at.ts';
-import { enablesCpu, isAboutClocks, mayChangeClocks, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
+import { enablesCpu, isAboutClocks, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
 import { causeOf } from './trigger.ts';
 
 /** What decides which findings there are. */
@@ -90,7 +90,7 @@ export class WorldFindings {
 
   /** Takes in what `input` came to, right after it was dispatched. */
   take(world: World, input: Input, { index, observations, masterclock }: Dispatched): void {
-    if (observations.length === 0 && !mayChangeClocks(input.type, this.#changed)) return;
+    if (observations.length === 0 && this.silent[inputCode(input.type)] === 0) return;
     if (this.#isBlind) return;
     this.#clock.world = world;
     for (let i = 0; i < observations.length; i++) {

@@ -122,7 +122,7 @@ export class InputHead {
   }
 
   /** Takes that of a bare input. */
-  takeBare(tscs: BigUint64Array, row: number, vm: number, vcpu: number): void {
+  takeRow(tscs: BigUint64Array, row: number, vm: number, vcpu: number): void {
     this.#tsc[0] = tscs[row]!;
     this.vm = vm;
     this.vcpu = vcpu;

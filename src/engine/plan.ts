@@ -33,7 +33,7 @@ export interface Plan {
   readonly type: InputType;
   readonly code: number;
   /** What it names: nothing, a VM, or one of its vCPUs. A number, as all inputs compare it. */
-  readonly target: number;
+  readonly target: typeof HOST | typeof VM | typeof VCPU;
   /** The host's TSC may have gone backwards since the input before. */
   readonly mayGoBack: boolean;
   /** It makes the VM or the vCPU it names, or the VM is gone afterwards. */

@@ -127,7 +127,8 @@ export class World {
 
   /**
    * Lets inputs of a batch happen, which whoever reads a log has checked, until one comes to something:
-   * it shows something, has to do with the masterclock, is refused, or is of a type that stops.
+   * it shows something, has to do with the masterclock, is refused, names no VM, or is of a type that
+   * stops.
    *
    * @param from - row of the first.
    * @param to - behind the row of the last; more than `from`.
@@ -141,22 +142,15 @@ export class World {
     const { head } = run;
     const { codes, tscs, vms, vcpus } = batch;
     for (let row = from; ; row++) {
-      const whole = batch.whole(row);
-      if (whole !== undefined) return this.#takeValid(whole);
       const code = codes[row]!;
-      head.takeBare(tscs, row, vms[row]!, vcpus[row]!);
-      const refused = this.#happen(undefined, planOfCode(code), undefined);
-      if (refused || !run.isQuiet || stops[code] !== 0 || row + 1 >= to) {
-        return this.#dispatched(refused);
-      }
+      const plan = planOfCode(code);
+      const whole = batch.whole(row);
+      if (whole === undefined) head.takeRow(tscs, row, vms[row]!, vcpus[row]!);
+      else readHead(whole, plan.shape, head);
+      const refused = this.#happen(whole, plan, undefined);
+      const isQuiet = !refused && run.isQuiet && plan.target !== HOST && stops[code] === 0;
+      if (!isQuiet || row + 1 >= to) return this.#dispatched(refused);
     }
-  }
-
-  /** Takes an input whose shape was checked before. */
-  #takeValid(input: Input): Dispatched {
-    const plan = this.#plans.of(input, this.#count);
-    readHead(input, plan.shape, this.#run.head);
-    return this.#take(input, plan, undefined);
   }
 
   /** Takes an input whose head the run has, and all of it if it is not bare. */

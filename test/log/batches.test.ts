@@ -1,12 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputBatch, inputCode } from '../../events/index.ts';
-import type { LogEntry } from '../../events/log/index.ts';
+import { JsonlDecoder, type LogEntry, MclogDecoder } from '../../events/log/index.ts';
 import { replayLog } from '../../replay/log/index.ts';
 import { histories, runs } from '../engine/arbitraries.ts';
 import { bytesOf, FORMS, type Log, logOf, open, readAll } from './logs.ts';
 
-/** Ids of vCPUs that no VM has. */
+const SPEC = {
+  profile: 'v6.1',
+  host: { tscKhz: 2e6, vendor: 'vmx', hasTscControl: true, constantTsc: true, staleKhz: 0 },
+  steps: Array.from({ length: 40 }, (_, i) => i * 7919),
+} as const;
+
+/** Id of a vCPU that no VM has. */
 const NOBODY = 0xffff_fff0;
 
 const withInput = (log: Log, at: number, input: LogEntry): Log => ({
@@ -21,9 +27,8 @@ describe('a batch', () => {
         const inputs = logOf(spec).entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []));
         const batch = new InputBatch();
         for (const input of inputs) batch.add(input);
-        expect([...batch]).toEqual(inputs);
-        batch.clear();
-        expect([...batch]).toEqual([]);
+        expect([...batch.rows()]).toEqual(inputs);
+        expect([...batch.rows(2, 5)]).toEqual(inputs.slice(2, 5));
         batch.reserve(2);
         const row = batch.length;
         batch.codes[row] = inputCode('kvm_exit');
@@ -33,11 +38,33 @@ describe('a batch', () => {
         batch.vcpus[row] = 0xffff_ffff;
         batch.addBare(1);
         const bare = { type: 'kvm_exit', tsc: 0x1_ffff_ffffn, vm: 3, vcpu: 0xffff_ffff };
-        expect([...batch]).toEqual([bare]);
+        expect([...batch.rows(row)]).toEqual([bare]);
         expect(batch.whole(row)).toBeUndefined();
       }),
       runs(20),
     );
+  });
+});
+
+/** What a VMM does before each input. */
+const pause = (vm: number): LogEntry => ({
+  kind: 'composite',
+  vm,
+  inputs: 1,
+  event: { type: 'pause' },
+});
+
+describe('short stretches', () => {
+  it.each(FORMS)('%s: have one batch together, however many they are', (form) => {
+    const { header, entries } = logOf(SPEC, 1000);
+    const inputs = entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []));
+    const many = inputs.flatMap((input): LogEntry[] => [pause(0), { kind: 'input', input }]);
+    const bytes = bytesOf(form, { header, entries: many }, [many.length]);
+    const decoder = form === 'mclog' ? new MclogDecoder('log') : new JsonlDecoder('log');
+    const stretches = [...decoder.push(bytes)];
+    expect(stretches.length).toBe(inputs.length + 1);
+    expect(new Set(stretches.map((stretch) => stretch.inputs)).size).toBe(1);
+    expect(stretches.flatMap((s) => [...s.inputs.rows(s.from, s.to)])).toEqual(inputs);
   });
 });
 
