@@ -85,10 +85,10 @@ function writeValue(out: ByteWriter, type: Type, value: unknown): void {
 class Stream {
   /** Of a VM by its id, or the host's. */
   readonly of: number;
-  readonly out = new ByteWriter();
+  out = new ByteWriter();
   readonly #hash: Hash = createHash('sha256');
-  /** Findings by themselves; hashed when many have come together. */
-  readonly #findings: Hash = createHash('sha256');
+  /** Findings by themselves; hashed when many have come together, which mostly never happens. */
+  #findings: Hash | undefined;
   #pending = '';
 
   constructor(of: number) {
@@ -103,13 +103,21 @@ class Stream {
   addFinding(text: string): void {
     this.#pending += text;
     if (this.#pending.length < FLUSH_BYTES) return;
+    this.#findings ??= createHash('sha256');
     this.#findings.update(this.#pending);
     this.#pending = '';
   }
 
+  /** Nothing is expected for now: a log may have very many VMs, one after the other. */
+  rest(): void {
+    this.#flush();
+    this.out = new ByteWriter(0);
+  }
+
   finish(): string {
     this.#flush();
-    this.#hash.update(this.#findings.update(this.#pending).digest());
+    const findings = this.#findings ?? createHash('sha256');
+    this.#hash.update(findings.update(this.#pending).digest());
     return this.#hash.digest('hex');
   }
 
@@ -142,6 +150,7 @@ export class LogDigest {
     stream.out.u8(outcome);
     stream.settle();
     for (let i = 0; i < observations.length; i++) this.#addSeen(tsc, observations[i]!);
+    if (input.type === 'destroy_vm') stream.rest();
   }
 
   /** Adds inputs of VMs that came to nothing: rows `from` … `to`−1 of a batch. */
