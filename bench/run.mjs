@@ -3,7 +3,7 @@
  * processes are timed, the command line as users run it, each figure beside a named peer's on the
  * same file in the same run.
  *
- *     npm run bench [-- --lines N] [--keep]
+ *     npm run bench [-- --lines N] [--keep] [--quick]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -13,15 +13,17 @@ import { gunzipSync } from 'node:zlib';
 import { writeLongLog } from './lib/long-log.mjs';
 import { writeLongText } from './lib/long-text.mjs';
 import { writeLongTraceDat } from './lib/long-tracedat.mjs';
+import { isQuick } from './lib/quick.mjs';
 
 const { values } = parseArgs({
   options: {
-    lines: { type: 'string', default: '16000000' },
+    lines: { type: 'string', default: isQuick ? '50000' : '16000000' },
     keep: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
   },
 });
 const LINES = Number(values.lines);
-const ROUNDS = 3;
+const ROUNDS = isQuick ? 1 : 3;
 /** The slow peer reads this part of what we read; its rate is what counts. */
 const PEER_PART = 16;
 /** Events in the bundled recording that the long trace.dat files are made of. */
@@ -58,8 +60,14 @@ function inTurn(commands) {
 }
 
 const replay = (file) => [process.execPath, `${root}bin/masterclock.js`, 'replay', '--json', file];
-const bench = (name) =>
-  spawnSync(process.execPath, [`${root}bench/${name}.bench.mjs`], { stdio: 'inherit' });
+
+/** Runs one of the other benches, which prints its own figures. */
+function bench(name) {
+  const args = [`${root}bench/${name}.bench.mjs`, ...(isQuick ? ['--quick'] : [])];
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`the bench ${name} ended with ${status}`);
+}
+
 const has = (command) => spawnSync(command, ['--version']).error === undefined;
 const row = (...cells) =>
   console.log(
@@ -187,6 +195,8 @@ console.log();
 row('log in, findings out', 'masterclock', 'JSON.parse', 'ratio');
 await logs('threads-6.12');
 
+console.log('\narithmetic, beside the same in plain bigints');
+bench('num');
 console.log('\nthe model: whole dispatch, decision tables beside XState actors');
 bench('stepper');
 console.log(

@@ -22,12 +22,13 @@ export async function logBytesOf(name) {
   return Buffer.concat(parts);
 }
 
-/** The inputs, and how to make the world they happened to, in which nothing has happened yet. */
+/** The inputs, in columns and one by one, and how to make the world they happened to, in which nothing has happened yet. */
 export function historyOf(bytes) {
   const decoder = new MclogDecoder('history.mclog', { structs: CHECKPOINT_STRUCTS });
   const stretches = [...decoder.push(bytes), ...decoder.finish()];
   const { header } = decoder;
   return {
+    stretches,
     inputs: stretches.flatMap(({ inputs, from, to }) => [...inputs.rows(from, to)]),
     newWorld: (stepper) => worldOfHeader(header, { switches: header.switches, stepper }),
   };

@@ -3,9 +3,15 @@
  * of them. Each has a thread of its own: what V8 has learned from one would slow down the others.
  */
 import { once } from 'node:events';
+import { hrtime } from 'node:process';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isQuick } from './quick.mjs';
 
 export const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+
+const ROUNDS = isQuick ? 1 : 9;
+/** V8 needs some millions of events until it has compiled what they take for good. */
+const WARM_UP_NS = isQuick ? 0n : 3_000_000_000n;
 
 /** A way that is measured by a thread: `measure()` gives its next figure. */
 class Way {
@@ -21,6 +27,11 @@ class Way {
     return figure;
   }
 
+  async warmUp() {
+    const from = hrtime.bigint();
+    while (hrtime.bigint() - from < WARM_UP_NS) await this.measure();
+  }
+
   end() {
     return this.#worker.terminate();
   }
@@ -33,14 +44,12 @@ class Way {
  * @param names - of the ways.
  * @param data - what all of them get.
  */
-export async function mediansInTurn(file, names, data, { rounds = 9, warmUp = 3 } = {}) {
+export async function mediansInTurn(file, names, data) {
   const ways = names.map((name) => new Way(file, name, data));
   const figures = names.map(() => []);
-  for (let round = -warmUp; round < rounds; round++) {
-    for (const [index, way] of ways.entries()) {
-      const figure = await way.measure();
-      if (round >= 0) figures[index].push(figure);
-    }
+  for (const way of ways) await way.warmUp();
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, way] of ways.entries()) figures[index].push(await way.measure());
   }
   await Promise.all(ways.map((way) => way.end()));
   return Object.fromEntries(names.map((name, index) => [name, median(figures[index])]));

@@ -1,6 +1,7 @@
 /** The ways that the stepper's bench compares: dispatch by tables or actors, and recipes alone. */
 import { hrtime } from 'node:process';
 import { median } from './in-turn.mjs';
+import { dispatchStretches } from './rows.mjs';
 
 const dist = new URL('../../dist/', import.meta.url);
 const { actorStepper, cellOf, tableStepper } = await import(new URL('src/engine/index.js', dist));
@@ -17,14 +18,22 @@ function nsEach(inputs, all) {
 
 const medianOf = (passes, pass) => median(Array.from({ length: passes }, pass));
 
+const STEPPERS = { tables: tableStepper, actors: actorStepper };
+
+/** What lets all inputs happen: rows of them, as replays do, or one by one, as embedders do. */
+const DISPATCHES = {
+  rows: (world, { stretches }) => dispatchStretches(world, stretches),
+  single: (world, { inputs }) => {
+    for (const input of inputs) world.dispatch(input);
+  },
+};
+
 /** Dispatches all inputs to a new world, whose making is left out. */
-export function dispatchAll({ inputs, newWorld }, by, passes) {
-  const stepper = by === 'table' ? tableStepper() : actorStepper();
+export function dispatchAll(history, by, how, passes) {
+  const stepper = STEPPERS[by]();
   const pass = () => {
-    const world = newWorld(stepper);
-    return nsEach(inputs.length, () => {
-      for (const input of inputs) world.dispatch(input);
-    });
+    const world = history.newWorld(stepper);
+    return nsEach(history.inputs.length, () => DISPATCHES[how](world, history));
   };
   return () => medianOf(passes, pass);
 }
