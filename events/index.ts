@@ -17,8 +17,10 @@ export { COMPOSITES, type Composite, type CompositeOf, type CompositeType } from
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
 export {
   BARE_TYPES,
+  bareInput,
   INPUT_TYPES,
   InputBatch,
+  type InputRows,
   inputCode,
 } from './input-batch.ts';
 export {
@@ -29,6 +31,7 @@ export {
   type Readings,
 } from './inputs.ts';
 export {
+  ERRNO,
   IOCTLS,
   type Ioctl,
   type IoctlName,

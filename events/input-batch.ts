@@ -23,6 +23,10 @@ export const BARE_TYPES: ReadonlySet<InputType> = new Set(
   }),
 );
 
+/** An input of such a type that has nothing else. */
+export const bareInput = (code: number, tsc: bigint, vm: number, vcpu: number): Input =>
+  ({ type: INPUT_TYPES[code]!, tsc, vm, vcpu }) as Input;
+
 const FIRST_ROWS = 64;
 /** When there is no room left there will be at least so many times as much. */
 const GROWTH = 2;
@@ -93,11 +97,6 @@ export class InputBatch {
     this.halves = new Int32Array(this.tscs.buffer);
   }
 
-  /** The type of a row's input. */
-  typeOf(row: number): InputType {
-    return INPUT_TYPES[this.codes[row]!]!;
-  }
-
   /** The input of a row that came whole; `undefined` for one that is bare. */
   whole(row: number): Input | undefined {
     const place = this.#places[row]!;
@@ -106,12 +105,8 @@ export class InputBatch {
 
   /** The input of a row. */
   at(row: number): Input {
-    return this.whole(row) ?? this.#bare(row);
-  }
-
-  #bare(row: number): Input {
-    const named = { tsc: this.tscs[row]!, vm: this.vms[row]!, vcpu: this.vcpus[row]! };
-    return { type: this.typeOf(row), ...named } as Input;
+    const { codes, tscs, vms, vcpus } = this;
+    return this.whole(row) ?? bareInput(codes[row]!, tscs[row]!, vms[row]!, vcpus[row]!);
   }
 
   /** The inputs of some rows, by default of all. */
@@ -119,3 +114,6 @@ export class InputBatch {
     for (let row = from; row < to; row++) yield this.at(row);
   }
 }
+
+/** A batch for who reads it alone. */
+export type InputRows = Readonly<Omit<InputBatch, 'reserve' | 'add' | 'addBare'>>;

@@ -1,8 +1,8 @@
 /**
  * Numbers of KVM's user and guest interfaces that have to do with clocks.
  *
- * Source: include/uapi/linux/kvm.h, arch/x86/include/uapi/asm/kvm_para.h and
- * arch/x86/include/asm/msr-index.h (Linux 7.3).
+ * Source: include/uapi/linux/kvm.h, arch/x86/include/uapi/asm/kvm_para.h,
+ * arch/x86/include/asm/msr-index.h and include/uapi/asm-generic/errno*.h (Linux 7.3).
  */
 
 /** What kind of file descriptor an ioctl is for. SET_TSC_KHZ and the attribute calls take both. */
@@ -69,4 +69,18 @@ export const MSRS = {
   MSR_KVM_SYSTEM_TIME_NEW: 0x4b564d01,
   MSR_KVM_STEAL_TIME: 0x4b564d03,
   MSR_AMD64_TSC_RATIO: 0xc0000104,
+} as const;
+
+/** What KVM's clock calls return when they fail, as minus this; other systems than Linux have other numbers. */
+export const ERRNO = {
+  ENOENT: 2,
+  ENXIO: 6,
+  EAGAIN: 11,
+  EEXIST: 17,
+  EINVAL: 22,
+  ENOTTY: 25,
+  ERANGE: 34,
+  ENODATA: 61,
+  ETIME: 62,
+  EOPNOTSUPP: 95,
 } as const;

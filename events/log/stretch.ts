@@ -2,13 +2,13 @@
  * Entries as they are read: nearly all are inputs, millions of them, so these come in batches between
  * the others.
  */
-import { InputBatch } from '../input-batch.ts';
+import { InputBatch, type InputRows } from '../input-batch.ts';
 import type { LogEntry, OtherEntry } from './entry.ts';
 
 /** Some inputs in a row, and what came after them. */
 export interface LogStretch {
   /** The batch that has them, as others that were read with them. */
-  readonly inputs: InputBatch;
+  readonly inputs: InputRows;
   /** Row of the first, and the row behind the last. */
   readonly from: number;
   readonly to: number;

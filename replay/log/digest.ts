@@ -12,7 +12,7 @@ import { camelCase } from '../../events/event.ts';
 import {
   EVENTS,
   type Input,
-  type InputBatch,
+  type InputRows,
   OBSERVATIONS,
   type Observation,
 } from '../../events/index.ts';
@@ -154,7 +154,7 @@ export class LogDigest {
   }
 
   /** Adds inputs of VMs that came to nothing: rows `from` … `to`−1 of a batch. */
-  addQuiet({ vms, halves }: InputBatch, from: number, to: number): void {
+  addQuiet({ vms, halves }: InputRows, from: number, to: number): void {
     for (let row = from; row < to; ) {
       const vm = vms[row]!;
       const most = Math.min(to, row + FLUSH_INPUTS);

@@ -2,7 +2,7 @@
  * A log's inputs on their way through a world: what they came to is judged, digested and counted, and
  * the log's checkpoints are compared with what the world is like.
  */
-import type { Input, InputBatch, ReadingName } from '../../events/index.ts';
+import type { Input, InputRows, ReadingName } from '../../events/index.ts';
 import {
   type CheckpointEntry,
   LogError,
@@ -114,7 +114,7 @@ export class LogRun {
   }
 
   /** Takes some rows: as long as inputs come to nothing, and one. @returns the row after it. */
-  #takeRows(inputs: InputBatch, row: number, end: number): number {
+  #takeRows(inputs: InputRows, row: number, end: number): number {
     const { world, found } = this;
     const to = this.#options.seen === undefined ? end : row + 1;
     const before = world.count;

@@ -5,6 +5,7 @@
  * Source: `kvm_vcpu_ioctl_get_clock_guest()`, `kvm_vcpu_ioctl_set_clock_guest()`, patches 3 of
  * RFC v3 and 5 of v6, arch/x86/kvm/x86.c.
  */
+import { ERRNO } from '../../events/index.ts';
 import {
   addU64,
   asU64,
@@ -23,9 +24,6 @@ import type { VcpuState } from './vcpu-state.ts';
 import { storeOffset } from './vm-clock.ts';
 import type { VmState } from './vm-state.ts';
 
-const EINVAL = 22;
-const ERANGE = 34;
-const ENODATA = 61;
 /** How far the frequency of the page may be off, Hz: calibrations differ. */
 const TOLERANCE_HZ = 1000n;
 /** Largest shift that v6 takes, in either direction. */
@@ -61,27 +59,27 @@ function guestHz({ vcpu, host, switches }: Ctx): bigint {
 function answerTo(vm: Readonly<VmState>, ctx: Ctx): number {
   const page = inputOf(ctx, 'KVM_SET_CLOCK_GUEST');
   const hz = guestHz(ctx);
-  if (vm.masterclock !== 'on' || hz === 0n) return -EINVAL;
+  if (vm.masterclock !== 'on' || hz === 0n) return -ERRNO.EINVAL;
   const asked = hvclockToHz(page.tscToSystemMul, page.tscShift);
-  if (asked < asU64(hz - TOLERANCE_HZ) || asked > hz + TOLERANCE_HZ) return -ERANGE;
+  if (asked < asU64(hz - TOLERANCE_HZ) || asked > hz + TOLERANCE_HZ) return -ERRNO.ERANGE;
   const guestTsc = readL1Tsc(ctx.vcpu, ctx.host, vm.masterCycleNow);
   const isOfFuture = ctx.switches.clockGuestIoctls !== 'rfc-v3' && guestTsc < page.tscTimestamp;
-  return isOfFuture ? -EINVAL : 0;
+  return isOfFuture ? -ERRNO.EINVAL : 0;
 }
 
 /** The page to return, or minus errno when the clock is no function of the guest's TSC. */
 function pageOf(self: Readonly<VcpuState>, ctx: Ctx) {
   const { vm, switches } = ctx;
   // The update that was due came to nothing.
-  if (isRequested(self, 'CLOCK_UPDATE')) return { ret: -EINVAL };
+  if (isRequested(self, 'CLOCK_UPDATE')) return { ret: -ERRNO.EINVAL };
   const scale = { tscToSystemMul: self.pvclockTscMul, tscShift: self.pvclockTscShift };
   if (switches.clockGuestIoctls === 'rfc-v3') {
-    if ((self.pvFlags & PVCLOCK_TSC_STABLE_BIT) === 0) return { ret: -EINVAL };
+    if ((self.pvFlags & PVCLOCK_TSC_STABLE_BIT) === 0) return { ret: -ERRNO.EINVAL };
     const { pageVersion: version, pvTscTimestamp: tscTimestamp, pvSystemTime: systemTime } = self;
     return { ret: 0, version, tscTimestamp, systemTime, ...scale, flags: self.pvFlags };
   }
   if (vm.masterclock !== 'on') {
-    return { ret: switches.clockGuestIoctls === 'after-v6' ? -ENODATA : -EINVAL };
+    return { ret: switches.clockGuestIoctls === 'after-v6' ? -ERRNO.ENODATA : -ERRNO.EINVAL };
   }
   const isStable = switches.stableBit === 'masterclock' || vm.allVcpusMatchedTsc;
   return {

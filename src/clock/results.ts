@@ -4,7 +4,7 @@
  * Source: `kvm_get_msr_common()`, `kvm_hv_get_msr()`, `kvm_arch_vcpu_ioctl()`,
  * `kvm_pv_clock_pairing()`, arch/x86/kvm.
  */
-import { MSRS } from '../../events/index.ts';
+import { ERRNO, MSRS } from '../../events/index.ts';
 import { asU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
@@ -13,7 +13,6 @@ import { isTscMode } from './timekeeper.ts';
 import { emulatedTsc, guestRdtsc, hasTscHostAccess, readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
-const EOPNOTSUPP = 95;
 /** KVM_CLOCK_PAIRING_WALLCLOCK, the only pair of clocks there is. */
 const CLOCK_PAIRING_WALLCLOCK = 0n;
 
@@ -100,7 +99,7 @@ export const resultRecipes = {
     const { gpa, clockType } = inputOf(ctx, 'clock_pairing');
     const known = clockType === CLOCK_PAIRING_WALLCLOCK;
     if (!known || !isTscMode(ctx.host.vclockMode) || self.catchup === 'always') {
-      answerVcpu(self, -EOPNOTSUPP, ctx);
+      answerVcpu(self, -ERRNO.EOPNOTSUPP, ctx);
       return;
     }
     const tsc = readL1Tsc(self, ctx.host, ctx.read('getClock.tsc'));

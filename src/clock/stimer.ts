@@ -11,7 +11,7 @@
  * Source: `stimer_set_config()`, `stimer_set_count()`, `stimer_start()`, `kvm_hv_process_stimers()`,
  * arch/x86/kvm/hyperv.c.
  */
-import { MSRS } from '../../events/index.ts';
+import { ERRNO, MSRS } from '../../events/index.ts';
 import { addU64, S64_MAX, subU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
@@ -28,7 +28,6 @@ const SINT_MASK = 0xfn;
 
 /** Nanoseconds of one unit of reference time. */
 const TICK_NS = 100n;
-const EAGAIN = 11;
 /** The input that tells that a timer's hrtimer fired. */
 const TIMER = 'kvm_hv_stimer_callback';
 
@@ -105,7 +104,7 @@ function expire(self: VcpuState, timer: number, ctx: Ctx): void {
   const direct = (config & DIRECT) === 0n ? 0 : 1;
   const busy = direct === 0 && has(self.stimerSlotBusy, timer);
   // A periodic timer's message is not tried again.
-  const msgSendResult = busy && (config & PERIODIC) === 0n ? -EAGAIN : 0;
+  const msgSendResult = busy && (config & PERIODIC) === 0n ? -ERRNO.EAGAIN : 0;
   const { vcpuId } = self;
   ctx.out.emit({
     type: 'kvm_hv_stimer_expiration',

@@ -4,6 +4,7 @@
  * Source: `kvm_read_l1_tsc()`, `kvm_vcpu_write_tsc_offset()`, `kvm_set_tsc_khz()`,
  * `adjust_tsc_offset_guest()` and the TSC cases of `kvm_set_msr_common()`, arch/x86/kvm/x86.c.
  */
+import { ERRNO } from '../../events/index.ts';
 import {
   addU64,
   asS64,
@@ -139,7 +140,7 @@ export const tscRecipes = {
     setTscKhz(self, requestedKhz(ctx), ctx);
   },
   reportTscKhzSet: (self, ctx) => {
-    answerVcpu(self, reachesFrequency(ctx) ? 0 : -22, ctx);
+    answerVcpu(self, reachesFrequency(ctx) ? 0 : -ERRNO.EINVAL, ctx);
   },
   /** The guest writes IA32_TSC (v5.8+): only this vCPU's offset moves, and its TSC_ADJUST with it. */
   writeGuestTsc: (self, ctx) => {

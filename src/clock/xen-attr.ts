@@ -3,6 +3,7 @@
  *
  * Source: `kvm_xen_vcpu_get_attr()`, arch/x86/kvm/xen.c.
  */
+import { ERRNO } from '../../events/index.ts';
 import { U64_MAX } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import type { VcpuState } from './vcpu-state.ts';
@@ -53,19 +54,16 @@ const READERS: ReadonlyMap<number, (vcpu: Vcpu) => object> = new Map<
   [ATTR.timer, (v) => ({ port: v.xenTimerPort, expiresNs: v.xenTimerExpiresNs })],
 ]);
 
-const EINVAL = 22;
-const ENOENT = 2;
-
 /** What KVM answers instead of reading an attribute: its errno; 0 where it reads it. */
 export function xenAttrErrno(ctx: Ctx): number {
   const { attr } = inputOf(ctx, 'KVM_XEN_VCPU_GET_ATTR');
   const { switches, vcpu } = ctx;
   const isOfRunstate = attr >= ATTR.runstateAddr && attr <= ATTR.runstateAdjust;
-  if (isOfRunstate && !switches.xenRunstate) return ENOENT;
-  if (attr === ATTR.runstateAdjust) return EINVAL;
-  if (attr === ATTR.timer) return switches.xenTimer === 'none' ? ENOENT : 0;
-  if (attr === ATTR.runstateAddr && !vcpu.hasRunstateArea) return ENOENT;
-  return READERS.has(attr) ? 0 : ENOENT;
+  if (isOfRunstate && !switches.xenRunstate) return ERRNO.ENOENT;
+  if (attr === ATTR.runstateAdjust) return ERRNO.EINVAL;
+  if (attr === ATTR.timer) return switches.xenTimer === 'none' ? ERRNO.ENOENT : 0;
+  if (attr === ATTR.runstateAddr && !vcpu.hasRunstateArea) return ERRNO.ENOENT;
+  return READERS.has(attr) ? 0 : ERRNO.ENOENT;
 }
 
 export const xenAttrRecipes = {

@@ -9,6 +9,7 @@
  * Source: `kvm_xen_start_timer()`, `kvm_xen_hcall_vcpu_op()`, `kvm_xen_hcall_set_timer_op()`,
  * `xen_timer_callback()`, arch/x86/kvm/xen.c.
  */
+import { ERRNO } from '../../events/index.ts';
 import { addU64, asS64, pvclockRead, subU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuGuard, type VcpuRecipe } from './context.ts';
 import { monotonicAt } from './timekeeper.ts';
@@ -27,8 +28,6 @@ const STOP_SINGLESHOT_TIMER = 9;
 const FUTURE = 1;
 /** KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL. */
 const INTERCEPT_HCALL = 2;
-const EINVAL = 22;
-const ETIME = 62;
 
 /** What a too large or negative timeout of set_timer_op becomes, ns; from where on it is too large. */
 const WORKAROUND_NS = 100_000_000n;
@@ -187,7 +186,7 @@ export const xenTimerRecipes = {
   xenHypercallDone: (self, ctx) => {
     const deed = hypercallOf(ctx);
     const handled = deed !== 'not handled';
-    const ret = deed === 'another vCPU' ? -EINVAL : deed === 'too late' ? -ETIME : 0;
+    const ret = deed === 'another vCPU' ? -ERRNO.EINVAL : deed === 'too late' ? -ERRNO.ETIME : 0;
     const vcpu = self.vcpuId;
     ctx.out.emit({
       type: 'xen_hypercall_result',

@@ -1,5 +1,5 @@
 /** What the kernel refuses by itself, with an errno or #GP; such an input does nothing else. */
-import { type InputOf, type InputType, MSRS } from '../../events/index.ts';
+import { ERRNO, type InputOf, type InputType, MSRS } from '../../events/index.ts';
 import {
   type Ctx,
   hasTscControl,
@@ -13,12 +13,12 @@ import {
 /** What the kernel answers instead of doing it. */
 export type Refusal = { readonly errno: number } | { readonly gp: true };
 
-const ENOENT = { errno: 2 } as const;
-const ENXIO = { errno: 6 } as const;
-const EEXIST = { errno: 17 } as const;
-const EINVAL = { errno: 22 } as const;
+const ENOENT = { errno: ERRNO.ENOENT } as const;
+const ENXIO = { errno: ERRNO.ENXIO } as const;
+const EEXIST = { errno: ERRNO.EEXIST } as const;
+const EINVAL = { errno: ERRNO.EINVAL } as const;
 /** What a VM answers to an ioctl that it does not know; a vCPU says EINVAL. */
-const ENOTTY = { errno: 25 } as const;
+const ENOTTY = { errno: ERRNO.ENOTTY } as const;
 const GP = { gp: true } as const;
 
 /** What an input meets. */

@@ -128,12 +128,6 @@ export class InputHead {
     this.vcpu = vcpu;
     this.readings = undefined;
   }
-
-  /** All that a bare input has but its type. */
-  get names(): { readonly tsc: bigint; readonly vm: number; readonly vcpu: number } {
-    const { tsc, vm, vcpu } = this;
-    return { tsc, vm, vcpu };
-  }
 }
 
 /** The members of a value, of which nothing is known yet. */

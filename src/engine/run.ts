@@ -1,5 +1,6 @@
 /** One input on its way through the machines. */
 import {
+  bareInput,
   INPUT_TYPES,
   type Input,
   type InputType,
@@ -116,7 +117,8 @@ export class Run implements Ctx {
 
   get input(): Input {
     const { own } = this;
-    own.whole ??= { type: own.type, ...own.head.names } as Input;
+    const { head } = own;
+    own.whole ??= bareInput(own.code, head.tsc, head.vm, head.vcpu);
     return own.whole;
   }
 

@@ -5,7 +5,7 @@
  * could be seen and what became of the masterclock. `dispatchRows` leaves out the first, and takes
  * many at once, for whoever reads logs.
  */
-import type { Input, InputBatch, Observation, ReadingName } from '../../events/index.ts';
+import type { Input, InputRows, Observation, ReadingName } from '../../events/index.ts';
 import { type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
@@ -137,7 +137,7 @@ export class World {
    * many they were.
    * @throws InputError when one cannot have happened, which changed nothing; those before it happened.
    */
-  dispatchRows(batch: InputBatch, from: number, to: number, stops: Uint8Array): Dispatched {
+  dispatchRows(batch: InputRows, from: number, to: number, stops: Uint8Array): Dispatched {
     const run = this.#run;
     const { head } = run;
     const { codes, tscs, vms, vcpus } = batch;
