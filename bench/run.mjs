@@ -107,18 +107,20 @@ async function text(name) {
 }
 
 async function traceDat(name, compression) {
-  const long = `${out}/${name}.${compression}.dat`;
-  const repeat = Math.ceil(LINES / 2 / EVENTS_OF_THREADS);
-  await writeLongTraceDat(recording(name, 'trace.dat'), long, { repeat, compression });
-  const events = repeat * EVENTS_OF_THREADS;
-  const [ours, theirs] = inTurn([replay(long), ['trace-cmd', 'report', '-i', long]]);
-  const ratio = `${(theirs / ours).toFixed(1)}×`;
-  row(
-    `trace.dat ${compression}: ${name}`,
-    millions(events / ours),
-    millions(events / theirs),
-    ratio,
-  );
+  const write = async (length, count) => {
+    const path = `${out}/${name}.${compression}.${length}.dat`;
+    const repeat = Math.ceil(count / EVENTS_OF_THREADS);
+    await writeLongTraceDat(recording(name, 'trace.dat'), path, { repeat, compression });
+    return { path, events: repeat * EVENTS_OF_THREADS };
+  };
+  const long = await write('long', LINES);
+  const short = await write('short', LINES / PEER_PART);
+  const [ours, theirs] = inTurn([replay(long.path), ['trace-cmd', 'report', '-i', short.path]]);
+  const rate = long.events / ours;
+  const peerRate = short.events / theirs;
+  const ratio = `${(rate / peerRate).toFixed(1)}×`;
+  row(`trace.dat ${compression}: ${name}`, millions(rate), millions(peerRate), ratio);
+  rmSync(long.path);
 }
 
 /** The usual way to read a log of JSON lines in JavaScript: what only reading it takes. */
@@ -142,7 +144,7 @@ async function logs(name) {
     const recorded = `${root}test/fixtures/recordings/${name}`;
     return { form, path, inputs: await writeLongLog(recorded, form, path, inputs) };
   };
-  const binary = await write('mclog', LINES / 2);
+  const binary = await write('mclog', LINES);
   const readable = await write('jsonl', LINES / PEER_PART);
   const [...seconds] = inTurn([
     replay(binary.path),
@@ -176,7 +178,7 @@ function peakMemory(file) {
 }
 
 console.log(
-  `Node ${process.version}; ${LINES} lines; medians of ${ROUNDS} runs of whole processes, start-up included\n`,
+  `Node ${process.version}; ${LINES} lines or events; medians of ${ROUNDS} runs of whole processes, start-up included\n`,
 );
 row('text in, findings out', 'masterclock', 'readline+RegExp', 'ratio');
 await text('threads-6.12');
