@@ -35,18 +35,29 @@ const GROWTH = 2;
 export class InputBatch {
   length = 0;
   /** Of their types. */
-  codes = new Uint8Array(FIRST_ROWS);
+  codes: Uint8Array;
   /** Host TSC. */
-  tscs = new BigUint64Array(FIRST_ROWS);
+  tscs: BigUint64Array;
   /** The VM and the vCPU; 0 where the type names none. */
-  vms = new Uint32Array(FIRST_ROWS);
-  vcpus = new Uint32Array(FIRST_ROWS);
+  vms: Uint32Array;
+  vcpus: Uint32Array;
   /** Halves of the instants, the lower one first (as on all platforms that run this): no bigints. */
-  halves = new Int32Array(this.tscs.buffer);
+  halves: Int32Array;
   /** Inputs that came whole. */
   readonly #whole: Input[] = [];
   /** By row: which of them it is, counted from 1; 0 for one of which there are only the columns. */
-  #places = new Uint32Array(FIRST_ROWS);
+  #places: Uint32Array;
+
+  /** @param expected - how many rows there is room for at first, if that is more than a few. */
+  constructor(expected = 0) {
+    const rows = Math.max(expected, FIRST_ROWS);
+    this.codes = new Uint8Array(rows);
+    this.tscs = new BigUint64Array(rows);
+    this.halves = new Int32Array(this.tscs.buffer);
+    this.vms = new Uint32Array(rows);
+    this.vcpus = new Uint32Array(rows);
+    this.#places = new Uint32Array(rows);
+  }
 
   /** Makes room for so many more. */
   reserve(rows: number): void {

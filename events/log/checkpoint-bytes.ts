@@ -9,9 +9,9 @@
  * The header lists the structs with their size and a CRC of their layout. Where a struct is laid out
  * otherwise today, the log's checkpoints are of no use and are passed over: inputs tell it all.
  */
+import { crc32 } from 'node:zlib';
 import { type AnyStructType, describeValue } from '../../src/num/index.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
-import { crc32c } from './crc32c.ts';
 import type { Checkpoint, CheckpointStruct } from './entry.ts';
 import { EntryError } from './error.ts';
 import { type JsonObject, membersOf, type StructTypes } from './json-entry.ts';
@@ -43,7 +43,7 @@ function layoutText({ layout }: AnyStructType): string {
 export const structEntry = (type: AnyStructType): StructEntry => ({
   name: type.layout.name,
   bytes: type.byteLength,
-  layout: crc32c(new TextEncoder().encode(layoutText(type))),
+  layout: crc32(layoutText(type)),
 });
 
 /**

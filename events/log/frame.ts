@@ -5,14 +5,14 @@
  * 0   "MCF"    sync, to find the next frame after damage
  * 3   u8       type
  * 4   u32      length of the payload
- * 8   u32      CRC-32C of bytes 3 … 7 and the payload
+ * 8   u32      CRC-32 of bytes 3 … 7 and the payload (zlib's: RFC 1952, section 8)
  * 12  payload
  * ```
  *
- * Before the first frame stand 16 bytes: "MCLOG\r\n\x1a", the version (u32), and the CRC-32C of
+ * Before the first frame stand 16 bytes: "MCLOG\r\n\x1a", the version (u32), and the CRC-32 of
  * these 12. The line ends show what a transfer as text has done.
  */
-import { crc32c } from './crc32c.ts';
+import { crc32 } from 'node:zlib';
 import { LOG_VERSION } from './entry.ts';
 import { EntryError } from './error.ts';
 import { isMclog, MAGIC } from './magic.ts';
@@ -48,7 +48,7 @@ export function encodeFrame(type: number, payload: Uint8Array): Uint8Array {
   frame[3] = type;
   const view = viewOf(frame);
   view.setUint32(4, payload.length, true);
-  view.setUint32(8, crc32c(payload, crc32c(frame.subarray(3, 8))), true);
+  view.setUint32(8, crc32(payload, crc32(frame.subarray(3, 8))), true);
   frame.set(payload, FRAME_HEAD_BYTES);
   return frame;
 }
@@ -70,11 +70,11 @@ export function decodeFrame(bytes: Uint8Array): Framed {
   if (length > MAX_FRAME_BYTES) return { is: 'damaged', found: `a length of ${length}` };
   const needs = FRAME_HEAD_BYTES + length;
   if (bytes.length < needs) return { is: 'short', needs };
-  const crc = crc32c(bytes, crc32c(bytes, 0, 3, 8), FRAME_HEAD_BYTES, needs);
-  if (u32At(bytes, 8) !== crc) {
+  const payload = bytes.subarray(FRAME_HEAD_BYTES, needs);
+  if (u32At(bytes, 8) !== crc32(payload, crc32(bytes.subarray(3, 8)))) {
     return { is: 'damaged', found: 'a frame with a wrong CRC' };
   }
-  return { is: 'frame', type: bytes[3]!, payload: bytes.subarray(FRAME_HEAD_BYTES, needs) };
+  return { is: 'frame', type: bytes[3]!, payload };
 }
 
 /** Where the next frame might begin, from `from` on; the length when nowhere. */
@@ -92,7 +92,7 @@ export function encodePreamble(version = LOG_VERSION): Uint8Array {
   bytes.set(MAGIC);
   const view = viewOf(bytes);
   view.setUint32(8, version, true);
-  view.setUint32(12, crc32c(bytes.subarray(0, 12)), true);
+  view.setUint32(12, crc32(bytes.subarray(0, 12)), true);
   return bytes;
 }
 
@@ -104,7 +104,7 @@ export function encodePreamble(version = LOG_VERSION): Uint8Array {
 export function decodePreamble(bytes: Uint8Array): number {
   if (!isMclog(bytes)) throw new EntryError(undefined, 'a binary log', 'other bytes');
   const view = viewOf(bytes);
-  const crc = crc32c(bytes.subarray(0, 12));
+  const crc = crc32(bytes.subarray(0, 12));
   if (view.getUint32(12, true) !== crc) {
     throw new EntryError('version', 'a CRC that is right', 'a wrong one', 8);
   }

@@ -5,7 +5,6 @@
  */
 export { type Acknowledge, type Acknowledged, LogWriter, type LogWriterOptions } from './append.ts';
 export { structEntry } from './checkpoint-bytes.ts';
-export { crc32c } from './crc32c.ts';
 export type { CheckpointPlace, LogDecoder, ReadLogOptions } from './decoder.ts';
 export type { LogEncoder } from './encoder.ts';
 export {

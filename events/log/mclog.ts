@@ -138,6 +138,8 @@ export class MclogDecoder implements LogDecoder {
   #salvage: Salvage | undefined;
   /** Bytes before the first that was pushed. */
   #base = 0;
+  /** Inputs that were read at the last push: as many may come at the next. */
+  #expected = 0;
 
   /** @param log - what to call it in errors. */
   constructor(log: string, options: ReadLogOptions = {}) {
@@ -192,12 +194,17 @@ export class MclogDecoder implements LogDecoder {
   }
 
   #take(isEnd: boolean): readonly LogStretch[] {
-    const into = new Stretches();
+    const into = new Stretches(this.#expected);
+    if (this.#begun || this.#begin()) this.#takeFrames(isEnd, into);
+    this.#expected = into.inputs.length;
+    return into.finish();
+  }
+
+  #takeFrames(isEnd: boolean, into: Stretches): void {
     const pending = this.#pending;
-    if (!this.#begun && !this.#begin()) return into.finish();
     while (this.#salvage === undefined && pending.length > 0) {
       const framed = decodeFrame(pending.bytes);
-      if (framed.is === 'short' && !isEnd) return into.finish();
+      if (framed.is === 'short' && !isEnd) return;
       if (framed.is !== 'frame') {
         this.#damage(framed.is === 'short' ? 'a part of one' : framed.found);
         break;
@@ -206,7 +213,6 @@ export class MclogDecoder implements LogDecoder {
       pending.use(FRAME_HEAD_BYTES + framed.payload.length);
     }
     this.#salvage?.scan(pending, isEnd);
-    return into.finish();
   }
 
   #damage(found: string): void {

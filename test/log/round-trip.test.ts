@@ -1,7 +1,9 @@
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMPOSITES, INPUTS, type Input } from '../../events/index.ts';
-import { crc32c, type LogEntry, structEntry } from '../../events/log/index.ts';
+import { encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
+import { type LogEntry, structEntry } from '../../events/log/index.ts';
 import { RECORDS } from '../../events/log/records.ts';
 import { encodeSchema, SCHEMA } from '../../events/log/schema.ts';
 import { replayLog } from '../../replay/log/index.ts';
@@ -105,29 +107,32 @@ describe('tables', () => {
   // kinds at the end of a list, and new kinds of readings, need none.
   it('version 1 is laid out so', () => {
     expect(CHECKPOINT_STRUCTS.map(structEntry)).toMatchSnapshot();
-    expect(
-      crc32c(new TextEncoder().encode(JSON.stringify(encodeSchema(SCHEMA)))),
-    ).toMatchSnapshot();
+    expect(crc32(JSON.stringify(encodeSchema(SCHEMA)))).toMatchSnapshot();
   });
 
-  it('CRC-32C as RFC 3720 has it', () => {
-    expect(crc32c(new Uint8Array(32))).toBe(0x8a91_36aa);
-    expect(crc32c(new Uint8Array(32).fill(255))).toBe(0x62a8_ab43);
-    expect(crc32c(new TextEncoder().encode('123456789'))).toBe(0xe306_9283);
-  });
-
-  it('many bytes at once have the CRC that they have one by one, wherever they lie', () => {
+  it('frames carry the CRC-32 of RFC 1952', () => {
+    expect(crcBitByBit(new TextEncoder().encode('123456789'))).toBe(0xcbf4_3926);
     const all = Uint8Array.from({ length: 700 }, (_, i) => (i * 7919) >>> 5);
-    for (const from of [0, 1, 2, 3, 8]) {
-      for (let to = from; to <= all.length; to += 23) {
-        const some = all.subarray(from, to);
-        const oneByOne = some.reduce((crc, byte) => crc32c(Uint8Array.of(byte), crc), 0);
-        expect(crc32c(some)).toBe(oneByOne);
-        expect(crc32c(all, 0, from, to)).toBe(oneByOne);
-      }
+    for (let size = 0; size <= all.length; size += 23) {
+      const frame = encodeFrame(FRAME.records, all.subarray(0, size));
+      const covered = [...frame.subarray(3, 8), ...all.subarray(0, size)];
+      expect(new DataView(frame.buffer).getUint32(8, true)).toBe(crcBitByBit(covered));
     }
+    const preamble = encodePreamble();
+    const crc = crcBitByBit(preamble.subarray(0, 12));
+    expect(new DataView(preamble.buffer).getUint32(12, true)).toBe(crc);
   });
 });
+
+/** As the RFC's section 8 defines it, without its table. */
+function crcBitByBit(bytes: Iterable<number>): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb8_8320 : 0);
+  }
+  return ~crc >>> 0;
+}
 
 const SPEC = {
   profile: 'v6.1',
