@@ -5,6 +5,7 @@
  */
 import { env, hrtime } from 'node:process';
 import { pathToFileURL } from 'node:url';
+import { isQuick } from './lib/quick.mjs';
 
 const dist = env.NUM_DIST
   ? new URL('index.js', pathToFileURL(`${env.NUM_DIST}/`))
@@ -13,8 +14,9 @@ const { addU64, mulU64U64Shr, scaleDelta, scaleTsc, pvclockRead, array, s8, stru
   await import(dist.href);
 
 const COUNT = 1024;
-const ROUNDS = 9;
-const PASSES = 300;
+const ROUNDS = isQuick ? 1 : 9;
+const WARM_UP_ROUNDS = isQuick ? 0 : 3;
+const PASSES = isQuick ? 10 : 300;
 
 const a = new BigUint64Array(COUNT);
 const b = new BigUint64Array(COUNT);
@@ -32,7 +34,7 @@ for (let i = 0; i < COUNT; i++) {
 /** Median of each body's nanoseconds an operation; rounds alternate so that noise hits all alike. */
 function measure(bodies) {
   const times = bodies.map(() => []);
-  for (let round = -3; round < ROUNDS; round++) {
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     bodies.forEach((body, which) => {
       const start = hrtime.bigint();
       for (let pass = 0; pass < PASSES; pass++) body();

@@ -35,29 +35,18 @@ const GROWTH = 2;
 export class InputBatch {
   length = 0;
   /** Of their types. */
-  codes: Uint8Array;
+  codes = new Uint8Array(FIRST_ROWS);
   /** Host TSC. */
-  tscs: BigUint64Array;
+  tscs = new BigUint64Array(FIRST_ROWS);
   /** The VM and the vCPU; 0 where the type names none. */
-  vms: Uint32Array;
-  vcpus: Uint32Array;
+  vms = new Uint32Array(FIRST_ROWS);
+  vcpus = new Uint32Array(FIRST_ROWS);
   /** Halves of the instants, the lower one first (as on all platforms that run this): no bigints. */
-  halves: Int32Array;
+  halves = new Int32Array(this.tscs.buffer);
   /** Inputs that came whole. */
   readonly #whole: Input[] = [];
   /** By row: which of them it is, counted from 1; 0 for one of which there are only the columns. */
-  #places: Uint32Array;
-
-  /** @param expected - how many rows there is room for at first, if that is more than a few. */
-  constructor(expected = 0) {
-    const rows = Math.max(expected, FIRST_ROWS);
-    this.codes = new Uint8Array(rows);
-    this.tscs = new BigUint64Array(rows);
-    this.halves = new Int32Array(this.tscs.buffer);
-    this.vms = new Uint32Array(rows);
-    this.vcpus = new Uint32Array(rows);
-    this.#places = new Uint32Array(rows);
-  }
+  #places = new Uint32Array(FIRST_ROWS);
 
   /** Makes room for so many more. */
   reserve(rows: number): void {
@@ -126,5 +115,5 @@ export class InputBatch {
   }
 }
 
-/** A batch for who reads it alone. */
+/** A batch for those who only read it: what its columns hold is not to be changed either. */
 export type InputRows = Readonly<Omit<InputBatch, 'reserve' | 'add' | 'addBare'>>;

@@ -73,6 +73,7 @@ export const MSRS = {
 
 /** What KVM's clock calls return when they fail, as minus this; other systems than Linux have other numbers. */
 export const ERRNO = {
+  EPERM: 1,
   ENOENT: 2,
   ENXIO: 6,
   EAGAIN: 11,

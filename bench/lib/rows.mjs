@@ -1,9 +1,9 @@
-/** Inputs in columns, as logs and recordings are replayed: a row of them at a time. */
+/** Inputs in columns, as logs are replayed: a row of them at a time. */
 const dist = new URL('../../dist/', import.meta.url);
 const { headerOf, MclogDecoder, MclogEncoder } = await import(new URL('replay/log/index.js', dist));
 const { INPUT_TYPES } = await import(new URL('events/index.js', dist));
 
-/** Rows end where something is seen, and nowhere else. */
+/** No type ends a row by itself: it ends where something comes of an input (`dispatchRows`). */
 const NO_STOPS = new Uint8Array(INPUT_TYPES.length);
 
 /** Lets all inputs of some stretches happen. */

@@ -3,9 +3,9 @@
  *
  * ```
  * 0   "MCF"    sync, to find the next frame after damage
- * 3   u8       type
- * 4   u32      length of the payload
- * 8   u32      CRC-32 of bytes 3 … 7 and the payload (zlib's: RFC 1952, section 8)
+ * 3   u32      CRC-32 of all that follows (zlib's: RFC 1952, section 8)
+ * 7   u8       type
+ * 8   u32      length of the payload
  * 12  payload
  * ```
  *
@@ -20,6 +20,9 @@ import { isMclog, MAGIC } from './magic.ts';
 /** Types of frames. */
 export const FRAME = { header: 1, records: 2, checkpoint: 3, index: 4, end: 5 } as const;
 
+const CRC_AT = 3;
+const TYPE_AT = 7;
+const LENGTH_AT = 8;
 /** Before the payload. */
 export const FRAME_HEAD_BYTES = 12;
 
@@ -45,11 +48,11 @@ export function encodeFrame(type: number, payload: Uint8Array): Uint8Array {
   }
   const frame = new Uint8Array(FRAME_HEAD_BYTES + payload.length);
   frame.set(SYNC);
-  frame[3] = type;
-  const view = viewOf(frame);
-  view.setUint32(4, payload.length, true);
-  view.setUint32(8, crc32(payload, crc32(frame.subarray(3, 8))), true);
+  frame[TYPE_AT] = type;
   frame.set(payload, FRAME_HEAD_BYTES);
+  const view = viewOf(frame);
+  view.setUint32(LENGTH_AT, payload.length, true);
+  view.setUint32(CRC_AT, crc32(frame.subarray(TYPE_AT)), true);
   return frame;
 }
 
@@ -66,15 +69,15 @@ export function decodeFrame(bytes: Uint8Array): Framed {
     if (bytes[i] !== SYNC[i]) return { is: 'damaged', found: 'other bytes' };
   }
   if (bytes.length < FRAME_HEAD_BYTES) return { is: 'short', needs: FRAME_HEAD_BYTES };
-  const length = u32At(bytes, 4);
+  const length = u32At(bytes, LENGTH_AT);
   if (length > MAX_FRAME_BYTES) return { is: 'damaged', found: `a length of ${length}` };
   const needs = FRAME_HEAD_BYTES + length;
   if (bytes.length < needs) return { is: 'short', needs };
-  const payload = bytes.subarray(FRAME_HEAD_BYTES, needs);
-  if (u32At(bytes, 8) !== crc32(payload, crc32(bytes.subarray(3, 8)))) {
+  if (u32At(bytes, CRC_AT) !== crc32(bytes.subarray(TYPE_AT, needs))) {
     return { is: 'damaged', found: 'a frame with a wrong CRC' };
   }
-  return { is: 'frame', type: bytes[3]!, payload };
+  const payload = bytes.subarray(FRAME_HEAD_BYTES, needs);
+  return { is: 'frame', type: bytes[TYPE_AT]!, payload };
 }
 
 /** Where the next frame might begin, from `from` on; the length when nowhere. */

@@ -138,8 +138,6 @@ export class MclogDecoder implements LogDecoder {
   #salvage: Salvage | undefined;
   /** Bytes before the first that was pushed. */
   #base = 0;
-  /** Inputs that were read at the last push: as many may come at the next. */
-  #expected = 0;
 
   /** @param log - what to call it in errors. */
   constructor(log: string, options: ReadLogOptions = {}) {
@@ -194,9 +192,8 @@ export class MclogDecoder implements LogDecoder {
   }
 
   #take(isEnd: boolean): readonly LogStretch[] {
-    const into = new Stretches(this.#expected);
+    const into = new Stretches();
     if (this.#begun || this.#begin()) this.#takeFrames(isEnd, into);
-    this.#expected = into.inputs.length;
     return into.finish();
   }
 

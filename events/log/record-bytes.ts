@@ -169,7 +169,7 @@ const toldOf = (readings: Readings | undefined): readonly Told[] =>
 const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
 
 /** A bare input: its code, no presence, instant, VM and vCPU. */
-const BARE_BYTES = 18;
+export const BARE_BYTES = 18;
 
 /** Optional fields of which one byte tells whether they are there, beside the readings. */
 const MOST_OPTIONAL = 7;

@@ -10,7 +10,7 @@ import { type ByteReader, ByteWriter } from './bytes.ts';
 import type { LogEntry } from './entry.ts';
 import { EntryError } from './error.ts';
 import { decodeEntry, encodeRecord } from './json-entry.ts';
-import type { RecordReader, RecordWriter } from './record-bytes.ts';
+import { BARE_BYTES, type RecordReader, type RecordWriter } from './record-bytes.ts';
 import { entryOf, recordOf } from './records.ts';
 import type { Stretches } from './stretch.ts';
 import type { UpgradePath } from './upgrade.ts';
@@ -62,6 +62,8 @@ export function readRecords(
   const count = from.u32();
   const inputs = from.u32();
   let found = 0;
+  // The count may be a lie, what the bytes have room for is not.
+  into.inputs.reserve(Math.min(inputs, Math.floor(from.left / BARE_BYTES)));
   for (let i = 0; i < count; i++) {
     if (upgrade === undefined && reader.startsBare(from)) {
       const bare = reader.readBare(from, into.inputs, count - i);

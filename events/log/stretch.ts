@@ -32,15 +32,10 @@ export const lengthOf = ({ from, to, then }: LogStretch): number =>
 /** Collects what is read: one batch for all of it, as stretches may be many and short. */
 export class Stretches {
   /** A reader of many inputs adds them here. */
-  readonly inputs: InputBatch;
+  readonly inputs = new InputBatch();
   readonly #ended: LogStretch[] = [];
   /** Row of the first input since what came last that was none. */
   #from = 0;
-
-  /** @param expected - how many inputs there may be. */
-  constructor(expected = 0) {
-    this.inputs = new InputBatch(expected);
-  }
 
   add(entry: LogEntry): void {
     if (entry.kind === 'input') this.inputs.add(entry.input);

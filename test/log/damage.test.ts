@@ -49,7 +49,7 @@ const whole: Record<Form, Uint8Array> = {
 };
 const headerSize: Record<Form, number> = {
   jsonl: bytesOf('jsonl', { ...LOG, entries: [] }).length,
-  mclog: 16 + 12 + new DataView(whole.mclog.buffer).getUint32(20, true),
+  mclog: 16 + 12 + new DataView(whole.mclog.buffer).getUint32(16 + 8, true),
 };
 
 /** Where each acknowledged piece ends. */
@@ -216,7 +216,7 @@ describe('hostile logs', () => {
   it('what looks like ever more large frames ends soon', async () => {
     const head = Buffer.alloc(12);
     head.write('MCF');
-    head.writeUInt32LE(1 << 16, 4);
+    head.writeUInt32LE(1 << 16, 8);
     const many = Buffer.concat(Array.from({ length: 50_000 }, () => head));
     const error = await outcome(new Uint8Array(Buffer.concat([whole.mclog, many])));
     expect(error).toBeInstanceOf(LogError);

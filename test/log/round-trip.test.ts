@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMPOSITES, INPUTS, type Input } from '../../events/index.ts';
-import { encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
+import { decodeFrame, encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
 import { type LogEntry, structEntry } from '../../events/log/index.ts';
 import { RECORDS } from '../../events/log/records.ts';
 import { encodeSchema, SCHEMA } from '../../events/log/schema.ts';
@@ -113,10 +113,14 @@ describe('tables', () => {
   it('frames carry the CRC-32 of RFC 1952', () => {
     expect(crcBitByBit(new TextEncoder().encode('123456789'))).toBe(0xcbf4_3926);
     const all = Uint8Array.from({ length: 700 }, (_, i) => (i * 7919) >>> 5);
-    for (let size = 0; size <= all.length; size += 23) {
-      const frame = encodeFrame(FRAME.records, all.subarray(0, size));
-      const covered = [...frame.subarray(3, 8), ...all.subarray(0, size)];
-      expect(new DataView(frame.buffer).getUint32(8, true)).toBe(crcBitByBit(covered));
+    const sizes = Array.from({ length: 31 }, (_, i) => 23 * i);
+    const payloads = sizes.map((size) => all.subarray(0, size));
+    for (const payload of [...payloads, new Uint8Array(new ArrayBuffer(0))]) {
+      const frame = encodeFrame(FRAME.records, payload);
+      const { length } = payload;
+      const covered = [FRAME.records, length & 0xff, length >>> 8, 0, 0, ...payload];
+      expect(new DataView(frame.buffer).getUint32(3, true)).toBe(crcBitByBit(covered));
+      expect(decodeFrame(frame)).toEqual({ is: 'frame', type: FRAME.records, payload });
     }
     const preamble = encodePreamble();
     const crc = crcBitByBit(preamble.subarray(0, 12));

@@ -1,4 +1,5 @@
 /** What a migration comes to, in the words of its table. */
+import { ERRNO } from '../../../events/index.ts';
 import { decimal, formatNs } from '../../../replay/quantity.ts';
 import { VMM_POLICIES, type VmmPolicyId } from '../../engine/index.ts';
 import { errorsOf, spread, type VcpuErrors } from './errors.ts';
@@ -45,19 +46,14 @@ function stableBitOf({ stable, stableBefore }: VcpuErrors): StableBit {
 
 const size = (ns: bigint): bigint => (ns < 0n ? -ns : ns);
 
-const ERRNO: Readonly<Record<number, string>> = {
-  1: 'EPERM',
-  6: 'ENXIO',
-  22: 'EINVAL',
-  25: 'ENOTTY',
-  34: 'ERANGE',
-  61: 'ENODATA',
-};
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(ERRNO).map(([name, errno]) => [errno, name]),
+);
 
 const refusalText = ({ at, ioctl }: Refusal): string =>
   ioctl === undefined
     ? `KVM_GET_CLOCK tells no time at the ${at}`
-    : `${ioctl.name} fails at the ${at} (${ERRNO[-ioctl.ret] ?? `errno ${-ioctl.ret}`})`;
+    : `${ioctl.name} fails at the ${at} (${ERRNO_NAMES.get(-ioctl.ret) ?? `errno ${-ioctl.ret}`})`;
 
 /** What holds for the whole VM. */
 function vmNotices(all: readonly VcpuErrors[]): string[] {
