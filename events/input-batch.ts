@@ -61,7 +61,9 @@ export class InputBatch {
    * @param code - of its type, for who knows it.
    */
   add(input: Input, code = inputCode(input.type)): void {
-    const row = this.#take(code);
+    this.reserve(1);
+    const row = this.length++;
+    this.codes[row] = code;
     this.tscs[row] = input.tsc;
     this.vms[row] = 'vm' in input ? input.vm : 0;
     this.vcpus[row] = 'vcpu' in input ? input.vcpu : 0;
@@ -71,14 +73,6 @@ export class InputBatch {
   /** Counts in bare inputs: rows behind the last, of which the columns were filled. */
   addBare(rows: number): void {
     this.length += rows;
-  }
-
-  #take(code: number): number {
-    const row = this.length;
-    this.reserve(1);
-    this.codes[row] = code;
-    this.length = row + 1;
-    return row;
   }
 
   #grow(rows: number): void {

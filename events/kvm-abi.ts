@@ -71,7 +71,10 @@ export const MSRS = {
   MSR_AMD64_TSC_RATIO: 0xc0000104,
 } as const;
 
-/** What KVM's clock calls return when they fail, as minus this; other systems than Linux have other numbers. */
+/**
+ * Linux's numbers of what KVM's clock calls fail with; they return them negated. Other systems number
+ * them otherwise.
+ */
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,

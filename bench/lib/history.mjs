@@ -22,7 +22,10 @@ export async function logBytesOf(name) {
   return Buffer.concat(parts);
 }
 
-/** The inputs, in columns and one by one, and how to make the world they happened to, in which nothing has happened yet. */
+/**
+ * The inputs, in columns and one by one, and how to make the world they happened to, in which nothing
+ * has happened yet.
+ */
 export function historyOf(bytes) {
   const decoder = new MclogDecoder('history.mclog', { structs: CHECKPOINT_STRUCTS });
   const stretches = [...decoder.push(bytes), ...decoder.finish()];

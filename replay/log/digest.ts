@@ -27,8 +27,10 @@ const DIGEST_SCHEMA = 2;
 const HOST = -1;
 
 const FLUSH_BYTES = 8192;
-/** As many inputs as take about so many bytes. */
-const FLUSH_INPUTS = 1024;
+/** An input: its instant, and what became of it. */
+const INPUT_BYTES = 9;
+/** As many inputs as fill that. */
+const FLUSH_INPUTS = Math.ceil(FLUSH_BYTES / INPUT_BYTES);
 
 type Type = 'u8' | 's8' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'text';
 

@@ -122,7 +122,7 @@ export class World {
     if (!plan.mayBeBare || !takeBare(input, head)) {
       checkShape(input, plan.shape, head, this.#count);
     }
-    return this.#take(input, plan, source);
+    return this.#dispatched(this.#happen(input, plan, source));
   }
 
   /**
@@ -153,17 +153,18 @@ export class World {
     }
   }
 
-  /** Takes an input whose head the run has, and all of it if it is not bare. */
-  #take(whole: Input | undefined, plan: Plan, source: ReadingSource | undefined): Dispatched {
-    return this.#dispatched(this.#happen(whole, plan, source));
-  }
-
+  /** What the input that happened last came to. */
   #dispatched(refused: boolean): Dispatched {
     const { observations, masterclock } = this.#run;
     return { index: this.#count - 1, observations, masterclock, refused };
   }
 
-  /** @returns whether the kernel refused it. */
+  /**
+   * Lets an input happen whose head the run has.
+   *
+   * @param whole - all of it, unless it is bare.
+   * @returns whether the kernel refused it.
+   */
   #happen(whole: Input | undefined, plan: Plan, source: ReadingSource | undefined): boolean {
     const run = this.#run;
     run.begin(plan.code, whole, source);
