@@ -71,22 +71,6 @@ export class ByteWriter {
     this.#view.setInt32(at + 4, HALVES[1]!, true);
   }
 
-  /**
-   * Values one after the other, each with the same byte behind it.
-   *
-   * @param halves - the lower and the higher half of each value; those `from` … `to`−1 are written.
-   */
-  u64sAndByte(halves: Int32Array, from: number, to: number, behind: number): void {
-    let at = this.#take(9 * (to - from));
-    const bytes = this.#bytes;
-    const view = this.#view;
-    for (let i = from; i < to; i++, at += 9) {
-      view.setInt32(at, halves[2 * i]!, true);
-      view.setInt32(at + 4, halves[2 * i + 1]!, true);
-      bytes[at + 8] = behind;
-    }
-  }
-
   raw(bytes: Uint8Array): void {
     const count = bytes.length;
     const at = this.#take(count);

@@ -2,35 +2,26 @@
  * One number for what a log's replay showed: the same log and options give the same digest, on any
  * machine, in whatever pieces the log is read.
  *
- * It covers, for the host and each VM by itself, every input's instant and what became of the
- * masterclock, every observation with all its fields, and what findings say in numbers and names; then
- * profile, switches, options and the version of this schema. As VMs are digested each by itself, it makes no difference in which order
- * things happened to VMs that do not touch each other.
+ * It covers, for the host and each VM by itself, every input that came to something, with its instant
+ * and what became of the masterclock, every observation with all its fields, and what findings say in
+ * numbers and names; then how many inputs there were, profile, switches, options and the version of
+ * this schema. As VMs are digested each by itself, it makes no difference in which order things
+ * happened to VMs that do not touch each other.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { camelCase } from '../../events/event.ts';
-import {
-  EVENTS,
-  type Input,
-  type InputRows,
-  OBSERVATIONS,
-  type Observation,
-} from '../../events/index.ts';
+import { EVENTS, type Input, OBSERVATIONS, type Observation } from '../../events/index.ts';
 import { ByteWriter } from '../../events/log/bytes.ts';
 import type { Finding } from '../findings/finding.ts';
 import { QUIET } from './outcomes.ts';
 
 /** Raise when the meaning of a digested byte changes. */
-const DIGEST_SCHEMA = 2;
+const DIGEST_SCHEMA = 3;
 
 /** The host's own stream, beside those of VMs by their id. */
 const HOST = -1;
 
 const FLUSH_BYTES = 8192;
-/** An input: its instant, and what became of it. */
-const INPUT_BYTES = 9;
-/** As many inputs as fill that. */
-const FLUSH_INPUTS = Math.ceil(FLUSH_BYTES / INPUT_BYTES);
 
 type Type = 'u8' | 's8' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'text';
 
@@ -144,8 +135,13 @@ export class LogDigest {
   /** The one that was added to last, to which the next input mostly belongs. */
   #last: Stream | undefined;
 
-  /** @param outcome - what became of it, as `outcomeOf` has it. */
+  /**
+   * Adds an input, if it came to something.
+   *
+   * @param outcome - what became of it, as `outcomeOf` has it.
+   */
   add(input: Input, outcome: number, observations: readonly Observation[]): void {
+    if (outcome === QUIET && observations.length === 0 && input.type !== 'destroy_vm') return;
     const { tsc, vm = HOST }: Named = input;
     const stream = this.#streamOf(vm);
     stream.out.u64(tsc);
@@ -153,20 +149,6 @@ export class LogDigest {
     stream.settle();
     for (let i = 0; i < observations.length; i++) this.#addSeen(tsc, observations[i]!);
     if (input.type === 'destroy_vm') stream.rest();
-  }
-
-  /** Adds inputs of VMs that came to nothing: rows `from` … `to`−1 of a batch. */
-  addQuiet({ vms, halves }: InputRows, from: number, to: number): void {
-    for (let row = from; row < to; ) {
-      const vm = vms[row]!;
-      const most = Math.min(to, row + FLUSH_INPUTS);
-      let end = row + 1;
-      while (end < most && vms[end] === vm) end += 1;
-      const stream = this.#streamOf(vm);
-      stream.out.u64sAndByte(halves, row, end, QUIET);
-      stream.settle();
-      row = end;
-    }
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */
@@ -209,10 +191,14 @@ export class LogDigest {
     stream.settle();
   }
 
-  /** Nothing can be added afterwards. */
-  finish(options: Readonly<Record<string, unknown>>): LogDigests {
+  /**
+   * Nothing can be added afterwards.
+   *
+   * @param inputs - how many there were.
+   */
+  finish(inputs: number, options: Readonly<Record<string, unknown>>): LogDigests {
     const hash = createHash('sha256');
-    hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, ...options }));
+    hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, inputs, ...options }));
     const vms = new Map<number, string>();
     const inOrder = [...this.#streams].sort(([a], [b]) => a - b);
     for (const [vm, stream] of inOrder) {

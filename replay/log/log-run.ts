@@ -128,7 +128,6 @@ export class LogRun {
     const happened = world.count - before;
     const last = row + (dispatched === undefined ? happened : happened - 1);
     if (happened > 0) this.firstTsc ??= inputs.tscs[row]!;
-    this.digest.addQuiet(inputs, row, last);
     this.outcomes.addQuiet(last - row);
     if (dispatched !== undefined) this.#take(inputs.at(last), dispatched);
     this.inputs += last + 1 - row;
