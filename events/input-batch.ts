@@ -91,6 +91,11 @@ export class InputBatch {
     this.halves = new Int32Array(this.tscs.buffer);
   }
 
+  /** Whether there are only the columns of a row. */
+  isBare(row: number): boolean {
+    return this.#places[row] === 0;
+  }
+
   /** The input of a row that came whole; `undefined` for one that is bare. */
   whole(row: number): Input | undefined {
     const place = this.#places[row]!;

@@ -258,10 +258,6 @@ function readList(from: ByteReader, length: number): (bigint | undefined)[] {
   return Array.from({ length }, (_, index) => (from.bit(known, index) ? from.u64() : undefined));
 }
 
-/** Whether a bare input stands at a place: of a type that may be, and with nothing more than it must have. */
-const isBare = (bytes: DataView, at: number, bare: Int16Array): boolean =>
-  bare[bytes.getUint8(at)]! >= 0 && bytes.getUint8(at + 1) === 0;
-
 /** Reads records of one schema. */
 export class RecordReader {
   readonly #kinds: readonly KindReader[];
@@ -290,12 +286,14 @@ export class RecordReader {
     const { rest } = from;
     const bare = this.#bare;
     const end = Math.min(most, Math.floor(rest.byteLength / BARE_BYTES));
-    let count = 0;
-    while (count < end && isBare(rest, BARE_BYTES * count, bare)) count += 1;
-    into.reserve(count);
+    into.reserve(end);
     const { length, codes, halves, vms, vcpus } = into;
-    for (let row = length, at = 0; row < length + count; row++, at += BARE_BYTES) {
-      codes[row] = bare[rest.getUint8(at)]!;
+    let count = 0;
+    for (let at = 0; count < end; count++, at += BARE_BYTES) {
+      const code = bare[rest.getUint8(at)]!;
+      if (code < 0 || rest.getUint8(at + 1) !== 0) break;
+      const row = length + count;
+      codes[row] = code;
       halves[2 * row] = rest.getInt32(at + 2, true);
       halves[2 * row + 1] = rest.getInt32(at + 6, true);
       vms[row] = rest.getInt32(at + 10, true);

@@ -81,7 +81,7 @@ const RUN = regionOffset(VcpuState, 'run');
 const LIFE = regionOffset(VcpuState, 'life');
 
 /** In which of its states a vCPU, and the thread that runs it, must be. */
-interface VcpuNeeds {
+export interface VcpuNeeds {
   readonly run: VcpuState['run'];
   readonly life: VcpuState['life'];
   /** The bytes that stand for them: all inputs of vCPUs compare them. */
@@ -94,7 +94,8 @@ function vcpuNeeds(life: VcpuState['life'], run: VcpuState['run']): VcpuNeeds {
   return { run, life, runByte, lifeByte: stateByte(VcpuState, 'life', life) };
 }
 
-const isAsNeeded = ({ bytes }: Readonly<VcpuState>, needs: VcpuNeeds): boolean =>
+/** Whether a vCPU is in these states. */
+export const isAsNeeded = ({ bytes }: Readonly<VcpuState>, needs: VcpuNeeds): boolean =>
   bytes[RUN] === needs.runByte && bytes[LIFE] === needs.lifeByte;
 
 /** Says what is wrong with a vCPU that is in other states. */

@@ -9,7 +9,7 @@ import {
   type InputOf,
   type InputType,
 } from '../../events/index.ts';
-import { type Admission, admissionOf } from './admit.ts';
+import { type Admission, admissionOf, type VcpuNeeds } from './admit.ts';
 import { refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
 import type { Run } from './run.ts';
 import { MSR_WALKS, WALKS } from './tables/routes.ts';
@@ -27,6 +27,13 @@ export type MsrWalks = ReadonlyMap<number, { readonly wrmsr: Walk; readonly KVM_
 export const HOST = 0;
 export const VM = 1;
 const VCPU = 2;
+
+/**
+ * The one signal that is left of an input's way through the machines while nothing is requested of
+ * its vCPU; its admission then asks for no more than the vCPU's states. Nearly all inputs of a busy
+ * host are of these types. (`test/engine/rows.test.ts` finds the same in the routes.)
+ */
+export const CALM_SIGNALS = { kvm_entry: 'ENTER', kvm_exit: 'EXIT' } as const;
 
 /** How inputs of a type are dispatched. */
 export interface Plan {
@@ -78,6 +85,24 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(PLAN_OF_CODE.map((plan) => [pl
 
 /** The plan of a type by its code. */
 export const planOfCode = (code: number): Plan => PLAN_OF_CODE[code]!;
+
+/** How inputs of a type are dispatched of which one signal is left. */
+export interface Calm {
+  readonly code: number;
+  /** In which states the vCPU must be. */
+  readonly needs: VcpuNeeds;
+  readonly signal: (typeof CALM_SIGNALS)[keyof typeof CALM_SIGNALS];
+}
+
+/** By code; `undefined` for all other types. */
+export const CALM_OF_CODE: readonly (Calm | undefined)[] = PLAN_OF_CODE.map(
+  ({ type, code, admission: { vcpu: needs } }) => {
+    const signal = Object.hasOwn(CALM_SIGNALS, type)
+      ? CALM_SIGNALS[type as keyof typeof CALM_SIGNALS]
+      : undefined;
+    return signal === undefined || needs === undefined ? undefined : { code, needs, signal };
+  },
+);
 
 /** Finds the plans of inputs. Mostly two types take turns, entry and exit: these are tried first. */
 export class Plans {

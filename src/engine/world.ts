@@ -9,10 +9,10 @@ import type { Input, InputRows, Observation, ReadingName } from '../../events/in
 import { type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import { admit, type Fail } from './admit.ts';
+import { admit, type Fail, isAsNeeded } from './admit.ts';
 import { InputError } from './input-error.ts';
 import { checkShape, readHead, takeBare } from './input-shape.ts';
-import { HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
+import { CALM_OF_CODE, HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
@@ -59,6 +59,7 @@ export class World {
   #count = 0;
   /** Instant of the last input. */
   readonly #last = new BigUint64Array(1);
+  readonly #lastHalves = new Uint32Array(this.#last.buffer);
   readonly #fail: Fail = (code, expected, found) => {
     const { type } = this.#run;
     throw new InputError(code, { index: this.#count, type }, expected, found);
@@ -139,18 +140,63 @@ export class World {
    */
   dispatchRows(batch: InputRows, from: number, to: number, stops: Uint8Array): Dispatched {
     const run = this.#run;
-    const { head } = run;
-    const { codes, tscs, vms, vcpus } = batch;
-    for (let row = from; ; row++) {
-      const code = codes[row]!;
-      const plan = planOfCode(code);
-      const whole = batch.whole(row);
-      if (whole === undefined) head.takeRow(tscs, row, vms[row]!, vcpus[row]!);
-      else readHead(whole, plan.shape, head);
-      const refused = this.#happen(whole, plan, undefined);
-      const isQuiet = !refused && run.isQuiet && plan.target !== HOST && stops[code] === 0;
-      if (!isQuiet || row + 1 >= to) return this.#dispatched(refused);
+    const { codes } = batch;
+    for (let row = from; ; ) {
+      const passed = this.#passCalm(batch, row, to, stops);
+      if (passed > row && (passed === to || !run.isQuiet)) return this.#dispatched(false);
+      const plan = planOfCode(codes[passed]!);
+      const refused = this.#takeRow(batch, passed, plan);
+      const isQuiet = !refused && run.isQuiet && plan.target !== HOST && stops[plan.code] === 0;
+      row = passed + 1;
+      if (!isQuiet || row === to) return this.#dispatched(refused);
     }
+  }
+
+  /** Lets the input of a row happen. @returns whether the kernel refused it. */
+  #takeRow(batch: InputRows, row: number, plan: Plan): boolean {
+    const { head } = this.#run;
+    const { tscs, vms, vcpus } = batch;
+    const whole = batch.whole(row);
+    if (whole === undefined) head.takeRow(tscs, row, vms[row]!, vcpus[row]!);
+    else readHead(whole, plan.shape, head);
+    return this.#happen(whole, plan, undefined);
+  }
+
+  /**
+   * Lets inputs happen as long as one signal to a vCPU is all there is to them: bare, in order, of the
+   * VM that was named last, and nothing is requested of the vCPU, which is in the states that it must
+   * be in. Nearly all are so, and take half as long this way.
+   *
+   * @returns the row of the first that is not so; behind one that showed something.
+   */
+  #passCalm(batch: InputRows, from: number, to: number, stops: Uint8Array): number {
+    const { codes, tscs, halves, vms, vcpus } = batch;
+    const vm = this.#named;
+    const run = this.#run;
+    // Instants are compared by halves, without bigints: the higher one mostly is what it was.
+    const last = this.#lastHalves;
+    if (vm === undefined) return from;
+    if (run.vmOf !== vm) run.vmOf = vm;
+    let row = from;
+    while (row < to) {
+      const code = codes[row]!;
+      const calm = CALM_OF_CODE[code];
+      if (calm === undefined || stops[code] !== 0 || vms[row] !== vm.id) break;
+      const cell = vm.byId[vcpus[row]!];
+      if (cell === undefined || !batch.isBare(row)) break;
+      if (cell.state.requests !== 0 || !isAsNeeded(cell.state, calm.needs)) break;
+      if (halves[2 * row + 1]! >>> 0 !== last[1] || halves[2 * row]! >>> 0 < last[0]!) break;
+      last[0] = halves[2 * row]!;
+      run.head.takeRow(tscs, row, vm.id, vcpus[row]!);
+      run.begin(code, undefined, undefined);
+      if (run.vcpuCell !== cell) run.vcpuCell = cell;
+      if (calm.signal === 'EXIT') cell.EXIT(run);
+      else cell.ENTER(run);
+      row += 1;
+      if (!run.isQuiet) break;
+    }
+    this.#count += row - from;
+    return row;
   }
 
   /** What the input that happened last came to. */
