@@ -27,11 +27,12 @@ function kindOf(input: Input, msr: keyof typeof MSRS | undefined): CauseKind {
 /** An input as a cause; `index`: how many came before it. */
 export function causeOf(input: Input, index: number): Cause {
   const msr = 'index' in input ? MSR_NAMES.get(input.index) : undefined;
-  return {
-    kind: kindOf(input, msr),
-    timestamp: input.tsc,
-    ...('vcpu' in input ? { vcpu: input.vcpu } : {}),
-    ...(msr === undefined ? {} : { msr }),
-    trigger: { input: index + 1, type: input.type },
-  };
+  const kind = kindOf(input, msr);
+  const { type, tsc: timestamp } = input;
+  const trigger = { input: index + 1, type };
+  if (!('vcpu' in input)) return { kind, timestamp, trigger };
+  const { vcpu } = input;
+  return msr === undefined
+    ? { kind, timestamp, vcpu, trigger }
+    : { kind, timestamp, vcpu, msr, trigger };
 }

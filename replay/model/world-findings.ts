@@ -93,9 +93,12 @@ export class WorldFindings {
     if (observations.length === 0 && this.silent[inputCode(input.type)] === 0) return;
     if (this.#isBlind) return;
     this.#clock.world = world;
+    let cause: Cause | undefined;
     for (let i = 0; i < observations.length; i++) {
       const seen = observations[i]!;
-      if (isAboutClocks(seen)) this.#see(world, input, seen, causeOf(input, index), masterclock.by);
+      if (!isAboutClocks(seen)) continue;
+      cause ??= causeOf(input, index);
+      this.#see(world, input, seen, cause, masterclock.by);
     }
     this.#settle(world, input, index);
   }
