@@ -158,13 +158,10 @@ export const vmClockRecipes = {
     if (ctx.switches.masterclockAtVmCreate) seedGeneration(self, ctx);
   },
   reportClock: (self, ctx) => {
-    ctx.out.emit({
-      type: 'ioctl_result',
-      name: ctx.input.type,
-      ret: 0,
-      ...getKvmclock(self, ctx),
-      vm: ctx.vmId,
-    });
+    const { clock, flags, realtime, hostTsc } = getKvmclock(self, ctx);
+    const { type: name } = ctx.input;
+    const vm = ctx.vmId;
+    ctx.out.emit({ type: 'ioctl_result', name, ret: 0, clock, flags, realtime, hostTsc, vm });
   },
   /** v4.4: against the base clock now. */
   setClockAgainstBase: (self, ctx) => {

@@ -86,23 +86,14 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(PLAN_OF_CODE.map((plan) => [pl
 /** The plan of a type by its code. */
 export const planOfCode = (code: number): Plan => PLAN_OF_CODE[code]!;
 
-/** How inputs of a type are dispatched of which one signal is left. */
-export interface Calm {
+/** The code of a type of which one signal is left, and in which states the vCPU must be for it. */
+export function calmOf(type: keyof typeof CALM_SIGNALS): {
   readonly code: number;
-  /** In which states the vCPU must be. */
   readonly needs: VcpuNeeds;
-  readonly signal: (typeof CALM_SIGNALS)[keyof typeof CALM_SIGNALS];
+} {
+  const { code, admission } = PLANS.get(type)!;
+  return { code, needs: admission.vcpu! };
 }
-
-/** By code; `undefined` for all other types. */
-export const CALM_OF_CODE: readonly (Calm | undefined)[] = PLAN_OF_CODE.map(
-  ({ type, code, admission: { vcpu: needs } }) => {
-    const signal = Object.hasOwn(CALM_SIGNALS, type)
-      ? CALM_SIGNALS[type as keyof typeof CALM_SIGNALS]
-      : undefined;
-    return signal === undefined || needs === undefined ? undefined : { code, needs, signal };
-  },
-);
 
 /** Finds the plans of inputs. Mostly two types take turns, entry and exit: these are tried first. */
 export class Plans {

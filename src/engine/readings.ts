@@ -117,6 +117,7 @@ const INSTANTS = DERIVATION.reduce(
   (mask, derive, index) => (derive === atInstant ? mask | (1 << index) : mask),
   0,
 );
+const isInstant = (index: number): boolean => (INSTANTS & (1 << index)) !== 0;
 const FIRST = NAMES[0]!;
 
 /** The clock reads of one input after the other; a value is found by the place of its name. */
@@ -174,12 +175,19 @@ export class ReadingsOf implements Here, ReadingPlace {
   /** A clock read; the same each time within one turn. */
   read(name: ReadingName): bigint {
     const index = this.indexOf(name);
-    const bit = 1 << index;
-    if ((this.known & bit) !== 0) return this.values[index]!;
-    const value = this.tellOf(name) ?? this.derive(index);
-    this.known |= bit;
-    this.values[index] = value;
-    return value;
+    // What was read goes through its cell: a bigint that a call returns is allocated.
+    if ((this.known & (1 << index)) === 0) this.find(name, index);
+    return this.values[index]!;
+  }
+
+  private find(name: ReadingName, index: number): void {
+    const { scope, source, values } = this;
+    const { head } = scope;
+    if (source === undefined && head.readings === undefined && isInstant(index)) {
+      this.derivedTimes[index]! += 1;
+      values[index] = head.tsc;
+    } else values[index] = this.tellOf(name) ?? this.derive(index);
+    this.known |= 1 << index;
   }
 
   private indexOf(name: ReadingName): number {
@@ -192,7 +200,7 @@ export class ReadingsOf implements Here, ReadingPlace {
 
   private derive(index: number): bigint {
     this.derivedTimes[index]! += 1;
-    return (INSTANTS & (1 << index)) !== 0 ? this.tsc : DERIVATION[index]!(this);
+    return DERIVATION[index]!(this);
   }
 
   /** How many reads of each name were derived, over all inputs. */
@@ -207,9 +215,7 @@ export class ReadingsOf implements Here, ReadingPlace {
 
   private tellOf(name: ReadingName): bigint | undefined {
     const { source } = this;
-    const told = this.scope.head.readings;
-    if (told === undefined && source === undefined) return undefined;
-    const value = told?.[name];
+    const value = this.scope.head.readings?.[name];
     const mine = typeof value === 'bigint' || value === undefined ? value : value[this.place];
     if (mine !== undefined || source === undefined) return mine;
     const found = source(name, this);

@@ -12,7 +12,7 @@ import type { Switches } from '../profiles/index.ts';
 import { admit, type Fail, isAsNeeded } from './admit.ts';
 import { InputError } from './input-error.ts';
 import { checkShape, readHead, takeBare } from './input-shape.ts';
-import { CALM_OF_CODE, HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
+import { calmOf, HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
@@ -41,6 +41,9 @@ export interface WorldOptions {
 
 /** vCPUs with ids below this are found by them in an array, which others would make too long. */
 const SMALL_VCPU_IDS = 4096;
+
+const ENTRY = calmOf('kvm_entry');
+const EXIT = calmOf('kvm_exit');
 
 /** The vCPU of an id, if that is one at all. */
 function vcpuOf({ byId, vcpus }: VmOf, id: number): VcpuCell | undefined {
@@ -163,36 +166,41 @@ export class World {
   }
 
   /**
-   * Lets inputs happen as long as one signal to a vCPU is all there is to them: bare, in order, of the
-   * VM that was named last, and nothing is requested of the vCPU, which is in the states that it must
-   * be in. Nearly all are so, and take half as long this way.
+   * Lets entries and exits happen as long as one signal to a vCPU is all there is to them: bare, in
+   * order, of the VM that was named last, and nothing is requested of the vCPU, which is in the states
+   * that it must be in. Nearly all inputs are so, and take half as long this way.
    *
    * @returns the row of the first that is not so; behind one that showed something.
    */
   #passCalm(batch: InputRows, from: number, to: number, stops: Uint8Array): number {
     const { codes, tscs, halves, vms, vcpus } = batch;
-    const vm = this.#named;
     const run = this.#run;
+    const vm = this.#named;
+    if (vm === undefined || stops[ENTRY.code] !== 0 || stops[EXIT.code] !== 0) return from;
     // Instants are compared by halves, without bigints: the higher one mostly is what it was.
     const last = this.#lastHalves;
-    if (vm === undefined) return from;
+    run.begin(EXIT.code, undefined, undefined);
     if (run.vmOf !== vm) run.vmOf = vm;
     let row = from;
-    while (row < to) {
+    while (row < to && vms[row] === vm.id) {
       const code = codes[row]!;
-      const calm = CALM_OF_CODE[code];
-      if (calm === undefined || stops[code] !== 0 || vms[row] !== vm.id) break;
+      const exits = code === EXIT.code;
       const cell = vm.byId[vcpus[row]!];
-      if (cell === undefined || !batch.isBare(row)) break;
-      if (cell.state.requests !== 0 || !isAsNeeded(cell.state, calm.needs)) break;
+      if (cell === undefined || !(exits || code === ENTRY.code) || !batch.isBare(row)) break;
+      if (cell.state.requests !== 0 || !isAsNeeded(cell.state, exits ? EXIT.needs : ENTRY.needs))
+        break;
       if (halves[2 * row + 1]! >>> 0 !== last[1] || halves[2 * row]! >>> 0 < last[0]!) break;
       last[0] = halves[2 * row]!;
-      run.head.takeRow(tscs, row, vm.id, vcpus[row]!);
+      row += 1;
+      // ENTER runs no recipe, to which it would matter what else is known of the input.
+      if (!exits) {
+        cell.ENTER(run);
+        continue;
+      }
+      run.head.takeRow(tscs, row - 1, vm.id, vcpus[row - 1]!);
       run.begin(code, undefined, undefined);
       if (run.vcpuCell !== cell) run.vcpuCell = cell;
-      if (calm.signal === 'EXIT') cell.EXIT(run);
-      else cell.ENTER(run);
-      row += 1;
+      cell.EXIT(run);
       if (!run.isQuiet) break;
     }
     this.#count += row - from;

@@ -12,6 +12,7 @@ import {
   inputCode,
 } from '../../events/index.ts';
 import { MclogDecoder } from '../../events/log/index.ts';
+import { vcpuMachine } from '../../machines/index.ts';
 import { logOfRecording } from '../../replay/conformance/index.ts';
 import { admissionOf } from '../../src/engine/admit.ts';
 import {
@@ -22,7 +23,7 @@ import {
   type World,
   worldOfHeader,
 } from '../../src/engine/index.ts';
-import { CALM_OF_CODE, CALM_SIGNALS } from '../../src/engine/plan.ts';
+import { CALM_SIGNALS, calmOf } from '../../src/engine/plan.ts';
 import { BUNDLED, recordingOf } from '../conformance/bundled.ts';
 import { bytesOf as bytesOfLog, type Log, logOf } from '../log/logs.ts';
 import { histories, runs } from './arbitraries.ts';
@@ -44,6 +45,14 @@ const leftOf = (route: readonly Phase[]): readonly Phase[] =>
     return known === phase.holds ? leftOf(phase.phases) : [];
   });
 
+/** What a machine does at a signal, wherever it does something. */
+const transitionsOf = (config: unknown, signal: string): unknown[] =>
+  typeof config !== 'object' || config === null
+    ? []
+    : Object.entries(config).flatMap(([name, value]) =>
+        name === signal ? [value] : transitionsOf(value, signal),
+      );
+
 describe('types of which one signal is left', () => {
   it.each(Object.entries(CALM_SIGNALS))('%s: %s, by its route', (type, signal) => {
     expect(leftOf(ROUTES[type as keyof typeof CALM_SIGNALS])).toEqual([{ level: 'vcpu', signal }]);
@@ -52,7 +61,12 @@ describe('types of which one signal is left', () => {
   it.each(Object.keys(CALM_SIGNALS))('%s is refused by nothing but the vCPU’s states', (type) => {
     const { names, vcpu, answer } = admissionOf(type as keyof typeof CALM_SIGNALS);
     expect({ names, answer }).toEqual({ names: [], answer: undefined });
-    expect(CALM_OF_CODE[inputCode(type as keyof typeof CALM_SIGNALS)]!.needs).toEqual(vcpu);
+    expect(calmOf(type as keyof typeof CALM_SIGNALS).needs).toEqual(vcpu);
+  });
+
+  it('ENTER runs no recipe and asks no guard, so that what else is known does not matter', () => {
+    const entered = transitionsOf(vcpuMachine.config, 'ENTER');
+    expect(entered).toEqual(['guest']);
   });
 });
 
