@@ -16,8 +16,9 @@ const ROWS = [
         (packed) => new RegExp(`^trace\\.dat ${packed}: threads-6\\.12 +[\\d.]+ M/s`, 'm'),
       )
     : [/^trace\.dat: not measured/m]),
-  /^\.mclog: threads-6\.12 +[\d.]+ M\/s +[\d.]+ M\/s +[\d.]+×$/m,
-  /^\.jsonl: threads-6\.12 +[\d.]+ M\/s/m,
+  /^\.mclog: threads-6\.12, 0\.05\d M +[\d.]+ M\/s +[\d.]+ M\/s +[\d.]+×$/m,
+  /^\.mclog: threads-6\.12, 0\.20 M +[\d.]+ M\/s/m,
+  /^\.jsonl: threads-6\.12, 0\.00\d+ M +[\d.]+ M\/s/m,
   /^scaleDelta, shift 0 +[\d.]+ ns .* ratio [\d.]+$/m,
   /^dispatch in rows, .*: tables \d+ ns\/event, actors \d+, ratio \d+×$/m,
   /^dispatch one by one, .*: tables \d+ ns\/event, actors \d+, ratio \d+×$/m,

@@ -12,15 +12,9 @@ const S64 = new BigInt64Array(HALVES.buffer);
 
 /** Collects bytes. */
 export class ByteWriter {
-  #bytes: Uint8Array;
-  #view: DataView;
+  #bytes = new Uint8Array(FIRST_BYTES);
+  #view = new DataView(this.#bytes.buffer);
   #length = 0;
-
-  /** @param room - how many bytes there is room for at first. */
-  constructor(room = FIRST_BYTES) {
-    this.#bytes = new Uint8Array(room);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
 
   get length(): number {
     return this.#length;

@@ -78,14 +78,16 @@ function writeValue(out: ByteWriter, type: Type, value: unknown): void {
 class Stream {
   /** Of a VM by its id, or the host's. */
   readonly of: number;
-  out = new ByteWriter();
+  readonly out = new ByteWriter();
   readonly #hash: Hash = createHash('sha256');
   /** Findings by themselves; hashed when many have come together, which mostly never happens. */
   #findings: Hash | undefined;
   #pending = '';
 
-  constructor(of: number) {
+  /** @param before - the digest of the VM that had the id before, if one had. */
+  constructor(of: number, before: string | undefined) {
     this.of = of;
+    if (before !== undefined) this.#hash.update(before);
   }
 
   /** Hashing each input by itself would cost more than dispatching it. */
@@ -99,12 +101,6 @@ class Stream {
     this.#findings ??= createHash('sha256');
     this.#findings.update(this.#pending);
     this.#pending = '';
-  }
-
-  /** Nothing is expected for now: a log may have very many VMs, one after the other. */
-  rest(): void {
-    this.#flush();
-    this.out = new ByteWriter(0);
   }
 
   finish(): string {
@@ -132,6 +128,8 @@ export interface LogDigests {
 export class LogDigest {
   readonly #plans = new Map<string, Plan>();
   readonly #streams = new Map<number, Stream>();
+  /** Of VMs that are gone: a log may have very many, one after the other. */
+  readonly #ended = new Map<number, string>();
   /** The one that was added to last, to which the next input mostly belongs. */
   #last: Stream | undefined;
 
@@ -148,7 +146,7 @@ export class LogDigest {
     stream.out.u8(outcome);
     stream.settle();
     for (let i = 0; i < observations.length; i++) this.#addSeen(tsc, observations[i]!);
-    if (input.type === 'destroy_vm') stream.rest();
+    if (input.type === 'destroy_vm') this.#end(stream);
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */
@@ -164,11 +162,17 @@ export class LogDigest {
     if (this.#last?.of === vm) return this.#last;
     let stream = this.#streams.get(vm);
     if (stream === undefined) {
-      stream = new Stream(vm);
+      stream = new Stream(vm, this.#ended.get(vm));
       this.#streams.set(vm, stream);
     }
     this.#last = stream;
     return stream;
+  }
+
+  #end(stream: Stream): void {
+    this.#ended.set(stream.of, stream.finish());
+    this.#streams.delete(stream.of);
+    this.#last = undefined;
   }
 
   #addSeen(tsc: bigint, seen: Observation): void {
@@ -200,9 +204,9 @@ export class LogDigest {
     const hash = createHash('sha256');
     hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, inputs, ...options }));
     const vms = new Map<number, string>();
-    const inOrder = [...this.#streams].sort(([a], [b]) => a - b);
-    for (const [vm, stream] of inOrder) {
-      const digest = stream.finish();
+    for (const stream of [...this.#streams.values()]) this.#end(stream);
+    const inOrder = [...this.#ended].sort(([a], [b]) => a - b);
+    for (const [vm, digest] of inOrder) {
       hash.update(`${vm} ${digest}\n`);
       if (vm !== HOST) vms.set(vm, `sha256:${digest}`);
     }
