@@ -98,8 +98,7 @@ export class InputBatch {
 
   /** The input of a row that came whole; `undefined` for one that is bare. */
   whole(row: number): Input | undefined {
-    const place = this.#places[row]!;
-    return place === 0 ? undefined : this.#whole[place - 1];
+    return this.isBare(row) ? undefined : this.#whole[this.#places[row]! - 1];
   }
 
   /** The input of a row. */

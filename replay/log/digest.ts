@@ -2,11 +2,12 @@
  * One number for what a log's replay showed: the same log and options give the same digest, on any
  * machine, in whatever pieces the log is read.
  *
- * It covers, for the host and each VM by itself, every input that came to something, with its instant
- * and what became of the masterclock, every observation with all its fields, and what findings say in
- * numbers and names; then how many inputs there were, profile, switches, options and the version of
- * this schema. As VMs are digested each by itself, it makes no difference in which order things
- * happened to VMs that do not touch each other.
+ * It covers, for the host and each VM by itself, every observation with all its fields and what
+ * findings say in numbers and names; of inputs that showed something, were refused or had the
+ * masterclock requested or recomputed, and of VMs' ends, when it was and what became of the
+ * masterclock; then how many inputs there were, profile, switches, options and the version of this
+ * schema. As VMs are digested each by itself, it makes no difference in which order things happened to
+ * VMs that do not touch each other.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { camelCase } from '../../events/event.ts';
@@ -134,7 +135,7 @@ export class LogDigest {
   #last: Stream | undefined;
 
   /**
-   * Adds an input, if it came to something.
+   * Adds what an input came to, and the end of a VM; of most inputs there is nothing.
    *
    * @param outcome - what became of it, as `outcomeOf` has it.
    */
@@ -199,8 +200,14 @@ export class LogDigest {
    * Nothing can be added afterwards.
    *
    * @param inputs - how many there were.
+   * @param present - VMs that there are now: these have a digest, also if nothing was seen of them.
    */
-  finish(inputs: number, options: Readonly<Record<string, unknown>>): LogDigests {
+  finish(
+    inputs: number,
+    present: Iterable<number>,
+    options: Readonly<Record<string, unknown>>,
+  ): LogDigests {
+    for (const vm of present) this.#streamOf(vm);
     const hash = createHash('sha256');
     hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, inputs, ...options }));
     const vms = new Map<number, string>();

@@ -124,7 +124,7 @@ function summaryOf(
     ...{ gaps, isUnknown, torn },
     checkpoints: { agreed, skipped, differing },
     findings,
-    digests: run.digest.finish(inputs, {
+    digests: run.digest.finish(inputs, world.vms.keys(), {
       profile: id,
       switches,
       options: log.header.options,

@@ -86,13 +86,20 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(PLAN_OF_CODE.map((plan) => [pl
 /** The plan of a type by its code. */
 export const planOfCode = (code: number): Plan => PLAN_OF_CODE[code]!;
 
-/** The code of a type of which one signal is left, and in which states the vCPU must be for it. */
-export function calmOf(type: keyof typeof CALM_SIGNALS): {
+type CalmType = keyof typeof CALM_SIGNALS;
+
+/** How inputs of a type of which one signal is left are dispatched. */
+export interface Calm<T extends CalmType> {
   readonly code: number;
+  /** In which states the vCPU must be. */
   readonly needs: VcpuNeeds;
-} {
+  readonly signal: (typeof CALM_SIGNALS)[T];
+}
+
+/** What is known of such a type. */
+export function calmOf<T extends CalmType>(type: T): Calm<T> {
   const { code, admission } = PLANS.get(type)!;
-  return { code, needs: admission.vcpu! };
+  return { code, needs: admission.vcpu!, signal: CALM_SIGNALS[type] };
 }
 
 /** Finds the plans of inputs. Mostly two types take turns, entry and exit: these are tried first. */

@@ -181,13 +181,15 @@ export class ReadingsOf implements Here, ReadingPlace {
   }
 
   private find(name: ReadingName, index: number): void {
-    const { scope, source, values } = this;
-    const { head } = scope;
-    if (source === undefined && head.readings === undefined && isInstant(index)) {
-      this.derivedTimes[index]! += 1;
-      values[index] = head.tsc;
-    } else values[index] = this.tellOf(name) ?? this.derive(index);
+    const told = this.isTold ? this.tellOf(name) : undefined;
+    if (told === undefined) this.derive(index);
+    else this.values[index] = told;
     this.known |= 1 << index;
+  }
+
+  /** Somebody may tell what this input's reads gave. */
+  private get isTold(): boolean {
+    return this.source !== undefined || this.scope.head.readings !== undefined;
   }
 
   private indexOf(name: ReadingName): number {
@@ -198,9 +200,10 @@ export class ReadingsOf implements Here, ReadingPlace {
     return this.lastIndex;
   }
 
-  private derive(index: number): bigint {
+  private derive(index: number): void {
     this.derivedTimes[index]! += 1;
-    return DERIVATION[index]!(this);
+    if (isInstant(index)) this.values[index] = this.scope.head.tsc;
+    else this.values[index] = DERIVATION[index]!(this);
   }
 
   /** How many reads of each name were derived, over all inputs. */

@@ -102,12 +102,14 @@ export function mulU64U64Shr(a: bigint, b: bigint, shift: number): bigint {
   checkInt(shift, 0, 127, 'shift');
   cell[0] = a;
   cell[1] = b;
-  if (isOne(shift)) return cell[0]!;
-  multiply();
-  if (shift === 48) cell[0] = asUintN(64, cell[2]! * TWO16) + asUintN(64, cell[3]! >> 48n);
-  else if (shift === 32) cell[0] = asUintN(64, cell[2]! * TWO32) + asUintN(64, cell[3]! >> 32n);
-  else if (shift === 64) cell[0] = cell[2]!;
-  else takeWindow(shift);
+  if (!isOne(shift)) {
+    multiply();
+    if (shift === 48) cell[0] = asUintN(64, cell[2]! * TWO16) + asUintN(64, cell[3]! >> 48n);
+    else if (shift === 32) cell[0] = asUintN(64, cell[2]! * TWO32) + asUintN(64, cell[3]! >> 32n);
+    else if (shift === 64) cell[0] = cell[2]!;
+    else takeWindow(shift);
+  }
+  // The one way out: of two, a caller would have a merged value (the third rule).
   return cell[0]!;
 }
 

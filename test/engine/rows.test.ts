@@ -14,10 +14,13 @@ import {
 import { MclogDecoder } from '../../events/log/index.ts';
 import { vcpuMachine } from '../../machines/index.ts';
 import { logOfRecording } from '../../replay/conformance/index.ts';
+import type { Ctx } from '../../src/clock/index.ts';
 import { admissionOf } from '../../src/engine/admit.ts';
 import {
+  actorStepper,
   CHECKPOINT_STRUCTS,
   type Dispatched,
+  type HostOptions,
   type Phase,
   ROUTES,
   type World,
@@ -27,7 +30,7 @@ import { CALM_SIGNALS, calmOf } from '../../src/engine/plan.ts';
 import { BUNDLED, recordingOf } from '../conformance/bundled.ts';
 import { bytesOf as bytesOfLog, type Log, logOf } from '../log/logs.ts';
 import { histories, runs } from './arbitraries.ts';
-import { PLAIN_HOST, Teller } from './directed.ts';
+import { PLAIN_HOST, Teller, type Told } from './directed.ts';
 import { bytesOf } from './snapshot.ts';
 
 /** Conditions that are known while nothing is requested of a vCPU. */
@@ -91,7 +94,7 @@ function compare(
   batch: InputBatch,
   sizes: readonly number[],
   stops: Uint8Array,
-): { readonly rows: number; readonly calls: number } {
+): { readonly rows: number; readonly calls: number; readonly world: World } {
   const [inRows, single] = [newWorld(), newWorld()];
   let calls = 0;
   for (let row = 0, turn = 0; row < batch.length; turn++) {
@@ -113,11 +116,14 @@ function compare(
     }
   }
   expect(inRows.derived).toEqual(single.derived);
-  return { rows: batch.length, calls };
+  return { rows: batch.length, calls, world: inRows };
 }
 
 /** Adds an input of which there are only the columns. */
-function addBare(batch: InputBatch, { type, tsc, vm, vcpu }: InputOf<'kvm_exit'>): void {
+function addBare(
+  batch: InputBatch,
+  { type, tsc, vm, vcpu }: InputOf<'kvm_exit' | 'kvm_entry'>,
+): void {
   batch.reserve(1);
   const row = batch.length;
   batch.codes[row] = inputCode(type);
@@ -157,8 +163,47 @@ function batchOf(log: Log, change: (input: Input, row: number) => Input = (input
 const NO_STOPS = new Uint8Array(256);
 const AT_ENTRIES = Uint8Array.from(INPUT_TYPES, (type) => (type === 'kvm_entry' ? 1 : 0));
 
+const AT_EXITS = Uint8Array.from(INPUT_TYPES, (type) => (type === 'kvm_exit' ? 1 : 0));
+
 const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 });
-const stops = fc.constantFrom(NO_STOPS, AT_ENTRIES);
+const stops = fc.constantFrom(NO_STOPS, AT_ENTRIES, AT_EXITS);
+
+/** What is told on a host. */
+function told(host: HostOptions, tell: (teller: Teller) => void): Input[] {
+  const inputs: Input[] = [];
+  const teller = new Teller('v6.8', host);
+  teller.heard = (input) => inputs.push(input);
+  tell(teller);
+  return inputs;
+}
+
+const worldOn = (host: HostOptions) => (): World => new Teller('v6.8', host).world;
+
+/** An input for each of two vCPUs. */
+const both = (type: Input['type']): Told[] =>
+  [0, 1].map((vcpu) => ({ type, vcpu, ...cpuOf(type, vcpu) }));
+const cpuOf = (type: Input['type'], cpu: number) => (type === 'vcpu_load' ? { cpu } : {});
+
+/** Inputs of which entries and exits are bare, as in a log. */
+function bareBatch(inputs: readonly Input[]): InputBatch {
+  const batch = new InputBatch();
+  for (const input of inputs) {
+    if (input.type === 'kvm_exit' || input.type === 'kvm_entry') addBare(batch, input);
+    else batch.add(input);
+  }
+  return batch;
+}
+
+/** A world of actors, and what their inspector sees: signals, and of which input and vCPU. */
+function inspected(): { readonly world: World; readonly seen: string[] } {
+  const seen: string[] = [];
+  const stepper = actorStepper((inspection) => {
+    if (inspection.type !== '@xstate.event' || !('ctx' in inspection.event)) return;
+    const { type, ctx } = inspection.event as unknown as { type: string; ctx: Ctx };
+    seen.push(`${type} ${ctx.input.type} ${ctx.input.tsc} ${ctx.vcpu.vcpuId}`);
+  });
+  return { world: new Teller('v6.8', PLAIN_HOST, stepper).world, seen };
+}
 
 describe('rows come to what their inputs come to', () => {
   it('of generated histories', () => {
@@ -201,24 +246,59 @@ describe('rows come to what their inputs come to', () => {
     );
   });
 
-  it('of vCPUs that are pushed forward at each exit', () => {
+  it('of vCPUs that are pushed forward at each exit, also after an input of the host', () => {
     const host = { ...PLAIN_HOST, hasTscControl: false };
-    const told: Input[] = [];
-    const t = new Teller('v6.8', host);
-    t.heard = (input) => told.push(input);
-    t.boot(2);
-    for (const vcpu of [0, 1]) t.run(vcpu, { type: 'KVM_SET_TSC_KHZ', khz: 3_000_000 });
-    t.tell(
-      ...[0, 1].map((vcpu) => ({ type: 'vcpu_load', vcpu, cpu: vcpu }) as const),
-      ...[0, 1].map((vcpu) => ({ type: 'kvm_entry', vcpu }) as const),
-      ...[0, 1].map((vcpu) => ({ type: 'kvm_exit', vcpu }) as const),
-    );
-    const batch = new InputBatch();
-    for (const input of told) {
-      if (input.type === 'kvm_exit') addBare(batch, input);
-      else batch.add(input);
+    const inputs = told(host, (t) => {
+      t.boot(2);
+      for (const vcpu of [0, 1]) t.run(vcpu, { type: 'KVM_SET_TSC_KHZ', khz: 3_000_000 });
+      t.tell(...both('vcpu_load'), ...both('kvm_entry'), ...both('kvm_exit'));
+      t.tell(...both('vcpu_requests'), ...both('kvm_entry'));
+      t.tell({ type: 'clock_settime', offsReal: 1n }, ...both('kvm_exit'));
+    });
+    const { calls } = compare(worldOn(host), bareBatch(inputs), [1000], NO_STOPS);
+    expect(calls).toBeLessThan(inputs.length);
+  });
+
+  it.each([
+    [0x8000_0010n, 0x7fff_fff0n],
+    [0x1_8000_0010n, 0x1_7fff_fff0n],
+    [0x9000_0000n, 0x8fff_ffffn],
+    [0x1_0000_0000n, 0xffff_ffffn],
+  ])('of an exit whose TSC is less than the entry’s: %s, then %s', (entry, exit) => {
+    const inputs = told(PLAIN_HOST, (t) => {
+      t.boot(1).run(0);
+      t.tell(...both('vcpu_load').slice(0, 1));
+      t.resetTsc(entry - 2000n).tell({ type: 'kvm_entry' });
+      t.world.host.tsc = 'unstable';
+      t.resetTsc(exit - 2000n).tell({ type: 'kvm_exit' });
+    });
+    expect(inputs.slice(-2).map(({ tsc }) => tsc)).toEqual([entry, exit]);
+    compare(worldOn(PLAIN_HOST), bareBatch(inputs), [1000], NO_STOPS);
+  });
+
+  it('of each read that is derived', () => {
+    const inputs = told(PLAIN_HOST, (t) => {
+      t.boot(1);
+      for (let i = 0; i < 5; i++) t.run(0);
+    });
+    const { world } = compare(worldOn(PLAIN_HOST), bareBatch(inputs), [1000], NO_STOPS);
+    expect(world.derived.get('exit.tsc')).toBe(5);
+  });
+
+  it('for who inspects actors', () => {
+    const inputs = told(PLAIN_HOST, (t) => {
+      t.boot(2).tell(...both('vcpu_load'));
+      for (let i = 0; i < 3; i++) t.tell(...both('kvm_entry'), ...both('kvm_exit'));
+    });
+    const [inRows, single] = [inspected(), inspected()];
+    const batch = bareBatch(inputs);
+    for (let row = 0; row < batch.length; row = inRows.world.count) {
+      inRows.world.dispatchRows(batch, row, batch.length, NO_STOPS);
     }
-    compare(() => new Teller('v6.8', host).world, batch, [1000], NO_STOPS);
+    for (const input of inputs) single.world.dispatch(input);
+    expect(inRows.seen).toEqual(single.seen);
+    const { tsc } = inputs.findLast(({ type }) => type === 'kvm_entry')!;
+    expect(inRows.seen).toContain(`ENTER kvm_entry ${tsc} 1`);
   });
 
   it.each(BUNDLED.filter((_, i) => i % 6 === 0))('of the recording %s', async (name) => {

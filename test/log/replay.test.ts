@@ -131,6 +131,17 @@ describe('VMs that do not touch each other', () => {
     );
   });
 
+  it('have other digests where only their ends, or how many inputs there are, differ', async () => {
+    const whole = await digestsOf(life(0, 5).flat());
+    const endless = await digestsOf(life(0, 5).flat().slice(0, -1));
+    expect(endless.vms.get(0)).not.toBe(whole.vms.get(0));
+    // It enters and leaves once more, of which nothing is seen.
+    const inputs = life(0, 5).flat();
+    const longer = await digestsOf([...inputs.slice(0, -2), ...inputs.slice(-4)]);
+    expect(longer.vms.get(0)).toBe(whole.vms.get(0));
+    expect(longer.all).not.toBe(whole.all);
+  });
+
   it('of one id are digested together, each of them', async () => {
     const digests = await Promise.all(
       [story(0, 5, 8), story(0, 5, 9), story(0, 4, 8), life(0, 5), life(0, 8)].map(async (one) =>

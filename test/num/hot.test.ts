@@ -49,4 +49,22 @@ describe('hot callers that merge u64 values', () => {
     }
     expect(sum).toBe(expected * 4n);
   });
+
+  // A loop of its own: V8 has to see one callee alone to compile it into the loop.
+  it('mulU64U64Shr 48, with a factor that is one', () => {
+    const factors = BigUint64Array.from({ length: 64 }, (_, i) =>
+      i % 2 === 0 ? BigInt(i) << 43n : 1n << 48n,
+    );
+    const out = new BigUint64Array(64);
+    for (let round = 0; round < 20_000; round++) {
+      for (let i = 0; i < 64; i++) {
+        out[i] = BigInt.asUintN(64, mulU64U64Shr(inputs[i]!, factors[i]!, 48) >> 3n);
+      }
+    }
+    const expected = Array.from(
+      inputs,
+      (x, i) => BigInt.asUintN(64, (x * factors[i]!) >> 48n) >> 3n,
+    );
+    expect([...out]).toEqual(expected);
+  });
 });
