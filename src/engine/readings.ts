@@ -202,7 +202,7 @@ export class ReadingsOf implements Here, ReadingPlace {
 
   private derive(index: number): void {
     this.derivedTimes[index]! += 1;
-    if (isInstant(index)) this.values[index] = this.scope.head.tsc;
+    if (isInstant(index)) this.values[index] = this.tsc;
     else this.values[index] = DERIVATION[index]!(this);
   }
 
