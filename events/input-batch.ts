@@ -48,6 +48,13 @@ export class InputBatch {
   /** By row: which of them it is, counted from 1; 0 for one of which there are only the columns. */
   #places = new Uint32Array(FIRST_ROWS);
 
+  /** Has no rows any more, and the room that it had. */
+  clear(): void {
+    this.#places.fill(0, 0, this.length);
+    this.#whole.length = 0;
+    this.length = 0;
+  }
+
   /** Makes room for so many more. */
   reserve(rows: number): void {
     const needed = this.length + rows;
@@ -114,4 +121,4 @@ export class InputBatch {
 }
 
 /** A batch for those who only read it: what its columns hold is not to be changed either. */
-export type InputRows = Readonly<Omit<InputBatch, 'reserve' | 'add' | 'addBare'>>;
+export type InputRows = Readonly<Omit<InputBatch, 'clear' | 'reserve' | 'add' | 'addBare'>>;

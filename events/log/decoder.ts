@@ -1,7 +1,7 @@
 /** What reads a log of either form: bytes in as they come, entries out as they are whole. */
 import type { LogHeader, TornTail } from './entry.ts';
 import type { StructTypes } from './json-entry.ts';
-import type { LogStretch } from './stretch.ts';
+import type { LogStretch, Stretches } from './stretch.ts';
 import { UPGRADES, type Upgrades } from './upgrade.ts';
 
 /** How a log is read. */
@@ -40,16 +40,18 @@ export interface LogDecoder {
   /**
    * Takes some more bytes and returns the entries they complete.
    *
+   * @param into - where to collect them; by default they have room of their own.
    * @throws LogError where the log is damaged.
    */
-  push(chunk: Uint8Array): readonly LogStretch[];
+  push(chunk: Uint8Array, into?: Stretches): readonly LogStretch[];
   /**
    * The log has come to its end.
    *
+   * @param into - as for `push`.
    * @returns entries that only its end completes.
    * @throws LogError where it ends before its header does, or is damaged.
    */
-  finish(): readonly LogStretch[];
+  finish(into?: Stretches): readonly LogStretch[];
 }
 
 /** Options with their defaults. */

@@ -79,10 +79,9 @@ export class JsonlDecoder implements LogDecoder {
     return this.#path?.isCurrent ?? false;
   }
 
-  push(chunk: Uint8Array): readonly LogStretch[] {
+  push(chunk: Uint8Array, into = new Stretches()): readonly LogStretch[] {
     const pending = this.#pending;
     pending.put(chunk);
-    const into = new Stretches();
     for (;;) {
       const end = pending.bytes.indexOf(LINE_END, this.#searched);
       this.#searched = end < 0 ? pending.length : 0;
@@ -95,8 +94,7 @@ export class JsonlDecoder implements LogDecoder {
     }
   }
 
-  finish(): readonly LogStretch[] {
-    const into = new Stretches();
+  finish(into = new Stretches()): readonly LogStretch[] {
     const { length, offset, bytes } = this.#pending;
     if (length > 0) {
       if (this.header !== undefined && parse(bytes) === undefined) {

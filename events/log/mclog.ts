@@ -169,13 +169,13 @@ export class MclogDecoder implements LogDecoder {
     return other;
   }
 
-  push(chunk: Uint8Array): readonly LogStretch[] {
+  push(chunk: Uint8Array, into = new Stretches()): readonly LogStretch[] {
     this.#pending.put(chunk);
-    return this.#take(false);
+    return this.#take(false, into);
   }
 
-  finish(): readonly LogStretch[] {
-    const stretches = this.#take(true);
+  finish(into = new Stretches()): readonly LogStretch[] {
+    const stretches = this.#take(true, into);
     if (this.#header === undefined) {
       const found = this.#pending.offset + this.#pending.length === 0 ? 'nothing' : 'its end';
       throw new LogError(this.#log, this.#place(), undefined, 'a header', found);
@@ -191,8 +191,7 @@ export class MclogDecoder implements LogDecoder {
     return { byte: this.#base + this.#pending.offset + within };
   }
 
-  #take(isEnd: boolean): readonly LogStretch[] {
-    const into = new Stretches();
+  #take(isEnd: boolean, into: Stretches): readonly LogStretch[] {
     if (this.#begun || this.#begin()) this.#takeFrames(isEnd, into);
     return into.finish();
   }

@@ -6,7 +6,7 @@ import { JsonlDecoder } from './jsonl.ts';
 import { isJsonl, isMclog } from './magic.ts';
 import { MclogDecoder } from './mclog.ts';
 import { decodeIndex, END_BYTES, indexOffset, type LogIndex } from './mclog-index.ts';
-import { entriesOf, type LogStretch } from './stretch.ts';
+import { entriesOf, type LogStretch, Stretches } from './stretch.ts';
 
 /** Bytes of a log that can be read anywhere: a file, or memory. */
 export interface LogBytes {
@@ -41,7 +41,8 @@ export interface OpenedLog {
   /** Where its checkpoints stand, if it says so. */
   readonly index: LogIndex | undefined;
   /**
-   * All of it in order, some at once, from the beginning or from a checkpoint on.
+   * All of it in order, some at once, from the beginning or from a checkpoint on. Batches are valid
+   * until more is asked for; the inputs that one takes out of them stay.
    *
    * @throws LogError where the log is damaged.
    */
@@ -80,6 +81,27 @@ async function readIndex(bytes: LogBytes): Promise<LogIndex | undefined> {
   return decodeIndex(await bytesAt(bytes, offset, endAt - offset));
 }
 
+/** The bytes from a position on, in chunks that are valid until the next: it is read meanwhile. */
+async function* chunksOf(
+  bytes: LogBytes,
+  position: number,
+  chunkBytes: number,
+): AsyncGenerator<Uint8Array> {
+  let chunk = new Uint8Array(chunkBytes);
+  let other = new Uint8Array(chunkBytes);
+  let reading = bytes.readInto(chunk, 0, chunkBytes, position);
+  for (let at = position; ; ) {
+    const count = await reading;
+    if (count === 0) return;
+    at += count;
+    reading = bytes.readInto(other, 0, chunkBytes, at);
+    // What goes wrong is told where it is awaited, and to nobody who does not read so far.
+    reading.catch(() => undefined);
+    yield chunk.subarray(0, count);
+    [chunk, other] = [other, chunk];
+  }
+}
+
 /** Reads on until the header is there. */
 async function readHeader(
   bytes: LogBytes,
@@ -112,17 +134,14 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
       from !== undefined && first instanceof MclogDecoder
         ? first.at(from)
         : decoderOf(name, head, options);
-    const chunk = new Uint8Array(chunkBytes);
-    for (let at = from?.offset ?? 0; ; ) {
-      const count = await bytes.readInto(chunk, 0, chunkBytes, at);
-      if (count === 0) break;
-      at += count;
-      for (let begin = 0; begin < count; begin += PIECE_BYTES) {
-        const some = decoder.push(chunk.subarray(begin, Math.min(begin + PIECE_BYTES, count)));
+    const into = new Stretches();
+    for await (const chunk of chunksOf(bytes, from?.offset ?? 0, chunkBytes)) {
+      for (let begin = 0; begin < chunk.length; begin += PIECE_BYTES) {
+        const some = decoder.push(chunk.subarray(begin, begin + PIECE_BYTES), into.again());
         if (some.length > 0) yield some;
       }
     }
-    const last = decoder.finish();
+    const last = decoder.finish(into.again());
     if (last.length > 0) yield last;
     const { inputs, torn, skippedCheckpoints } = decoder;
     return { inputs, torn, skippedCheckpoints };

@@ -33,9 +33,17 @@ export const lengthOf = ({ from, to, then }: LogStretch): number =>
 export class Stretches {
   /** A reader of many inputs adds them here. */
   readonly inputs = new InputBatch();
-  readonly #ended: LogStretch[] = [];
+  #ended: LogStretch[] = [];
   /** Row of the first input since what came last that was none. */
   #from = 0;
+
+  /** Collects anew, where the inputs collected so far are no longer used: in the room they had. */
+  again(): this {
+    this.inputs.clear();
+    this.#ended = [];
+    this.#from = 0;
+    return this;
+  }
 
   add(entry: LogEntry): void {
     if (entry.kind === 'input') this.inputs.add(entry.input);
