@@ -129,20 +129,20 @@ export class LogRun {
     const last = row + (dispatched === undefined ? happened : happened - 1);
     if (happened > 0) this.firstTsc ??= inputs.tscs[row]!;
     this.outcomes.addQuiet(last - row);
-    if (dispatched !== undefined) this.#take(inputs.at(last), dispatched);
+    if (dispatched !== undefined) this.#take(inputs, last, dispatched);
     this.inputs += last + 1 - row;
     return last + 1;
   }
 
   /** Takes what an input came to. */
-  #take(input: Input, dispatched: Dispatched): void {
+  #take(inputs: InputRows, row: number, dispatched: Dispatched): void {
     const { observations } = dispatched;
     const outcome = outcomeOf(dispatched);
-    this.found.take(this.world, input, dispatched);
-    this.digest.add(input, outcome, observations);
+    this.found.take(this.world, inputs, row, dispatched);
+    this.digest.add(inputs, row, outcome, observations);
     this.outcomes.add(outcome);
     for (let i = 0; i < observations.length; i++) count(this.observations, observations[i]!.type);
-    this.#options.seen?.(input, dispatched, this.world);
+    this.#options.seen?.(inputs.at(row), dispatched, this.world);
   }
 
   /** An input that cannot have happened; so many of those that are not counted yet did. */

@@ -6,7 +6,7 @@
  * from and how a TSC is scaled are known, and need no guess. Inputs that show nothing, which are
  * nearly all, are let go at once.
  */
-import { type Input, inputCode, type Observation, type ObservationOf } from '../../events/index.ts';
+import type { Input, InputRows, Observation, ObservationOf } from '../../events/index.ts';
 import type { Dispatched, World } from '../../src/engine/index.ts';
 import { asU64 } from '../../src/num/index.ts';
 import type { Cause } from '../causes.ts';
@@ -88,10 +88,12 @@ export class WorldFindings {
     return this.#changed.size > 0 ? SILENT_OR_ENTRY : SILENT;
   }
 
-  /** Takes in what `input` came to, right after it was dispatched. */
-  take(world: World, input: Input, { index, observations, masterclock }: Dispatched): void {
-    if (observations.length === 0 && this.silent[inputCode(input.type)] === 0) return;
+  /** Takes in what the input of a row came to, right after it was dispatched. */
+  take(world: World, inputs: InputRows, row: number, dispatched: Dispatched): void {
+    const { index, observations, masterclock } = dispatched;
+    if (observations.length === 0 && this.silent[inputs.codes[row]!] === 0) return;
     if (this.#isBlind) return;
+    const input = inputs.at(row);
     this.#clock.world = world;
     let cause: Cause | undefined;
     for (let i = 0; i < observations.length; i++) {
