@@ -1,8 +1,11 @@
 /**
- * Inputs in columns: how they travel in bulk.
+ * Inputs in rows: how they travel in bulk.
  *
  * Nearly all inputs of a long log are bare, which is to say nothing but their type, instant, VM and
  * vCPU: entries and exits. These have no object and no bigint each, until somebody asks for one.
+ *
+ * A row is six words of one array, as V8 checks an array's kind, place and length wherever one is
+ * used: of a column for each, that took longer than all that was done with them.
  */
 import { INPUTS, type Input, type InputType } from './inputs.ts';
 import type { InputSpec } from './model-spec.ts';
@@ -27,6 +30,16 @@ export const BARE_TYPES: ReadonlySet<InputType> = new Set(
 export const bareInput = (code: number, tsc: bigint, vm: number, vcpu: number): Input =>
   ({ type: INPUT_TYPES[code]!, tsc, vm, vcpu }) as Input;
 
+/** Words of a row, 32 bits each; its instant is a u64 at a multiple of `ROW_WORDS / 2`. */
+export const ROW_WORDS = 6;
+/**
+ * Where in a row things stand: the instant (host TSC, its lower half first, as on all platforms that
+ * run this), the VM and the vCPU (0 where the type names none), and the code of the type, of an input
+ * that came whole plus `WHOLE`; of such a one then its place among them.
+ */
+const ROW = { low: 0, high: 1, vm: 2, vcpu: 3, kind: 4, place: 5 } as const;
+const WHOLE = 256;
+
 const FIRST_ROWS = 64;
 /** When there is no room left there will be at least so many times as much. */
 const GROWTH = 2;
@@ -34,31 +47,23 @@ const GROWTH = 2;
 /** Inputs in a row: rows `0 … length-1`. */
 export class InputBatch {
   length = 0;
-  /** Of their types. */
-  codes = new Uint8Array(FIRST_ROWS);
-  /** Host TSC. */
-  tscs = new BigUint64Array(FIRST_ROWS);
-  /** The VM and the vCPU; 0 where the type names none. */
-  vms = new Uint32Array(FIRST_ROWS);
-  vcpus = new Uint32Array(FIRST_ROWS);
-  /** Halves of the instants, the lower one first (as on all platforms that run this): no bigints. */
-  halves = new Int32Array(this.tscs.buffer);
+  /** All rows; signed, as V8 need not ask whether a number of them is a small one. */
+  words = new Int32Array(FIRST_ROWS * ROW_WORDS);
+  /** The same as u64, for the instants. */
+  wides = new BigUint64Array(this.words.buffer);
   /** Inputs that came whole. */
   readonly #whole: Input[] = [];
-  /** By row: which of them it is, counted from 1; 0 for one of which there are only the columns. */
-  #places = new Uint32Array(FIRST_ROWS);
 
   /** Has no rows any more, and the room that it had. */
   clear(): void {
-    this.#places.fill(0, 0, this.length);
     this.#whole.length = 0;
     this.length = 0;
   }
 
   /** Makes room for so many more. */
   reserve(rows: number): void {
-    const needed = this.length + rows;
-    const { length } = this.codes;
+    const needed = (this.length + rows) * ROW_WORDS;
+    const { length } = this.words;
     if (needed > length) this.#grow(Math.max(needed, GROWTH * length));
   }
 
@@ -68,50 +73,75 @@ export class InputBatch {
    * @param code - of its type, for who knows it.
    */
   add(input: Input, code = inputCode(input.type)): void {
+    const at = this.#addRow(input.tsc);
+    const { words } = this;
+    words[at + ROW.vm] = 'vm' in input ? input.vm : 0;
+    words[at + ROW.vcpu] = 'vcpu' in input ? input.vcpu : 0;
+    words[at + ROW.kind] = code + WHOLE;
+    words[at + ROW.place] = this.#whole.push(input) - 1;
+  }
+
+  /** Adds a bare input. */
+  addBare(code: number, tsc: bigint, vm: number, vcpu: number): void {
+    const at = this.#addRow(tsc);
+    const { words } = this;
+    words[at + ROW.vm] = vm;
+    words[at + ROW.vcpu] = vcpu;
+    words[at + ROW.kind] = code;
+  }
+
+  /** @returns where its words are. */
+  #addRow(tsc: bigint): number {
     this.reserve(1);
-    const row = this.length++;
-    this.codes[row] = code;
-    this.tscs[row] = input.tsc;
-    this.vms[row] = 'vm' in input ? input.vm : 0;
-    this.vcpus[row] = 'vcpu' in input ? input.vcpu : 0;
-    this.#places[row] = this.#whole.push(input);
+    const at = ROW_WORDS * this.length++;
+    this.wides[at >>> 1] = tsc;
+    return at;
   }
 
-  /** Counts in bare inputs: rows behind the last, of which the columns were filled. */
-  addBare(rows: number): void {
-    this.length += rows;
+  #grow(length: number): void {
+    const words = new Int32Array(length);
+    words.set(this.words);
+    this.words = words;
+    this.wides = new BigUint64Array(words.buffer);
   }
 
-  #grow(rows: number): void {
-    const { codes, tscs, vms, vcpus } = this;
-    this.codes = new Uint8Array(rows);
-    this.codes.set(codes);
-    this.tscs = new BigUint64Array(rows);
-    this.tscs.set(tscs);
-    this.vms = new Uint32Array(rows);
-    this.vms.set(vms);
-    this.vcpus = new Uint32Array(rows);
-    this.vcpus.set(vcpus);
-    const places = this.#places;
-    this.#places = new Uint32Array(rows);
-    this.#places.set(places);
-    this.halves = new Int32Array(this.tscs.buffer);
+  /** The code of a row's type. */
+  codeOf(row: number): number {
+    return this.words[ROW_WORDS * row + ROW.kind]! & (WHOLE - 1);
   }
 
-  /** Whether there are only the columns of a row. */
+  /** Host TSC. */
+  tscOf(row: number): bigint {
+    return this.wides[(ROW_WORDS / 2) * row]!;
+  }
+
+  /** The VM that a row names; 0 where the type names none. */
+  vmOf(row: number): number {
+    return this.words[ROW_WORDS * row + ROW.vm]! >>> 0;
+  }
+
+  /** The vCPU that a row names; 0 where the type names none. */
+  vcpuOf(row: number): number {
+    return this.words[ROW_WORDS * row + ROW.vcpu]! >>> 0;
+  }
+
+  /** Whether there is no more of an input than its row. */
   isBare(row: number): boolean {
-    return this.#places[row] === 0;
+    return this.words[ROW_WORDS * row + ROW.kind]! < WHOLE;
   }
 
   /** The input of a row that came whole; `undefined` for one that is bare. */
   whole(row: number): Input | undefined {
-    return this.isBare(row) ? undefined : this.#whole[this.#places[row]! - 1];
+    if (this.isBare(row)) return undefined;
+    return this.#whole[this.words[ROW_WORDS * row + ROW.place]!];
   }
 
   /** The input of a row. */
   at(row: number): Input {
-    const { codes, tscs, vms, vcpus } = this;
-    return this.whole(row) ?? bareInput(codes[row]!, tscs[row]!, vms[row]!, vcpus[row]!);
+    return (
+      this.whole(row) ??
+      bareInput(this.codeOf(row), this.tscOf(row), this.vmOf(row), this.vcpuOf(row))
+    );
   }
 
   /** The inputs of some rows, by default of all. */
@@ -120,5 +150,5 @@ export class InputBatch {
   }
 }
 
-/** A batch for those who only read it: what its columns hold is not to be changed either. */
+/** A batch for those who only read it: what its rows hold is not to be changed either. */
 export type InputRows = Readonly<Omit<InputBatch, 'clear' | 'reserve' | 'add' | 'addBare'>>;

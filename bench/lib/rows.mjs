@@ -1,4 +1,4 @@
-/** Inputs in columns, as logs are replayed: a row of them at a time. */
+/** Inputs in rows, as logs are replayed. */
 const dist = new URL('../../dist/', import.meta.url);
 const { headerOf, MclogDecoder, MclogEncoder } = await import(new URL('replay/log/index.js', dist));
 const { INPUT_TYPES } = await import(new URL('events/index.js', dist));

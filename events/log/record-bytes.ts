@@ -13,7 +13,7 @@
  * Values have fixed widths: a log is made for being read fast, and the instants of a busy host differ
  * in most of their bytes anyway.
  */
-import { BARE_TYPES, type InputBatch, inputCode } from '../input-batch.ts';
+import { BARE_TYPES, type InputBatch, inputCode, ROW_WORDS } from '../input-batch.ts';
 import type { InputType, Readings } from '../inputs.ts';
 import type { ValueType } from '../model-spec.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
@@ -287,19 +287,20 @@ export class RecordReader {
     const bare = this.#bare;
     const end = Math.min(most, Math.floor(rest.byteLength / BARE_BYTES));
     into.reserve(end);
-    const { length, codes, halves, vms, vcpus } = into;
+    const { words } = into;
     let count = 0;
-    for (let at = 0; count < end; count++, at += BARE_BYTES) {
+    // As constants of other modules, which V8 looks up each time, these took half of the time.
+    for (let at = 0, to = ROW_WORDS * into.length; count < end; at += 18, to += 6) {
       const code = bare[rest.getUint8(at)]!;
       if (code < 0 || rest.getUint8(at + 1) !== 0) break;
-      const row = length + count;
-      codes[row] = code;
-      halves[2 * row] = rest.getInt32(at + 2, true);
-      halves[2 * row + 1] = rest.getInt32(at + 6, true);
-      vms[row] = rest.getInt32(at + 10, true);
-      vcpus[row] = rest.getInt32(at + 14, true);
+      words[to] = rest.getInt32(at + 2, true);
+      words[to + 1] = rest.getInt32(at + 6, true);
+      words[to + 2] = rest.getInt32(at + 10, true);
+      words[to + 3] = rest.getInt32(at + 14, true);
+      words[to + 4] = code;
+      count += 1;
     }
-    into.addBare(count);
+    into.length += count;
     from.skip(BARE_BYTES * count);
     return count;
   }

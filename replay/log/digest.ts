@@ -55,10 +55,10 @@ export class LogDigest {
    * @param outcome - what became of it, as `outcomeOf` has it.
    */
   add(inputs: InputRows, row: number, outcome: number, observations: readonly Observation[]): void {
-    const code = inputs.codes[row]!;
+    const code = inputs.codeOf(row);
     if (outcome === QUIET && observations.length === 0 && code !== ENDS_VM) return;
-    const tsc = inputs.tscs[row]!;
-    const stream = this.#streamOf(NAMES_VM[code]! ? inputs.vms[row]! : HOST);
+    const tsc = inputs.tscOf(row);
+    const stream = this.#streamOf(NAMES_VM[code]! ? inputs.vmOf(row) : HOST);
     stream.out.u64(tsc);
     stream.out.u8(outcome);
     stream.settle();

@@ -127,7 +127,7 @@ export class LogRun {
     }
     const happened = world.count - before;
     const last = row + (dispatched === undefined ? happened : happened - 1);
-    if (happened > 0) this.firstTsc ??= inputs.tscs[row]!;
+    if (happened > 0) this.firstTsc ??= inputs.tscOf(row);
     this.outcomes.addQuiet(last - row);
     if (dispatched !== undefined) this.#take(inputs, last, dispatched);
     this.inputs += last + 1 - row;

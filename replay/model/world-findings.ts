@@ -91,7 +91,7 @@ export class WorldFindings {
   /** Takes in what the input of a row came to, right after it was dispatched. */
   take(world: World, inputs: InputRows, row: number, dispatched: Dispatched): void {
     const { index, observations, masterclock } = dispatched;
-    if (observations.length === 0 && this.silent[inputs.codes[row]!] === 0) return;
+    if (observations.length === 0 && this.silent[inputs.codeOf(row)] === 0) return;
     if (this.#isBlind) return;
     const input = inputs.at(row);
     this.#clock.world = world;

@@ -2,6 +2,7 @@
 import {
   INPUTS,
   type Input,
+  type InputRows,
   type InputSpec,
   type InputType,
   READINGS,
@@ -122,11 +123,17 @@ export class InputHead {
   }
 
   /** Takes that of a bare input. */
-  takeRow(tscs: BigUint64Array, row: number, vm: number, vcpu: number): void {
-    this.#tsc[0] = tscs[row]!;
-    this.vm = vm;
-    this.vcpu = vcpu;
+  takeRow(rows: InputRows, row: number): void {
+    this.#tsc[0] = rows.tscOf(row);
+    this.vm = rows.vmOf(row);
+    this.vcpu = rows.vcpuOf(row);
     this.readings = undefined;
+  }
+
+  /** Takes that of another one of the same VM, whose instant stands in a cell of `wides`. */
+  passTo(wides: BigUint64Array, at: number, vcpu: number): void {
+    this.#tsc[0] = wides[at]!;
+    this.vcpu = vcpu;
   }
 }
 

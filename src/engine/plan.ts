@@ -9,7 +9,7 @@ import {
   type InputOf,
   type InputType,
 } from '../../events/index.ts';
-import { type Admission, admissionOf, type VcpuNeeds } from './admit.ts';
+import { type Admission, admissionOf } from './admit.ts';
 import { refuseType, type Shape, shapeOf, typeOf } from './input-shape.ts';
 import type { Run } from './run.ts';
 import { MSR_WALKS, WALKS } from './tables/routes.ts';
@@ -27,13 +27,6 @@ export type MsrWalks = ReadonlyMap<number, { readonly wrmsr: Walk; readonly KVM_
 export const HOST = 0;
 export const VM = 1;
 const VCPU = 2;
-
-/**
- * The one signal that is left of an input's way through the machines while nothing is requested of
- * its vCPU; its admission then asks for no more than the vCPU's states. Nearly all inputs of a busy
- * host are of these types. (`test/engine/rows.test.ts` finds the same in the routes.)
- */
-export const CALM_SIGNALS = { kvm_entry: 'ENTER', kvm_exit: 'EXIT' } as const;
 
 /** How inputs of a type are dispatched. */
 export interface Plan {
@@ -86,21 +79,8 @@ const PLANS: ReadonlyMap<unknown, Plan> = new Map(PLAN_OF_CODE.map((plan) => [pl
 /** The plan of a type by its code. */
 export const planOfCode = (code: number): Plan => PLAN_OF_CODE[code]!;
 
-type CalmType = keyof typeof CALM_SIGNALS;
-
-/** How inputs of a type of which one signal is left are dispatched. */
-export interface Calm<T extends CalmType> {
-  readonly code: number;
-  /** In which states the vCPU must be. */
-  readonly needs: VcpuNeeds;
-  readonly signal: (typeof CALM_SIGNALS)[T];
-}
-
-/** What is known of such a type. */
-export function calmOf<T extends CalmType>(type: T): Calm<T> {
-  const { code, admission } = PLANS.get(type)!;
-  return { code, needs: admission.vcpu!, signal: CALM_SIGNALS[type] };
-}
+/** The plan of a type. */
+export const planOfType = (type: InputType): Plan => PLANS.get(type)!;
 
 /** Finds the plans of inputs. Mostly two types take turns, entry and exit: these are tried first. */
 export class Plans {

@@ -146,6 +146,11 @@ export class ReadingsOf implements Here, ReadingPlace {
     this.known = 0;
   }
 
+  /** Another input begins, with the source and the turn of the one before. */
+  again(): void {
+    this.known = 0;
+  }
+
   get tsc(): bigint {
     return this.scope.head.tsc;
   }

@@ -111,6 +111,21 @@ export class Run implements Ctx {
     this.readings.begin(source);
   }
 
+  /** Begins with bare inputs of one type and one VM; which each is, `passTo` says. */
+  beginCalm(code: number, vm: VmOf): void {
+    this.begin(code, undefined, undefined);
+    this.head.vm = vm.id;
+    this.head.readings = undefined;
+    if (this.vmOf !== vm) this.vmOf = vm;
+  }
+
+  /** The next such input, of a vCPU, at the instant in a cell of `wides`. */
+  passTo(wides: BigUint64Array, at: number, vcpu: number, cell: VcpuCell): void {
+    this.head.passTo(wides, at, vcpu);
+    if (this.vcpuCell !== cell) this.vcpuCell = cell;
+    this.readings.again();
+  }
+
   get type(): InputType {
     return INPUT_TYPES[this.own.code]!;
   }

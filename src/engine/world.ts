@@ -9,10 +9,11 @@ import type { Input, InputRows, Observation, ReadingName } from '../../events/in
 import { type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
-import { admit, type Fail, isAsNeeded } from './admit.ts';
+import { admit, type Fail } from './admit.ts';
+import { mayPass, passCalm } from './calm.ts';
 import { InputError } from './input-error.ts';
 import { checkShape, readHead, takeBare } from './input-shape.ts';
-import { calmOf, HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
+import { HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
 import { type MasterclockRecord, Run, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
@@ -41,9 +42,6 @@ export interface WorldOptions {
 
 /** vCPUs with ids below this are found by them in an array, which others would make too long. */
 const SMALL_VCPU_IDS = 4096;
-
-const ENTRY = calmOf('kvm_entry');
-const EXIT = calmOf('kvm_exit');
 
 /** The vCPU of an id, if that is one at all. */
 function vcpuOf({ byId, vcpus }: VmOf, id: number): VcpuCell | undefined {
@@ -145,11 +143,10 @@ export class World {
    */
   dispatchRows(batch: InputRows, from: number, to: number, stops: Uint8Array): Dispatched {
     const run = this.#run;
-    const { codes } = batch;
     for (let row = from; ; ) {
       const passed = this.#passCalm(batch, row, to, stops);
       if (passed > row && (passed === to || !run.isQuiet)) return this.#dispatched(false);
-      const plan = planOfCode(codes[passed]!);
+      const plan = planOfCode(batch.codeOf(passed));
       const refused = this.#takeRow(batch, passed, plan);
       const isQuiet = !refused && run.isQuiet && plan.target !== HOST && stops[plan.code] === 0;
       row = passed + 1;
@@ -160,54 +157,18 @@ export class World {
   /** Lets the input of a row happen. @returns whether the kernel refused it. */
   #takeRow(batch: InputRows, row: number, plan: Plan): boolean {
     const { head } = this.#run;
-    const { tscs, vms, vcpus } = batch;
     const whole = batch.whole(row);
-    if (whole === undefined) head.takeRow(tscs, row, vms[row]!, vcpus[row]!);
+    if (whole === undefined) head.takeRow(batch, row);
     else readHead(whole, plan.shape, head);
     return this.#happen(whole, plan, undefined);
   }
 
-  /**
-   * Lets entries and exits happen as long as one signal to a vCPU is all there is to them: bare, in
-   * order, of the VM that was named last, and nothing is requested of the vCPU, which is in the states
-   * that it must be in. Nearly all inputs are so, and take half as long this way.
-   *
-   * Only with tables: ENTER's takes nothing but its own struct, so that what else is known of an entry
-   * is left out. An actor's inspector would see it.
-   *
-   * @returns the row of the first that is not so; behind one that showed something.
-   */
+  /** Lets what can go the short way. @returns the row behind it. */
   #passCalm(batch: InputRows, from: number, to: number, stops: Uint8Array): number {
-    const { codes, tscs, halves, vms, vcpus } = batch;
-    const run = this.#run;
     const vm = this.#named;
-    if (vm === undefined || !this.#hasTables) return from;
-    if (stops[ENTRY.code] !== 0 || stops[EXIT.code] !== 0) return from;
-    // What the input before showed is no longer shown, also where only entries follow.
-    run.begin(ENTRY.code, undefined, undefined);
-    if (run.vmOf !== vm) run.vmOf = vm;
-    // Instants are compared by halves, without bigints: the higher one mostly is what it was.
-    const last = this.#lastHalves;
-    let row = from;
-    while (row < to && vms[row] === vm.id) {
-      const code = codes[row]!;
-      const exits = code === EXIT.code;
-      const cell = vm.byId[vcpus[row]!];
-      if (cell === undefined || !(exits || code === ENTRY.code) || !batch.isBare(row)) break;
-      if (cell.state.requests !== 0) break;
-      if (!isAsNeeded(cell.state, exits ? EXIT.needs : ENTRY.needs)) break;
-      if (halves[2 * row + 1]! >>> 0 !== last[1] || halves[2 * row]! >>> 0 < last[0]!) break;
-      if (exits) {
-        run.head.takeRow(tscs, row, vm.id, vcpus[row]!);
-        run.begin(code, undefined, undefined);
-        if (run.vcpuCell !== cell) run.vcpuCell = cell;
-        cell[EXIT.signal](run);
-      } else cell[ENTRY.signal](run);
-      last[0] = halves[2 * row]!;
-      this.#count += 1;
-      row += 1;
-      if (exits && !run.isQuiet) break;
-    }
+    if (vm === undefined || !this.#hasTables || !mayPass(stops)) return from;
+    const row = passCalm(this.#run, vm, this.#lastHalves, batch, from, to);
+    this.#count += row - from;
     return row;
   }
 

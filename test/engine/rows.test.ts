@@ -16,6 +16,7 @@ import { vcpuMachine } from '../../machines/index.ts';
 import { logOfRecording } from '../../replay/conformance/index.ts';
 import type { Ctx } from '../../src/clock/index.ts';
 import { admissionOf } from '../../src/engine/admit.ts';
+import { CALM_SIGNALS, calmOf } from '../../src/engine/calm.ts';
 import {
   actorStepper,
   CHECKPOINT_STRUCTS,
@@ -26,7 +27,6 @@ import {
   type World,
   worldOfHeader,
 } from '../../src/engine/index.ts';
-import { CALM_SIGNALS, calmOf } from '../../src/engine/plan.ts';
 import { BUNDLED, recordingOf } from '../conformance/bundled.ts';
 import { bytesOf as bytesOfLog, type Log, logOf } from '../log/logs.ts';
 import { histories, runs } from './arbitraries.ts';
@@ -106,7 +106,7 @@ function compare(
       const last = 'error' in came ? row + happened : row + happened - 1;
       for (; row < last; row++) {
         const quiet = single.dispatch(batch.at(row));
-        expect(isQuiet(quiet) && stops[batch.codes[row]!] === 0).toBe(true);
+        expect(isQuiet(quiet) && stops[batch.codeOf(row)] === 0).toBe(true);
       }
       expect(attempt(() => single.dispatch(batch.at(row)))).toEqual(came);
       expect(bytesOf(inRows)).toEqual(bytesOf(single));
@@ -119,18 +119,12 @@ function compare(
   return { rows: batch.length, calls, world: inRows };
 }
 
-/** Adds an input of which there are only the columns. */
+/** Adds an input of which there is only the row. */
 function addBare(
   batch: InputBatch,
   { type, tsc, vm, vcpu }: InputOf<'kvm_exit' | 'kvm_entry'>,
 ): void {
-  batch.reserve(1);
-  const row = batch.length;
-  batch.codes[row] = inputCode(type);
-  batch.tscs[row] = tsc;
-  batch.vms[row] = vm;
-  batch.vcpus[row] = vcpu;
-  batch.addBare(1);
+  batch.addBare(inputCode(type), tsc, vm, vcpu);
 }
 
 const worldOf =

@@ -1,10 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { InputBatch, inputCode } from '../../events/index.ts';
-import { JsonlDecoder, type LogEntry, MclogDecoder } from '../../events/log/index.ts';
+import { type Input, InputBatch, inputCode } from '../../events/index.ts';
+import {
+  JsonlDecoder,
+  type LogBytes,
+  type LogEntry,
+  MclogDecoder,
+  openLog,
+} from '../../events/log/index.ts';
 import { replayLog } from '../../replay/log/index.ts';
 import { histories, runs } from '../engine/arbitraries.ts';
-import { bytesOf, FORMS, type Log, logOf, open, readAll } from './logs.ts';
+import { bytesOf, FORMS, inMemory, type Log, logOf, open, readAll } from './logs.ts';
 
 const SPEC = {
   profile: 'v6.1',
@@ -15,6 +21,9 @@ const SPEC = {
 /** Id of a vCPU that no VM has. */
 const NOBODY = 0xffff_fff0;
 
+const inputsOf = ({ entries }: Log): Input[] =>
+  entries.flatMap((entry) => (entry.kind === 'input' ? [entry.input] : []));
+
 const withInput = (log: Log, at: number, input: LogEntry): Log => ({
   ...log,
   entries: [...log.entries.slice(0, at), input, ...log.entries.slice(at)],
@@ -24,25 +33,76 @@ describe('a batch', () => {
   it('keeps inputs as they came, and makes bare ones when asked', () => {
     fc.assert(
       fc.property(histories(120), (spec) => {
-        const inputs = logOf(spec).entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []));
+        const inputs = inputsOf(logOf(spec));
         const batch = new InputBatch();
         for (const input of inputs) batch.add(input);
         expect([...batch.rows()]).toEqual(inputs);
         expect([...batch.rows(2, 5)]).toEqual(inputs.slice(2, 5));
-        batch.reserve(2);
         const row = batch.length;
-        batch.codes[row] = inputCode('kvm_exit');
-        batch.halves[2 * row] = -1;
-        batch.halves[2 * row + 1] = 1;
-        batch.vms[row] = 3;
-        batch.vcpus[row] = 0xffff_ffff;
-        batch.addBare(1);
+        batch.addBare(inputCode('kvm_exit'), 0x1_ffff_ffffn, 3, 0xffff_ffff);
         const bare = { type: 'kvm_exit', tsc: 0x1_ffff_ffffn, vm: 3, vcpu: 0xffff_ffff };
         expect([...batch.rows(row)]).toEqual([bare]);
         expect(batch.whole(row)).toBeUndefined();
+        batch.clear();
+        expect([...batch.rows()]).toEqual([]);
+        for (const input of inputs.slice(7)) batch.add(input);
+        expect([...batch.rows()]).toEqual(inputs.slice(7));
       }),
       runs(20),
     );
+  });
+});
+
+describe('a log that is read', () => {
+  it.each(FORMS)('%s: has one batch for all of it, whose inputs stay', async (form) => {
+    await fc.assert(
+      fc.asyncProperty(histories(60), fc.integer({ min: 1, max: 3000 }), async (spec, chunk) => {
+        const log = logOf(spec);
+        const opened = await open(bytesOf(form, log, [3, 1, 20]), chunk);
+        const batches = new Set<unknown>();
+        const read: Input[] = [];
+        for await (const stretches of opened.stretches()) {
+          for (const { inputs, from, to } of stretches) {
+            batches.add(inputs);
+            read.push(...inputs.rows(from, to));
+          }
+        }
+        expect(batches.size).toBe(1);
+        expect(read).toEqual(inputsOf(log));
+      }),
+      runs(40),
+    );
+  });
+
+  it('is read ahead, and a part that cannot be read is no matter to who stops before it', async () => {
+    const bytes = bytesOf('mclog', logOf(SPEC), [5]);
+    const chunkBytes = bytes.length >> 2;
+    const { readInto, ...whole } = inMemory(bytes);
+    const asked: number[] = [];
+    let isFailing = false;
+    const failing: LogBytes = {
+      ...whole,
+      readInto: async (target, offset, length, position) => {
+        asked.push(position);
+        if (isFailing && position >= 2 * chunkBytes) throw new Error(`no reading at ${position}`);
+        return readInto(target, offset, length, position);
+      },
+    };
+    const opened = await openLog(failing, { chunkBytes });
+    isFailing = true;
+
+    const stopped = opened.stretches();
+    await stopped.next();
+    await stopped.return(undefined as never);
+
+    const unread = opened.stretches();
+    await unread.next();
+    while (asked.at(-1) !== 2 * chunkBytes) await unread.next();
+    // A rejection that nobody awaits would end this process.
+    await new Promise((resolve) => setImmediate(resolve));
+
+    const reading = replayLog(opened);
+    await expect(reading).rejects.toThrow(`no reading at ${2 * chunkBytes}`);
   });
 });
 
@@ -57,7 +117,7 @@ const pause = (vm: number): LogEntry => ({
 describe('short stretches', () => {
   it.each(FORMS)('%s: have one batch together, however many they are', (form) => {
     const { header, entries } = logOf(SPEC, 1000);
-    const inputs = entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []));
+    const inputs = inputsOf({ header, entries });
     const many = inputs.flatMap((input): LogEntry[] => [pause(0), { kind: 'input', input }]);
     const bytes = bytesOf(form, { header, entries: many }, [many.length]);
     const decoder = form === 'mclog' ? new MclogDecoder('log') : new JsonlDecoder('log');
