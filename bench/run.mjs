@@ -4,7 +4,7 @@
  * same run. The slow ones, which are the peers and our own reading of JSON, get a sixteenth of the
  * length: their rates are what counts.
  *
- *     npm run bench [-- --lines N] [--keep] [--quick]
+ *     npm run bench [-- --only text|trace.dat|log|num|stepper|flat|memory] [--lines N] [--keep] [--quick]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { isQuick } from './lib/quick.mjs';
 const { values } = parseArgs({
   options: {
     lines: { type: 'string', default: isQuick ? '50000' : '16000000' },
+    only: { type: 'string', multiple: true, default: [] },
     keep: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
@@ -180,43 +181,69 @@ function peakMemory(file) {
   return (Number(stdout) / 1024).toFixed(0);
 }
 
-console.log(
-  `Node ${process.version}; ${LINES} lines or events; medians of ${ROUNDS} runs of whole processes, start-up included\n`,
-);
-row('text in, findings out', 'masterclock', 'readline+RegExp', 'ratio');
-await text('threads-6.12');
-await text('ntp-hotplug');
-await text('set-clock-7.3');
-console.log();
-if (has('trace-cmd')) {
-  row('trace.dat in, findings out', 'masterclock', 'trace-cmd report', 'ratio');
-  // Debian's trace-cmd reads no zlib.
-  for (const compression of ['none', ...(has('zstd') ? ['zstd'] : [])]) {
-    await traceDat('threads-6.12', compression);
+/** What can be measured, in this order. */
+const PARTS = {
+  text: async () => {
+    row('text in, findings out', 'masterclock', 'readline+RegExp', 'ratio');
+    for (const name of ['threads-6.12', 'ntp-hotplug', 'set-clock-7.3']) await text(name);
+  },
+  'trace.dat': async () => {
+    if (!has('trace-cmd')) {
+      console.log('trace.dat: not measured, trace-cmd (the peer) is not installed');
+      return;
+    }
+    row('trace.dat in, findings out', 'masterclock', 'trace-cmd report', 'ratio');
+    // Debian's trace-cmd reads no zlib.
+    for (const compression of ['none', ...(has('zstd') ? ['zstd'] : [])]) {
+      await traceDat('threads-6.12', compression);
+    }
+  },
+  log: async () => {
+    row('log in, findings out', 'masterclock', 'JSON.parse', 'ratio');
+    await logs('threads-6.12');
+  },
+  num: () => {
+    console.log('arithmetic, beside the same in plain bigints');
+    bench('num');
+  },
+  stepper: () => {
+    console.log('the model: whole dispatch, decision tables beside XState actors');
+    bench('stepper');
+  },
+  flat: () => {
+    console.log(
+      'the model: cost of an event in worlds of different sizes (flat: it does not depend on them)',
+    );
+    bench('flat');
+  },
+  memory: async () => {
+    console.log('the model: memory over a long log (flat: it does not grow with the log)');
+    bench('memory');
+    console.log(
+      '\npeak memory while reading text, MiB (flat: it does not grow with the recording)',
+    );
+    for (const lines of [LINES / 4, LINES]) {
+      const source = `${out}/threads-6.12.txt`;
+      const long = `${out}/memory.txt`;
+      writeFileSync(source, gunzipSync(readFileSync(recording('threads-6.12', 'trace.txt.gz'))));
+      await writeLongText(source, long, lines);
+      const size = `${(statSync(long).size / 2 ** 20).toFixed(0)} MiB`;
+      row(`${lines} lines, ${size}`, peakMemory(long));
+    }
+  },
+};
+
+const wanted = values.only.length === 0 ? Object.keys(PARTS) : values.only;
+for (const name of wanted) {
+  if (!Object.hasOwn(PARTS, name)) {
+    throw new Error(`--only ${name}: expected one of ${Object.keys(PARTS).join(', ')}`);
   }
-} else console.log('trace.dat: not measured, trace-cmd (the peer) is not installed');
-
-console.log();
-row('log in, findings out', 'masterclock', 'JSON.parse', 'ratio');
-await logs('threads-6.12');
-
-console.log('\narithmetic, beside the same in plain bigints');
-bench('num');
-console.log('\nthe model: whole dispatch, decision tables beside XState actors');
-bench('stepper');
+}
 console.log(
-  '\nthe model: cost of an event in worlds of different sizes (flat: it does not depend on them)',
+  `Node ${process.version}; ${LINES} lines or events; medians of ${ROUNDS} runs of whole processes, start-up included`,
 );
-bench('flat');
-console.log('\nthe model: memory over a long log (flat: it does not grow with the log)');
-bench('memory');
-
-console.log('\npeak memory while reading text, MiB (flat: it does not grow with the recording)');
-for (const lines of [LINES / 4, LINES]) {
-  const source = `${out}/threads-6.12.txt`;
-  const long = `${out}/memory.txt`;
-  await writeLongText(source, long, lines);
-  const size = `${(statSync(long).size / 2 ** 20).toFixed(0)} MiB`;
-  row(`${lines} lines, ${size}`, peakMemory(long));
+for (const name of wanted) {
+  console.log();
+  await PARTS[name]();
 }
 if (!values.keep) rmSync(out, { recursive: true });
