@@ -22,6 +22,7 @@ export {
   InputBatch,
   type InputRows,
   inputCode,
+  ROW,
   ROW_WORDS,
 } from './input-batch.ts';
 export {

@@ -37,7 +37,7 @@ export const ROW_WORDS = 6;
  * run this), the VM and the vCPU (0 where the type names none), and the code of the type, of an input
  * that came whole plus `WHOLE`; of such a one then its place among them.
  */
-const ROW = { low: 0, high: 1, vm: 2, vcpu: 3, kind: 4, place: 5 } as const;
+export const ROW = { low: 0, high: 1, vm: 2, vcpu: 3, kind: 4, place: 5 } as const;
 const WHOLE = 256;
 
 const FIRST_ROWS = 64;

@@ -40,18 +40,18 @@ export interface LogDecoder {
   /**
    * Takes some more bytes and returns the entries they complete.
    *
-   * @param into - where to collect them; by default they have room of their own.
+   * @param room - where to collect them, which ends what was collected there; by default their own.
    * @throws LogError where the log is damaged.
    */
-  push(chunk: Uint8Array, into?: Stretches): readonly LogStretch[];
+  push(chunk: Uint8Array, room?: Stretches): readonly LogStretch[];
   /**
    * The log has come to its end.
    *
-   * @param into - as for `push`.
+   * @param room - as for `push`.
    * @returns entries that only its end completes.
    * @throws LogError where it ends before its header does, or is damaged.
    */
-  finish(into?: Stretches): readonly LogStretch[];
+  finish(room?: Stretches): readonly LogStretch[];
 }
 
 /** Options with their defaults. */

@@ -34,5 +34,5 @@ export {
   type OpenLogOptions,
   openLog,
 } from './read.ts';
-export { entriesOf, type LogStretch } from './stretch.ts';
+export { entriesOf, type LogStretch, Stretches } from './stretch.ts';
 export type { Upgrade, Upgrades } from './upgrade.ts';

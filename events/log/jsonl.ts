@@ -79,7 +79,8 @@ export class JsonlDecoder implements LogDecoder {
     return this.#path?.isCurrent ?? false;
   }
 
-  push(chunk: Uint8Array, into = new Stretches()): readonly LogStretch[] {
+  push(chunk: Uint8Array, room = new Stretches()): readonly LogStretch[] {
+    const into = room.again();
     const pending = this.#pending;
     pending.put(chunk);
     for (;;) {
@@ -94,7 +95,8 @@ export class JsonlDecoder implements LogDecoder {
     }
   }
 
-  finish(into = new Stretches()): readonly LogStretch[] {
+  finish(room = new Stretches()): readonly LogStretch[] {
+    const into = room.again();
     const { length, offset, bytes } = this.#pending;
     if (length > 0) {
       if (this.header !== undefined && parse(bytes) === undefined) {

@@ -169,13 +169,13 @@ export class MclogDecoder implements LogDecoder {
     return other;
   }
 
-  push(chunk: Uint8Array, into = new Stretches()): readonly LogStretch[] {
+  push(chunk: Uint8Array, room = new Stretches()): readonly LogStretch[] {
     this.#pending.put(chunk);
-    return this.#take(false, into);
+    return this.#take(false, room.again());
   }
 
-  finish(into = new Stretches()): readonly LogStretch[] {
-    const stretches = this.#take(true, into);
+  finish(room = new Stretches()): readonly LogStretch[] {
+    const stretches = this.#take(true, room.again());
     if (this.#header === undefined) {
       const found = this.#pending.offset + this.#pending.length === 0 ? 'nothing' : 'its end';
       throw new LogError(this.#log, this.#place(), undefined, 'a header', found);

@@ -90,15 +90,20 @@ async function* chunksOf(
   let chunk = new Uint8Array(chunkBytes);
   let other = new Uint8Array(chunkBytes);
   let reading = bytes.readInto(chunk, 0, chunkBytes, position);
-  for (let at = position; ; ) {
-    const count = await reading;
-    if (count === 0) return;
-    at += count;
-    reading = bytes.readInto(other, 0, chunkBytes, at);
-    // What goes wrong is told where it is awaited, and to nobody who does not read so far.
-    reading.catch(() => undefined);
-    yield chunk.subarray(0, count);
-    [chunk, other] = [other, chunk];
+  try {
+    for (let at = position; ; ) {
+      const count = await reading;
+      if (count === 0) return;
+      at += count;
+      reading = bytes.readInto(other, 0, chunkBytes, at);
+      // What goes wrong is told where it is awaited, and to nobody who does not read so far.
+      reading.catch(() => undefined);
+      yield chunk.subarray(0, count);
+      [chunk, other] = [other, chunk];
+    }
+  } finally {
+    // Who stops may close the file.
+    await reading.catch(() => undefined);
   }
 }
 
@@ -134,14 +139,14 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
       from !== undefined && first instanceof MclogDecoder
         ? first.at(from)
         : decoderOf(name, head, options);
-    const into = new Stretches();
+    const room = new Stretches();
     for await (const chunk of chunksOf(bytes, from?.offset ?? 0, chunkBytes)) {
       for (let begin = 0; begin < chunk.length; begin += PIECE_BYTES) {
-        const some = decoder.push(chunk.subarray(begin, begin + PIECE_BYTES), into.again());
+        const some = decoder.push(chunk.subarray(begin, begin + PIECE_BYTES), room);
         if (some.length > 0) yield some;
       }
     }
-    const last = decoder.finish(into.again());
+    const last = decoder.finish(room);
     if (last.length > 0) yield last;
     const { inputs, torn, skippedCheckpoints } = decoder;
     return { inputs, torn, skippedCheckpoints };

@@ -13,7 +13,7 @@
  * Values have fixed widths: a log is made for being read fast, and the instants of a busy host differ
  * in most of their bytes anyway.
  */
-import { BARE_TYPES, type InputBatch, inputCode, ROW_WORDS } from '../input-batch.ts';
+import { BARE_TYPES, type InputBatch, inputCode, ROW, ROW_WORDS } from '../input-batch.ts';
 import type { InputType, Readings } from '../inputs.ts';
 import type { ValueType } from '../model-spec.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
@@ -288,16 +288,19 @@ export class RecordReader {
     const end = Math.min(most, Math.floor(rest.byteLength / BARE_BYTES));
     into.reserve(end);
     const { words } = into;
+    // What is not the function's own V8 looks up and checks anew for each record.
+    const { low, high, vm, vcpu, kind } = ROW;
+    const bytes = BARE_BYTES;
+    const step = ROW_WORDS;
     let count = 0;
-    // As constants of other modules, which V8 looks up each time, these took half of the time.
-    for (let at = 0, to = ROW_WORDS * into.length; count < end; at += 18, to += 6) {
+    for (let at = 0, to = step * into.length; count < end; at += bytes, to += step) {
       const code = bare[rest.getUint8(at)]!;
       if (code < 0 || rest.getUint8(at + 1) !== 0) break;
-      words[to] = rest.getInt32(at + 2, true);
-      words[to + 1] = rest.getInt32(at + 6, true);
-      words[to + 2] = rest.getInt32(at + 10, true);
-      words[to + 3] = rest.getInt32(at + 14, true);
-      words[to + 4] = code;
+      words[to + low] = rest.getInt32(at + 2, true);
+      words[to + high] = rest.getInt32(at + 6, true);
+      words[to + vm] = rest.getInt32(at + 10, true);
+      words[to + vcpu] = rest.getInt32(at + 14, true);
+      words[to + kind] = code;
       count += 1;
     }
     into.length += count;

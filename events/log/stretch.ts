@@ -37,7 +37,7 @@ export class Stretches {
   /** Row of the first input since what came last that was none. */
   #from = 0;
 
-  /** Collects anew, where the inputs collected so far are no longer used: in the room they had. */
+  /** Collects anew: the inputs collected so far are no longer there. */
   again(): this {
     this.inputs.clear();
     this.#ended = [];

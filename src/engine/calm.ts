@@ -3,7 +3,7 @@
  * requested of a vCPU, one signal is left of their way through the machines, and their admission asks
  * for no more than the vCPU's states. `test/engine/rows.test.ts` finds the same in the routes.
  */
-import { type InputRows, ROW_WORDS } from '../../events/index.ts';
+import { type InputRows, ROW, ROW_WORDS } from '../../events/index.ts';
 import { isAsNeeded } from './admit.ts';
 import { planOfType } from './plan.ts';
 import type { Run, VmOf } from './run.ts';
@@ -47,6 +47,8 @@ export function passCalm(
   const isReady = isAsNeeded;
   const { code: entry, needs: enters, signal: enter } = ENTRY;
   const { code: exit, needs: exits, signal: leave } = EXIT;
+  const { low: lowAt, high: highAt, vm: vmAt, vcpu: vcpuAt, kind: kindAt } = ROW;
+  const step = ROW_WORDS;
   const { words, wides } = batch;
   const { byId } = vm;
   const id = vm.id | 0;
@@ -54,16 +56,15 @@ export function passCalm(
   const high = last[1]! | 0;
   let low = last[0]! | 0;
   let row = from;
-  // Which word of a row is what: ROW in events/input-batch.ts.
-  for (let at = ROW_WORDS * from; row < to; at += 6) {
-    const kind = words[at + 4]!;
-    const vcpu = words[at + 3]!;
-    if (words[at + 2] !== id || (kind !== exit && kind !== entry) || vcpu < 0) break;
+  for (let at = step * from; row < to; at += step) {
+    const kind = words[at + kindAt]!;
+    const vcpu = words[at + vcpuAt]!;
+    if (words[at + vmAt] !== id || (kind !== exit && kind !== entry) || vcpu < 0) break;
     const cell = byId[vcpu];
     if (cell === undefined || cell.state.requests !== 0) break;
     if (!isReady(cell.state, kind === exit ? exits : enters)) break;
-    const lower = words[at]!;
-    if (words[at + 1] !== high || lower >>> 0 < low >>> 0) break;
+    const lower = words[at + lowAt]!;
+    if (words[at + highAt] !== high || lower >>> 0 < low >>> 0) break;
     low = lower;
     row += 1;
     if (kind === exit) {

@@ -111,7 +111,7 @@ export class Run implements Ctx {
     this.readings.begin(source);
   }
 
-  /** Begins with bare inputs of one type and one VM; which each is, `passTo` says. */
+  /** Begins with bare inputs of one VM; which each of one type is, `passTo` says. */
   beginCalm(code: number, vm: VmOf): void {
     this.begin(code, undefined, undefined);
     this.head.vm = vm.id;
@@ -122,6 +122,7 @@ export class Run implements Ctx {
   /** The next such input, of a vCPU, at the instant in a cell of `wides`. */
   passTo(wides: BigUint64Array, at: number, vcpu: number, cell: VcpuCell): void {
     this.head.passTo(wides, at, vcpu);
+    if (this.whole !== undefined) this.whole = undefined;
     if (this.vcpuCell !== cell) this.vcpuCell = cell;
     this.readings.again();
   }

@@ -178,12 +178,14 @@ const both = (type: Input['type']): Told[] =>
   [0, 1].map((vcpu) => ({ type, vcpu, ...cpuOf(type, vcpu) }));
 const cpuOf = (type: Input['type'], cpu: number) => (type === 'vcpu_load' ? { cpu } : {});
 
-/** Inputs of which entries and exits are bare, as in a log. */
+/** Inputs of which entries and exits without readings are bare, as in a log. */
 function bareBatch(inputs: readonly Input[]): InputBatch {
   const batch = new InputBatch();
   for (const input of inputs) {
-    if (input.type === 'kvm_exit' || input.type === 'kvm_entry') addBare(batch, input);
-    else batch.add(input);
+    const { type, readings } = input;
+    if ((type === 'kvm_exit' || type === 'kvm_entry') && readings === undefined) {
+      addBare(batch, input);
+    } else batch.add(input);
   }
   return batch;
 }
@@ -267,6 +269,15 @@ describe('rows come to what their inputs come to', () => {
       t.resetTsc(exit - 2000n).tell({ type: 'kvm_exit' });
     });
     expect(inputs.slice(-2).map(({ tsc }) => tsc)).toEqual([entry, exit]);
+    compare(worldOn(PLAIN_HOST), bareBatch(inputs), [1000], NO_STOPS);
+  });
+
+  it('of exits after one whose reading was told', () => {
+    const inputs = told(PLAIN_HOST, (t) => {
+      t.boot(1).tell(...both('vcpu_load').slice(0, 1));
+      t.tell({ type: 'kvm_entry' }, { type: 'kvm_exit', readings: { 'exit.tsc': 7n } });
+      t.tell({ type: 'kvm_entry' }, { type: 'kvm_exit' });
+    });
     compare(worldOn(PLAIN_HOST), bareBatch(inputs), [1000], NO_STOPS);
   });
 
