@@ -4,7 +4,7 @@
  * same run. The slow ones, which are the peers and our own reading of JSON, get a sixteenth of the
  * length: their rates are what counts.
  *
- *     npm run bench -- [--only text|trace.dat|log|num|stepper|flat|memory]…] [--lines N] [--keep] [--quick]
+ *     npm run bench [-- --only text|trace.dat|log|num|stepper|flat|memory …] [--lines N] [--keep] [--quick]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -37,6 +37,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 mkdirSync(`${root}bench/out`, { recursive: true });
 /** A folder of this run's own, as another may be under way. */
 const out = mkdtempSync(`${root}bench/out/`);
+process.on('exit', () => {
+  if (!values.keep) rmSync(out, { recursive: true });
+});
 const recording = (name, file) => `${root}test/fixtures/recordings/${name}/${file}`;
 
 /** Seconds that one run of a command takes. */
@@ -97,11 +100,17 @@ for await (const line of createInterface({ input: createReadStream(process.argv[
 const peer = `${out}/readline-regexp.mjs`;
 writeFileSync(peer, PEER);
 
-async function text(name) {
+/** A bundled recording's text, unpacked. */
+function unpacked(name) {
   const source = `${out}/${name}.txt`;
+  writeFileSync(source, gunzipSync(readFileSync(recording(name, 'trace.txt.gz'))));
+  return source;
+}
+
+async function text(name) {
+  const source = unpacked(name);
   const long = `${out}/${name}.long.txt`;
   const short = `${out}/${name}.short.txt`;
-  writeFileSync(source, gunzipSync(readFileSync(recording(name, 'trace.txt.gz'))));
   await writeLongText(source, long, LINES);
   await writeLongText(source, short, LINES / PEER_PART);
   const [ours, theirs] = inTurn([replay(long), [process.execPath, peer, short]]);
@@ -222,10 +231,9 @@ const PARTS = {
     console.log(
       '\npeak memory while reading text, MiB (flat: it does not grow with the recording)',
     );
+    const source = unpacked('threads-6.12');
+    const long = `${out}/memory.txt`;
     for (const lines of [LINES / 4, LINES]) {
-      const source = `${out}/threads-6.12.txt`;
-      const long = `${out}/memory.txt`;
-      writeFileSync(source, gunzipSync(readFileSync(recording('threads-6.12', 'trace.txt.gz'))));
       await writeLongText(source, long, lines);
       const size = `${(statSync(long).size / 2 ** 20).toFixed(0)} MiB`;
       row(`${lines} lines, ${size}`, peakMemory(long));
@@ -234,10 +242,10 @@ const PARTS = {
 };
 
 const wanted = values.only.length === 0 ? Object.keys(PARTS) : values.only;
-for (const name of wanted) {
-  if (Object.hasOwn(PARTS, name)) continue;
-  rmSync(out, { recursive: true });
-  throw new Error(`--only ${name}: expected one of ${Object.keys(PARTS).join(', ')}`);
+const unknown = wanted.find((name) => !Object.hasOwn(PARTS, name));
+if (unknown !== undefined) {
+  console.error(`--only ${unknown}: expected one of ${Object.keys(PARTS).join(', ')}`);
+  process.exit(2);
 }
 console.log(
   `Node ${process.version}; ${LINES} lines or events; medians of ${ROUNDS} runs of whole processes, start-up included`,
@@ -246,4 +254,3 @@ for (const name of wanted) {
   console.log();
   await PARTS[name]();
 }
-if (!values.keep) rmSync(out, { recursive: true });

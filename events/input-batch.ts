@@ -32,12 +32,19 @@ export const bareInput = (code: number, tsc: bigint, vm: number, vcpu: number): 
 
 /** Words of a row, 32 bits each; its instant is a u64 at a multiple of `ROW_WORDS / 2`. */
 export const ROW_WORDS = 6;
-/**
- * Where in a row things stand: the instant (host TSC, its lower half first, as on all platforms that
- * run this), the VM and the vCPU (0 where the type names none), and the code of the type, of an input
- * that came whole plus `WHOLE`; of such a one then its place among them.
- */
-export const ROW = { low: 0, high: 1, vm: 2, vcpu: 3, kind: 4, place: 5 } as const;
+/** Which word of a row is what. */
+export const ROW = {
+  /** Halves of the instant, host TSC; the lower one first, as on all platforms that run this. */
+  low: 0,
+  high: 1,
+  /** The VM and the vCPU; 0 where the type names none. */
+  vm: 2,
+  vcpu: 3,
+  /** The code of the type; of an input that came whole, `WHOLE` more. */
+  kind: 4,
+  /** Of an input that came whole: its place among these. */
+  place: 5,
+} as const;
 const WHOLE = 256;
 
 const FIRST_ROWS = 64;

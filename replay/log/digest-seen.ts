@@ -39,7 +39,7 @@ function writeValue(out: ByteWriter, type: Type, value: unknown): void {
   } else out.u32(Number(value) >>> 0);
 }
 
-/** Where the fields of all observations go that are no type's own. */
+/** The place of members that are no field of the type: `type`, `vm` and `vcpu`. */
 const NOWHERE = -1;
 
 /** Writes observations of one type. */

@@ -111,7 +111,7 @@ export class Run implements Ctx {
     this.readings.begin(source);
   }
 
-  /** Begins with bare inputs of one VM; which each of one type is, `passTo` says. */
+  /** Begins with bare inputs of one VM; to each of the type that this code is of, `passTo` leads. */
   beginCalm(code: number, vm: VmOf): void {
     this.begin(code, undefined, undefined);
     this.head.vm = vm.id;
@@ -119,7 +119,7 @@ export class Run implements Ctx {
     if (this.vmOf !== vm) this.vmOf = vm;
   }
 
-  /** The next such input, of a vCPU, at the instant in a cell of `wides`. */
+  /** Goes on to the next one of that type, of a vCPU, at the instant in a cell of `wides`. */
   passTo(wides: BigUint64Array, at: number, vcpu: number, cell: VcpuCell): void {
     this.head.passTo(wides, at, vcpu);
     if (this.whole !== undefined) this.whole = undefined;
