@@ -57,7 +57,7 @@ export class InputBatch {
   /** All rows; signed, as V8 need not ask whether a number of them is a small one. */
   words = new Int32Array(FIRST_ROWS * ROW_WORDS);
   /** The same as u64, for the instants. */
-  wides = new BigUint64Array(this.words.buffer);
+  #wides = new BigUint64Array(this.words.buffer);
   /** Inputs that came whole. */
   readonly #whole: Input[] = [];
 
@@ -101,7 +101,7 @@ export class InputBatch {
   #addRow(tsc: bigint): number {
     this.reserve(1);
     const at = ROW_WORDS * this.length++;
-    this.wides[at >>> 1] = tsc;
+    this.#wides[at >>> 1] = tsc;
     return at;
   }
 
@@ -109,7 +109,7 @@ export class InputBatch {
     const words = new Int32Array(length);
     words.set(this.words);
     this.words = words;
-    this.wides = new BigUint64Array(words.buffer);
+    this.#wides = new BigUint64Array(words.buffer);
   }
 
   /** The code of a row's type. */
@@ -119,7 +119,7 @@ export class InputBatch {
 
   /** Host TSC. */
   tscOf(row: number): bigint {
-    return this.wides[(ROW_WORDS / 2) * row]!;
+    return this.#wides[(ROW_WORDS / 2) * row]!;
   }
 
   /** The VM that a row names; 0 where the type names none. */

@@ -130,9 +130,9 @@ export class InputHead {
     this.readings = undefined;
   }
 
-  /** Takes that of another one of the same VM, whose instant stands in a cell of `wides`. */
-  passTo(wides: BigUint64Array, at: number, vcpu: number): void {
-    this.#tsc[0] = wides[at]!;
+  /** Takes that of another one of the same VM. */
+  passTo(rows: InputRows, row: number, vcpu: number): void {
+    this.#tsc[0] = rows.tscOf(row);
     this.vcpu = vcpu;
   }
 }

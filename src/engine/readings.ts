@@ -211,6 +211,11 @@ export class ReadingsOf implements Here, ReadingPlace {
     else this.values[index] = DERIVATION[index]!(this);
   }
 
+  /** So many more reads of a clock were derived, by inputs that were left out. */
+  addDerived(name: ReadingName, times: number): void {
+    this.derivedTimes[this.indexOf(name)]! += times;
+  }
+
   /** How many reads of each name were derived, over all inputs. */
   get derived(): ReadonlyMap<ReadingName, number> {
     const { derivedTimes } = this;

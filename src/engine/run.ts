@@ -3,6 +3,7 @@ import {
   bareInput,
   INPUT_TYPES,
   type Input,
+  type InputRows,
   type InputType,
   type Observation,
   type ReadingName,
@@ -21,6 +22,9 @@ import { InputHead } from './input-shape.ts';
 import { type ReadingSource, ReadingsOf } from './readings.ts';
 import type { HostCell, VcpuCell, VmCell } from './stepper.ts';
 
+/** vCPUs with ids below this are found by them in an array, which others would make too long. */
+export const SMALL_VCPU_IDS = 4096;
+
 /** A VM of a world. */
 export interface VmOf {
   readonly id: number;
@@ -29,7 +33,7 @@ export interface VmOf {
   readonly vcpus: Map<number, VcpuCell>;
   /** The same ones, by their place in that order. */
   readonly inOrder: VcpuCell[];
-  /** Those with small ids, which are nearly all, by their id. */
+  /** Those with ids below `SMALL_VCPU_IDS`, which are nearly all, by their id. */
   readonly byId: (VcpuCell | undefined)[];
 }
 
@@ -111,7 +115,7 @@ export class Run implements Ctx {
     this.readings.begin(source);
   }
 
-  /** Begins with bare inputs of one VM; to each of the type that this code is of, `passTo` leads. */
+  /** Begins with bare inputs of one VM; to those of the type that this code is of, `passTo` leads. */
   beginCalm(code: number, vm: VmOf): void {
     this.begin(code, undefined, undefined);
     this.head.vm = vm.id;
@@ -119,9 +123,9 @@ export class Run implements Ctx {
     if (this.vmOf !== vm) this.vmOf = vm;
   }
 
-  /** Goes on to the next one of that type, of a vCPU, at the instant in a cell of `wides`. */
-  passTo(wides: BigUint64Array, at: number, vcpu: number, cell: VcpuCell): void {
-    this.head.passTo(wides, at, vcpu);
+  /** Goes on to one of that type, of a vCPU; those between and of other vCPUs may be left out. */
+  passTo(rows: InputRows, row: number, vcpu: number, cell: VcpuCell): void {
+    this.head.passTo(rows, row, vcpu);
     if (this.whole !== undefined) this.whole = undefined;
     if (this.vcpuCell !== cell) this.vcpuCell = cell;
     this.readings.again();

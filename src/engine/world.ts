@@ -15,7 +15,7 @@ import { InputError } from './input-error.ts';
 import { checkShape, readHead, takeBare } from './input-shape.ts';
 import { HOST, type Plan, Plans, planOfCode, VM } from './plan.ts';
 import type { ReadingSource } from './readings.ts';
-import { type MasterclockRecord, Run, type VmOf } from './run.ts';
+import { type MasterclockRecord, Run, SMALL_VCPU_IDS, type VmOf } from './run.ts';
 import type { HostCell, Stepper, VcpuCell } from './stepper.ts';
 import { tableStepper } from './table-stepper.ts';
 
@@ -39,9 +39,6 @@ export interface WorldOptions {
   /** The observations that somebody looks at, and no others are made; all by default. */
   readonly shows?: ReadonlySet<Observation['type']>;
 }
-
-/** vCPUs with ids below this are found by them in an array, which others would make too long. */
-const SMALL_VCPU_IDS = 4096;
 
 /** The vCPU of an id, if that is one at all. */
 function vcpuOf({ byId, vcpus }: VmOf, id: number): VcpuCell | undefined {
@@ -145,7 +142,7 @@ export class World {
     const run = this.#run;
     for (let row = from; ; ) {
       const passed = this.#passCalm(batch, row, to, stops);
-      if (passed > row && (passed === to || !run.isQuiet)) return this.#dispatched(false);
+      if (passed === to) return this.#dispatched(false);
       const plan = planOfCode(batch.codeOf(passed));
       const refused = this.#takeRow(batch, passed, plan);
       const isQuiet = !refused && run.isQuiet && plan.target !== HOST && stops[plan.code] === 0;

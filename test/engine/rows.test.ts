@@ -73,6 +73,48 @@ describe('types of which one signal is left', () => {
   });
 });
 
+describe('of many exits the last is enough', () => {
+  it('as EXIT notes the guest’s TSC and does no more, but where the TSC is always pushed forward', () => {
+    const { states } = vcpuMachine.config;
+    const { run, catchup } = states as unknown as Record<'run' | 'catchup', { states: object }>;
+    const exits = transitionsOf(vcpuMachine.config, 'EXIT');
+    expect(transitionsOf(run, 'EXIT')).toEqual([{ target: 'loaded', actions: 'noteGuestTsc' }]);
+    expect(transitionsOf(catchup.states, 'EXIT')).toEqual([{ actions: 'requestClockUpdate' }]);
+    expect(catchup.states).toMatchObject({ always: { on: { EXIT: {} } } });
+    expect(exits).toHaveLength(2);
+  });
+
+  it('as nothing is left of what the exit before noted', () => {
+    let checked = 0;
+    fc.assert(
+      fc.property(histories(60), fc.bigInt({ min: 0n, max: 1n << 40n }), (spec, later) => {
+        const log = logOf(spec, 1e6);
+        const [both, one] = [worldOf(log)(), worldOf(log)()];
+        for (const entry of log.entries) {
+          if (entry.kind !== 'input') continue;
+          both.dispatch(entry.input);
+          one.dispatch(entry.input);
+        }
+        for (const [vm, { vcpus }] of both.vms) {
+          for (const [vcpu, { state }] of vcpus) {
+            if (state.run !== 'guest' || state.requests !== 0) continue;
+            if (state.catchup === 'always') continue;
+            const [early, late] = [both.lastTsc, both.lastTsc + later];
+            both.dispatch({ type: 'kvm_exit', tsc: early, vm, vcpu });
+            both.dispatch({ type: 'kvm_entry', tsc: early, vm, vcpu });
+            both.dispatch({ type: 'kvm_exit', tsc: late, vm, vcpu });
+            one.dispatch({ type: 'kvm_exit', tsc: late, vm, vcpu });
+            checked += 1;
+          }
+        }
+        expect(bytesOf(both)).toEqual(bytesOf(one));
+      }),
+      runs(120),
+    );
+    expect(checked).toBeGreaterThan(20);
+  });
+});
+
 /** What becomes of an input: what is seen, or the error. */
 type Came = { readonly dispatched: Dispatched } | { readonly error: string };
 
@@ -283,11 +325,39 @@ describe('rows come to what their inputs come to', () => {
 
   it('of each read that is derived', () => {
     const inputs = told(PLAIN_HOST, (t) => {
-      t.boot(1);
-      for (let i = 0; i < 5; i++) t.run(0);
+      t.boot(2).tell(...both('vcpu_load'));
+      for (let i = 0; i < 5; i++) t.tell(...both('kvm_entry'), ...both('kvm_exit'));
+      t.tell(...both('vcpu_put'));
+      t.run(0);
     });
     const { world } = compare(worldOn(PLAIN_HOST), bareBatch(inputs), [1000], NO_STOPS);
-    expect(world.derived.get('exit.tsc')).toBe(5);
+    expect(world.derived.get('exit.tsc')).toBe(11);
+  });
+
+  it.each([
+    [0xffff_fff0, 4095],
+    [0x8000_0000, 4096],
+    [0x7fff_ffff, 0xffff_ffff],
+  ])('of VM %i and vCPU %i, in worlds that take turns', (vm, second) => {
+    const inputs = told(PLAIN_HOST, (t) => {
+      t.boot(2).tell(...both('vcpu_load'));
+      for (let i = 0; i < 9; i++) t.tell(...both('kvm_entry'), ...both('kvm_exit'));
+    }).map((input) => {
+      const named = 'vm' in input ? { ...input, vm } : input;
+      return 'vcpu' in named && named.vcpu === 1 ? { ...named, vcpu: second } : named;
+    });
+    const batch = bareBatch(inputs);
+    const [a, b] = [worldOn(PLAIN_HOST)(), worldOn(PLAIN_HOST)()];
+    for (let turn = 0; a.count + b.count < 2 * batch.length; turn++) {
+      const world = turn % 2 === 0 ? a : b;
+      const to = Math.min(batch.length, world.count + 3 + (turn % 3));
+      if (to > world.count) world.dispatchRows(batch, world.count, to, NO_STOPS);
+    }
+    const { world } = compare(worldOn(PLAIN_HOST), batch, [7], NO_STOPS);
+    for (const other of [a, b]) {
+      expect(bytesOf(other)).toEqual(bytesOf(world));
+      expect(other.derived).toEqual(world.derived);
+    }
   });
 
   it('for who inspects actors', () => {
