@@ -10,6 +10,20 @@ const HALVES = new Int32Array(2);
 const U64 = new BigUint64Array(HALVES.buffer);
 const S64 = new BigInt64Array(HALVES.buffer);
 
+/** Writes a u64, modulo 2^64, of which there is room. */
+export function setU64(view: DataView, at: number, value: bigint): void {
+  U64[0] = value;
+  view.setInt32(at, HALVES[0]!, true);
+  view.setInt32(at + 4, HALVES[1]!, true);
+}
+
+/** Copies bytes to where there is room. */
+export function setBytes(target: Uint8Array, at: number, bytes: Uint8Array): void {
+  const count = bytes.length;
+  if (count > FEW_BYTES) target.set(bytes, at);
+  else for (let i = 0; i < count; i++) target[at + i] = bytes[i]!;
+}
+
 /** Collects bytes. */
 export class ByteWriter {
   #bytes = new Uint8Array(FIRST_BYTES);
@@ -18,6 +32,21 @@ export class ByteWriter {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** All there is room for, for whoever writes many values at once; valid until more is reserved. */
+  get buffer(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** A view of it, valid as long. */
+  get view(): DataView {
+    return this.#view;
+  }
+
+  /** Collects what was written behind `length` into room that was reserved: `length` is the new one. */
+  extend(length: number): void {
+    this.#length = length;
   }
 
   /** What was collected; valid until more is. */
@@ -32,14 +61,19 @@ export class ByteWriter {
   /** Makes room, and returns where it begins. */
   #take(count: number): number {
     const at = this.#length;
+    this.reserve(count);
     this.#length = at + count;
-    if (this.#length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
-    }
     return at;
+  }
+
+  /** Makes room for so many more. */
+  reserve(count: number): void {
+    const length = this.#length + count;
+    if (length <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 
   u8(value: number): void {
@@ -60,16 +94,12 @@ export class ByteWriter {
   /** Modulo 2^64. */
   u64(value: bigint): void {
     const at = this.#take(8);
-    U64[0] = value;
-    this.#view.setInt32(at, HALVES[0]!, true);
-    this.#view.setInt32(at + 4, HALVES[1]!, true);
+    setU64(this.#view, at, value);
   }
 
   raw(bytes: Uint8Array): void {
-    const count = bytes.length;
-    const at = this.#take(count);
-    if (count > FEW_BYTES) this.#bytes.set(bytes, at);
-    else for (let i = 0; i < count; i++) this.#bytes[at + i] = bytes[i]!;
+    const at = this.#take(bytes.length);
+    setBytes(this.#bytes, at, bytes);
   }
 
   /** Changes a byte that was written before. */
@@ -121,9 +151,14 @@ export class ByteReader {
     return at < this.#end ? this.#bytes[at]! : -1;
   }
 
-  /** A view of what is left, for reading many records whose form is known. */
-  get rest(): DataView {
-    return new DataView(this.#bytes.buffer, this.#at, this.left);
+  /** A view of the whole buffer, for reading many records whose form is known. */
+  get view(): DataView {
+    return this.#view;
+  }
+
+  /** Where in the buffer the next byte is. */
+  get place(): number {
+    return this.#at;
   }
 
   /** Takes bytes that were read from a view. */

@@ -53,7 +53,9 @@ export interface OpenedLog {
 
 const CHUNK_BYTES = 1 << 20;
 /** What is decoded at once: its entries are used, and gone, before a collector has to keep them. */
-const PIECE_BYTES = 1 << 16;
+const PIECE_BYTES = 1 << 18;
+/** What is read at once until the header is there: what is damaged further on may never be asked for. */
+const HEADER_BYTES = 1 << 16;
 const HEAD_BYTES = 16;
 
 const decoderOf = (name: string, head: Uint8Array, options: ReadLogOptions): LogDecoder => {
@@ -107,6 +109,22 @@ async function* chunksOf(
   }
 }
 
+/** What `decode` came to; what it had read before an error comes before the error. */
+function* decoded(
+  room: Stretches,
+  decode: () => readonly LogStretch[],
+): Generator<readonly LogStretch[]> {
+  let some: readonly LogStretch[];
+  try {
+    some = decode();
+  } catch (error) {
+    const before = room.finish();
+    if (before.length > 0) yield before;
+    throw error;
+  }
+  if (some.length > 0) yield some;
+}
+
 /** Reads on until the header is there. */
 async function readHeader(
   bytes: LogBytes,
@@ -132,8 +150,7 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
   const { name } = bytes;
   const head = await bytesAt(bytes, 0, HEAD_BYTES);
   const first = decoderOf(name, head, options);
-  // No more than is needed: what is damaged further on may never be asked for.
-  const header = await readHeader(bytes, first, Math.min(chunkBytes, PIECE_BYTES));
+  const header = await readHeader(bytes, first, Math.min(chunkBytes, HEADER_BYTES));
   async function* stretches(from?: CheckpointPlace): AsyncGenerator<readonly LogStretch[], LogEnd> {
     const decoder =
       from !== undefined && first instanceof MclogDecoder
@@ -142,12 +159,11 @@ export async function openLog(bytes: LogBytes, options: OpenLogOptions = {}): Pr
     const room = new Stretches();
     for await (const chunk of chunksOf(bytes, from?.offset ?? 0, chunkBytes)) {
       for (let begin = 0; begin < chunk.length; begin += PIECE_BYTES) {
-        const some = decoder.push(chunk.subarray(begin, begin + PIECE_BYTES), room);
-        if (some.length > 0) yield some;
+        const piece = chunk.subarray(begin, begin + PIECE_BYTES);
+        yield* decoded(room, () => decoder.push(piece, room));
       }
     }
-    const last = decoder.finish(room);
-    if (last.length > 0) yield last;
+    yield* decoded(room, () => decoder.finish(room));
     const { inputs, torn, skippedCheckpoints } = decoder;
     return { inputs, torn, skippedCheckpoints };
   }

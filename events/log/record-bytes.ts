@@ -283,23 +283,30 @@ export class RecordReader {
    * @returns how many were read.
    */
   readBare(from: ByteReader, into: InputBatch, most: number): number {
-    const { rest } = from;
+    const { view } = from;
     const bare = this.#bare;
-    const end = Math.min(most, Math.floor(rest.byteLength / BARE_BYTES));
+    const end = Math.min(most, Math.floor(from.left / BARE_BYTES));
     into.reserve(end);
     const { words } = into;
-    // What is not the function's own V8 looks up and checks anew for each record.
-    const { low, high, vm, vcpu, kind } = ROW;
-    const bytes = BARE_BYTES;
-    const step = ROW_WORDS;
+    // What is not the function's own V8 looks up and checks anew for each record; that these are
+    // 32 bits it need not ask again.
+    const low = ROW.low | 0;
+    const high = ROW.high | 0;
+    const vm = ROW.vm | 0;
+    const vcpu = ROW.vcpu | 0;
+    const kind = ROW.kind | 0;
+    const bytes = BARE_BYTES | 0;
+    const step = ROW_WORDS | 0;
     let count = 0;
-    for (let at = 0, to = step * into.length; count < end; at += bytes, to += step) {
-      const code = bare[rest.getUint8(at)]!;
-      if (code < 0 || rest.getUint8(at + 1) !== 0) break;
-      words[to + low] = rest.getInt32(at + 2, true);
-      words[to + high] = rest.getInt32(at + 6, true);
-      words[to + vm] = rest.getInt32(at + 10, true);
-      words[to + vcpu] = rest.getInt32(at + 14, true);
+    for (let at = from.place, to = step * into.length; count < end; at += bytes, to += step) {
+      // The code, and above it the presence, which is 0.
+      const head = view.getUint16(at, true);
+      const code = bare[head & 0xff]!;
+      if (code < 0 || head > 0xff) break;
+      words[to + low] = view.getInt32(at + 2, true);
+      words[to + high] = view.getInt32(at + 6, true);
+      words[to + vm] = view.getInt32(at + 10, true);
+      words[to + vcpu] = view.getInt32(at + 14, true);
       words[to + kind] = code;
       count += 1;
     }

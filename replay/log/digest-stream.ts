@@ -1,6 +1,6 @@
 /** The digest of what belongs to one VM, or to the host: what inputs came to, and then findings. */
 import { createHash, type Hash, hash } from 'node:crypto';
-import { ByteWriter } from '../../events/log/bytes.ts';
+import type { ByteWriter } from '../../events/log/bytes.ts';
 
 const ALGORITHM = 'sha256';
 
@@ -13,16 +13,20 @@ const utf8 = new TextEncoder();
 export class DigestStream {
   /** Of a VM by its id, or the host's. */
   readonly of: number;
-  readonly out = new ByteWriter();
+  readonly out: ByteWriter;
   /** What came before, where that was so much. */
   #hash: Hash | undefined;
   /** Findings by themselves, as they come later than what they are about. */
   #findingsHash: Hash | undefined;
   #findings = '';
 
-  /** @param before - the digest of the VM that had the id before, if one had. */
-  constructor(of: number, before: string | undefined) {
+  /**
+   * @param before - the digest of the VM that had the id before, if one had.
+   * @param out - collects nothing yet; may collect something else afterwards.
+   */
+  constructor(of: number, before: string | undefined, out: ByteWriter) {
     this.of = of;
+    this.out = out;
     if (before !== undefined) this.out.raw(utf8.encode(before));
   }
 

@@ -17,6 +17,7 @@ import {
   inputCode,
   type Observation,
 } from '../../events/index.ts';
+import { ByteWriter } from '../../events/log/bytes.ts';
 import type { Finding } from '../findings/finding.ts';
 import { SeenWriters } from './digest-seen.ts';
 import { DigestStream } from './digest-stream.ts';
@@ -24,6 +25,9 @@ import { QUIET } from './outcomes.ts';
 
 /** Raise when the meaning of a digested byte changes. */
 const DIGEST_SCHEMA = 3;
+
+/** Buffers that are kept for streams to come: most VMs come one after the other, or stay. */
+const MOST_SPARE = 4;
 
 /** The host's own stream, beside those of VMs by their id. */
 const HOST = -1;
@@ -46,6 +50,8 @@ export class LogDigest {
   readonly #streams = new Map<number, DigestStream>();
   /** Of VMs that are gone: a log may have very many, one after the other. */
   readonly #ended = new Map<number, string>();
+  /** Of VMs that are gone: what their streams collected in, which mostly has grown to what one needs. */
+  readonly #spare: ByteWriter[] = [];
   /** The one that was added to last, to which the next input mostly belongs. */
   #last: DigestStream | undefined;
 
@@ -84,7 +90,7 @@ export class LogDigest {
     if (this.#last?.of === vm) return this.#last;
     let stream = this.#streams.get(vm);
     if (stream === undefined) {
-      stream = new DigestStream(vm, this.#ended.get(vm));
+      stream = new DigestStream(vm, this.#ended.get(vm), this.#spare.pop() ?? new ByteWriter());
       this.#streams.set(vm, stream);
     }
     this.#last = stream;
@@ -95,6 +101,9 @@ export class LogDigest {
     this.#ended.set(stream.of, stream.finish());
     this.#streams.delete(stream.of);
     this.#last = undefined;
+    if (this.#spare.length === MOST_SPARE) return;
+    stream.out.clear();
+    this.#spare.push(stream.out);
   }
 
   /**
