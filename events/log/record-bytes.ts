@@ -13,9 +13,10 @@
  * Values have fixed widths: a log is made for being read fast, and the instants of a busy host differ
  * in most of their bytes anyway.
  */
-import { BARE_TYPES, type InputBatch, inputCode, ROW, ROW_WORDS } from '../input-batch.ts';
+import { inputCode } from '../input-batch.ts';
 import type { InputType, Readings } from '../inputs.ts';
 import type { ValueType } from '../model-spec.ts';
+import { BareReader, LEADING } from './bare-bytes.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
 import { EntryError } from './error.ts';
 import { MAX_TEXT_BYTES } from './json-values.ts';
@@ -165,21 +166,6 @@ const toldOf = (readings: Readings | undefined): readonly Told[] =>
         (entry): entry is [string, Told[1]] => entry[1] !== undefined,
       );
 
-/** The fields with which most records begin; bare inputs have no others. */
-const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
-
-/** A bare input: its code, no presence, instant, VM and vCPU. */
-export const BARE_BYTES = 18;
-
-/** Optional fields of which one byte tells whether they are there, beside the readings. */
-const MOST_OPTIONAL = 7;
-
-/** Whether records of this kind, which is one of today's (`checkSchema`), may be bare inputs. */
-const mayBeBare = ({ tag, name, fields }: RecordSpec): boolean =>
-  tag === 'input' &&
-  (BARE_TYPES as ReadonlySet<string>).has(name) &&
-  fields.length - LEADING.length <= MOST_OPTIONAL;
-
 /** Reads records of one kind, from behind their code. */
 class KindReader {
   readonly spec: RecordSpec;
@@ -260,59 +246,13 @@ function readList(from: ByteReader, length: number): (bigint | undefined)[] {
 
 /** Reads records of one schema. */
 export class RecordReader {
+  /** Reads those that are bare inputs, many at once. */
+  readonly bare: BareReader;
   readonly #kinds: readonly KindReader[];
-  /** By code: that of the type of inputs that may be bare; −1 for all others. */
-  readonly #bare = new Int16Array(256).fill(-1);
 
   constructor({ records, readings }: Schema) {
+    this.bare = new BareReader(records);
     this.#kinds = records.map((spec) => new KindReader(spec, readings));
-    for (const [code, spec] of records.entries()) {
-      if (mayBeBare(spec)) this.#bare[code] = inputCode(spec.name as InputType);
-    }
-  }
-
-  /** Whether the next record is a bare input. */
-  startsBare(from: ByteReader): boolean {
-    return this.#bare[from.peek(0)]! >= 0 && from.peek(1) === 0;
-  }
-
-  /**
-   * Adds to a batch the bare inputs that follow each other, as nearly all do.
-   *
-   * @param most - how many records there are to read.
-   * @returns how many were read.
-   */
-  readBare(from: ByteReader, into: InputBatch, most: number): number {
-    const { view } = from;
-    const bare = this.#bare;
-    const end = Math.min(most, Math.floor(from.left / BARE_BYTES));
-    into.reserve(end);
-    const { words } = into;
-    // What is not the function's own V8 looks up and checks anew for each record; that these are
-    // 32 bits it need not ask again.
-    const low = ROW.low | 0;
-    const high = ROW.high | 0;
-    const vm = ROW.vm | 0;
-    const vcpu = ROW.vcpu | 0;
-    const kind = ROW.kind | 0;
-    const bytes = BARE_BYTES | 0;
-    const step = ROW_WORDS | 0;
-    let count = 0;
-    for (let at = from.place, to = step * into.length; count < end; at += bytes, to += step) {
-      // The code, and above it the presence, which is 0.
-      const head = view.getUint16(at, true);
-      const code = bare[head & 0xff]!;
-      if (code < 0 || head > 0xff) break;
-      words[to + low] = view.getInt32(at + 2, true);
-      words[to + high] = view.getInt32(at + 6, true);
-      words[to + vm] = view.getInt32(at + 10, true);
-      words[to + vcpu] = view.getInt32(at + 14, true);
-      words[to + kind] = code;
-      count += 1;
-    }
-    into.length += count;
-    from.skip(BARE_BYTES * count);
-    return count;
   }
 
   /**

@@ -6,11 +6,12 @@
  * ```
  */
 import type { Input } from '../inputs.ts';
+import { BARE_BYTES } from './bare-bytes.ts';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import type { LogEntry } from './entry.ts';
 import { EntryError } from './error.ts';
 import { decodeEntry, encodeRecord } from './json-entry.ts';
-import { BARE_BYTES, type RecordReader, type RecordWriter } from './record-bytes.ts';
+import type { RecordReader, RecordWriter } from './record-bytes.ts';
 import { entryOf, recordOf } from './records.ts';
 import type { Stretches } from './stretch.ts';
 import type { UpgradePath } from './upgrade.ts';
@@ -65,8 +66,8 @@ export function readRecords(
   // The count may be a lie, what the bytes have room for is not.
   into.inputs.reserve(Math.min(inputs, Math.floor(from.left / BARE_BYTES)));
   for (let i = 0; i < count; i++) {
-    if (upgrade === undefined && reader.startsBare(from)) {
-      const bare = reader.readBare(from, into.inputs, count - i);
+    if (upgrade === undefined && reader.bare.isNext(from)) {
+      const bare = reader.bare.read(from, into.inputs, count - i);
       found += bare;
       i += bare;
       if (i === count) break;
