@@ -95,8 +95,8 @@ function vcpuNeeds(life: VcpuState['life'], run: VcpuState['run']): VcpuNeeds {
 }
 
 /** Whether a vCPU is in these states. */
-export const isAsNeeded = ({ bytes }: Readonly<VcpuState>, needs: VcpuNeeds): boolean =>
-  bytes[RUN] === needs.runByte && bytes[LIFE] === needs.lifeByte;
+export const isAsNeeded = ({ at, u8 }: Readonly<VcpuState>, needs: VcpuNeeds): boolean =>
+  u8[at + RUN] === needs.runByte && u8[at + LIFE] === needs.lifeByte;
 
 /** Says what is wrong with a vCPU that is in other states. */
 function refuseVcpu(vcpu: Readonly<VcpuState>, { life, run }: VcpuNeeds, fail: Fail): never {

@@ -64,7 +64,7 @@ function isCalm({ byId }: VmOf, vcpu: number, kind: number): boolean {
   const cell = byId[vcpu];
   if (cell === undefined || (kind !== EXIT.code && kind !== ENTRY.code)) return false;
   const { state } = cell;
-  if (state.requests !== 0 || state.bytes[CATCHUP] === ALWAYS) return false;
+  if (state.requests !== 0 || state.u8[state.at + CATCHUP] === ALWAYS) return false;
   return isAsNeeded(state, kind === EXIT.code ? EXIT.needs : ENTRY.needs);
 }
 

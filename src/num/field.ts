@@ -5,13 +5,15 @@
 import { parseS64, parseU64 } from './u64.ts';
 
 /**
- * One buffer as elements of the usual widths; what is signed, or of 16 bits, is made of these, as a
- * view for each would make structs dear. Little-endian, as this module requires of the platform.
+ * Where a struct begins in a buffer, and that buffer as elements of the usual widths; what is signed,
+ * or of 16 bits, is made of these. Little-endian, as this module requires of the platform.
  */
 export interface StructViews {
-  readonly bytes: Uint8Array;
-  readonly u64: BigUint64Array;
+  /** Bytes from the buffer's start, a multiple of 8. */
+  readonly at: number;
+  readonly u8: Uint8Array;
   readonly u32: Uint32Array;
+  readonly u64: BigUint64Array;
 }
 
 /** What a field of one element holds. */
@@ -25,7 +27,7 @@ export interface Field<T extends Scalar = Scalar> {
   readonly bytes: 1 | 2 | 4 | 8;
   /** What its JSON has to be, for errors. */
   readonly json: string;
-  /** The element at `index`, counted in elements of its size. */
+  /** The element at `index` of the struct, counted in elements of its size. */
   read(views: StructViews, index: number): T;
   /** Writes the element at `index`. */
   write(views: StructViews, index: number, value: T): void;
@@ -76,58 +78,59 @@ function narrow(
 
 /** Unsigned 64-bit; written modulo 2^64. */
 export const u64: Field<bigint> = wide('u64', parseU64, {
-  read: (views, index) => views.u64[index]!,
+  read: (views, index) => views.u64[(views.at >>> 3) + index]!,
   write: (views, index, value) => {
-    views.u64[index] = value;
+    views.u64[(views.at >>> 3) + index] = value;
   },
 });
 
 /** Signed 64-bit; written modulo 2^64. */
 export const s64: Field<bigint> = wide('s64', parseS64, {
-  read: (views, index) => BigInt.asIntN(64, views.u64[index]!),
+  read: (views, index) => BigInt.asIntN(64, views.u64[(views.at >>> 3) + index]!),
   write: (views, index, value) => {
-    views.u64[index] = value;
+    views.u64[(views.at >>> 3) + index] = value;
   },
 });
 
 /** Unsigned 32-bit; written modulo 2^32. */
 export const u32: Field<number> = narrow('u32', 4, [0, 0xffff_ffff], {
-  read: (views, index) => views.u32[index]!,
+  read: (views, index) => views.u32[(views.at >>> 2) + index]!,
   write: (views, index, value) => {
-    views.u32[index] = value;
+    views.u32[(views.at >>> 2) + index] = value;
   },
 });
 
 /** Signed 32-bit; written modulo 2^32. */
 export const s32: Field<number> = narrow('s32', 4, [-0x8000_0000, 0x7fff_ffff], {
-  read: (views, index) => views.u32[index]! | 0,
+  read: (views, index) => views.u32[(views.at >>> 2) + index]! | 0,
   write: (views, index, value) => {
-    views.u32[index] = value;
+    views.u32[(views.at >>> 2) + index] = value;
   },
 });
 
 /** Unsigned 16-bit; written modulo 2^16. */
 export const u16: Field<number> = narrow('u16', 2, [0, 0xffff], {
-  read: (views, index) => views.bytes[2 * index]! | (views.bytes[2 * index + 1]! << 8),
+  read: (views, index) =>
+    views.u8[views.at + 2 * index]! | (views.u8[views.at + 2 * index + 1]! << 8),
   write: (views, index, value) => {
-    views.bytes[2 * index] = value;
-    views.bytes[2 * index + 1] = value >>> 8;
+    views.u8[views.at + 2 * index] = value;
+    views.u8[views.at + 2 * index + 1] = value >>> 8;
   },
 });
 
 /** Unsigned 8-bit; written modulo 2^8. */
 export const u8: Field<number> = narrow('u8', 1, [0, 0xff], {
-  read: (views, index) => views.bytes[index]!,
+  read: (views, index) => views.u8[views.at + index]!,
   write: (views, index, value) => {
-    views.bytes[index] = value;
+    views.u8[views.at + index] = value;
   },
 });
 
 /** Signed 8-bit; written modulo 2^8. */
 export const s8: Field<number> = narrow('s8', 1, [-0x80, 0x7f], {
-  read: (views, index) => (views.bytes[index]! << 24) >> 24,
+  read: (views, index) => (views.u8[views.at + index]! << 24) >> 24,
   write: (views, index, value) => {
-    views.bytes[index] = value;
+    views.u8[views.at + index] = value;
   },
 });
 
@@ -136,9 +139,9 @@ export const bool: Field<boolean> = {
   kind: 'bool',
   bytes: 1,
   json: 'true or false',
-  read: (views, index) => views.bytes[index] !== 0,
+  read: (views, index) => views.u8[views.at + index] !== 0,
   write: (views, index, value) => {
-    views.bytes[index] = value ? 1 : 0;
+    views.u8[views.at + index] = value ? 1 : 0;
   },
   encode: (value) => value,
   decode: (json) => (typeof json === 'boolean' ? json : undefined),
@@ -158,20 +161,20 @@ export function oneOf<const N extends string>(...names: readonly [N, ...N[]]): F
   }
   const list = names.join(', ');
   const refuse = (views: StructViews, index: number): never => {
-    throw new RangeError(`expected a code of ${list}, found ${views.bytes[index]}`);
+    throw new RangeError(`expected a code of ${list}, found ${views.u8[views.at + index]}`);
   };
   return {
     kind: 'enum',
     bytes: 1,
     json: `one of ${list}`,
     // Errors are made apart, so that the read is small enough to be inlined.
-    read: (views, index) => names[views.bytes[index]!] ?? refuse(views, index),
+    read: (views, index) => names[views.u8[views.at + index]!] ?? refuse(views, index),
     write: (views, index, value) => {
       const code = codes.get(value);
       if (code === undefined) {
         throw new RangeError(`expected one of ${list}, found ${JSON.stringify(value)}`);
       }
-      views.bytes[index] = code;
+      views.u8[views.at + index] = code;
     },
     encode: (value) => value,
     decode: (json) =>

@@ -1,3 +1,5 @@
+import type { StructViews } from './field.ts';
+
 /** One lane's mixing of a word: multiplication spreads upward, rotation brings it down again. */
 const mix = (lane: number, word: number, factor: number): number => {
   const product = Math.imul(lane ^ word, factor);
@@ -12,23 +14,22 @@ const finish = (lane: number): number => {
 };
 
 /**
- * A hash of some bytes: an integer below 2^53, so that a number holds it.
+ * A hash of a struct's bytes: an integer below 2^53, so that a number holds it.
  *
  * Two 32-bit lanes with different factors over the 32-bit words, then the bytes that are left. Not
  * for hostile input.
- *
- * @param words - the whole words of `bytes`.
  */
-export function hashBytes(words: Uint32Array, bytes: Uint8Array): number {
-  let a = 0x9e37_79b9 ^ bytes.length;
-  let b = 0x85eb_ca6b ^ bytes.length;
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
+export function hashBytes({ at, u8, u32 }: StructViews, byteLength: number): number {
+  let a = 0x9e37_79b9 ^ byteLength;
+  let b = 0x85eb_ca6b ^ byteLength;
+  const words = byteLength >>> 2;
+  for (let i = 0, from = at >>> 2; i < words; i++) {
+    const word = u32[from + i]!;
     a = mix(a, word, 0x2c1b_3c6d);
     b = mix(b, word, 0x297a_2d39);
   }
-  for (let i = words.length * 4; i < bytes.length; i++) {
-    const byte = bytes[i]!;
+  for (let i = words * 4; i < byteLength; i++) {
+    const byte = u8[at + i]!;
     a = mix(a, byte, 0x2c1b_3c6d);
     b = mix(b, byte, 0x297a_2d39);
   }

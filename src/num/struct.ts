@@ -1,5 +1,5 @@
 /**
- * Flat structs: named fields over one buffer.
+ * Flat structs: named fields over a run of bytes.
  *
  * The state of a host, a VM or a vCPU is a struct, so that a snapshot is a copy of bytes, equality
  * and hash are over bytes, and what a checker compares is what a log stores. Fields are laid out by
@@ -12,6 +12,7 @@ import type { ArrayField, Field, Scalar, StructViews } from './field.ts';
 import { FieldArray } from './field-array.ts';
 import { hashBytes } from './hash.ts';
 import { encodeStruct, reviveStruct } from './struct-json.ts';
+import { type MemoryViews, StructMemory, viewsOf } from './struct-memory.ts';
 
 if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) {
   throw new Error('masterclock keeps its state little-endian and this platform is big-endian');
@@ -42,31 +43,33 @@ export interface StructLayout {
 export abstract class StructBase implements StructViews {
   /** Where the fields of this struct lie. */
   declare readonly layout: StructLayout;
-  /** The struct itself: writing here changes it. */
-  readonly bytes: Uint8Array;
-  /** The bytes as unsigned 64-bit elements; fields are at their `FieldPlace.index`. */
-  readonly u64: BigUint64Array;
-  /** The bytes as unsigned 32-bit elements. */
+  /** @internal Where in the views it begins, bytes. */
+  readonly at: number;
+  /** @internal */
+  readonly u8: Uint8Array;
+  /** @internal */
   readonly u32: Uint32Array;
+  /** @internal */
+  readonly u64: BigUint64Array;
 
   /** @internal */
-  constructor(buffer: ArrayBuffer, byteOffset: number, byteLength: number) {
-    if (byteOffset < 0 || byteOffset % 8 !== 0 || byteOffset + byteLength > buffer.byteLength) {
-      throw new RangeError(
-        `expected ${byteLength} bytes at a multiple of 8, ` +
-          `found offset ${byteOffset} in a buffer of ${buffer.byteLength}`,
-      );
-    }
-    this.bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    this.u64 = new BigUint64Array(buffer, byteOffset, byteLength >>> 3);
-    this.u32 = new Uint32Array(buffer, byteOffset, byteLength >>> 2);
+  constructor({ u8, u32, u64 }: MemoryViews, at: number) {
+    this.at = at;
+    this.u8 = u8;
+    this.u32 = u32;
+    this.u64 = u64;
   }
 
-  /** A struct with the same bytes in a buffer of its own. */
+  /** The struct itself: writing here changes it. A view that is made anew for each who asks. */
+  get bytes(): Uint8Array {
+    return this.u8.subarray(this.at, this.at + this.layout.byteLength);
+  }
+
+  /** Another struct with the same bytes. */
   clone(): this {
     const Type = this.constructor as new () => this;
     const copy = new Type();
-    copy.bytes.set(this.bytes);
+    copy.copyFrom(this);
     return copy;
   }
 
@@ -79,23 +82,33 @@ export abstract class StructBase implements StructViews {
     if (other.layout !== this.layout) {
       throw new TypeError(`expected a ${this.layout.name}, found a ${other.layout.name}`);
     }
-    this.bytes.set(other.bytes);
+    const { byteLength } = this.layout;
+    const words = byteLength >>> 2;
+    const to = this.at >>> 2;
+    const from = other.at >>> 2;
+    for (let i = 0; i < words; i++) this.u32[to + i] = other.u32[from + i]!;
+    for (let i = words * 4; i < byteLength; i++) this.u8[this.at + i] = other.u8[other.at + i]!;
   }
 
   /** Whether `other` comes from the same declaration and has the same bytes. */
   equals(other: this): boolean {
     if (other.layout !== this.layout) return false;
-    const words = this.u32;
-    for (let i = 0; i < words.length; i++) if (words[i] !== other.u32[i]) return false;
-    for (let i = words.length * 4; i < this.bytes.length; i++) {
-      if (this.bytes[i] !== other.bytes[i]) return false;
+    const { byteLength } = this.layout;
+    const words = byteLength >>> 2;
+    const mine = this.at >>> 2;
+    const its = other.at >>> 2;
+    for (let i = 0; i < words; i++) {
+      if (this.u32[mine + i] !== other.u32[its + i]) return false;
+    }
+    for (let i = words * 4; i < byteLength; i++) {
+      if (this.u8[this.at + i] !== other.u8[other.at + i]) return false;
     }
     return true;
   }
 
   /** A hash of the bytes, an integer below 2^53; the same on every platform and version. */
   hash(): number {
-    return hashBytes(this.u32, this.bytes);
+    return hashBytes(this, this.layout.byteLength);
   }
 
   /** Fields as JSON has them: 64-bit ones as decimal strings, enums as names, arrays as arrays. */
@@ -160,7 +173,7 @@ export type Struct<T extends AnyStructType> = InstanceType<T>;
 const elementOf = (field: Field | ArrayField): Field =>
   'element' in field ? field.element : field;
 
-const RESERVED = new Set(['bytes', 'u64', 'u32', 'layout']);
+const RESERVED = new Set(['at', 'u8', 'u32', 'u64', 'layout']);
 
 function checkName(struct: string, name: string): void {
   if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name) || RESERVED.has(name) || name in StructBase.prototype) {
@@ -202,6 +215,17 @@ function accessor({ field, index }: FieldPlace): PropertyDescriptor & ThisType<S
   };
 }
 
+/** The views of a buffer in which a struct can lie there. */
+function viewsIn(buffer: ArrayBuffer, byteOffset: number, byteLength: number): MemoryViews {
+  if (byteOffset < 0 || byteOffset % 8 !== 0 || byteOffset + byteLength > buffer.byteLength) {
+    throw new RangeError(
+      `expected ${byteLength} bytes at a multiple of 8, ` +
+        `found offset ${byteOffset} in a buffer of ${buffer.byteLength}`,
+    );
+  }
+  return viewsOf(buffer);
+}
+
 /**
  * Declares a struct.
  *
@@ -220,6 +244,7 @@ export function struct<const F extends StructFields>(name: string, fields: F): S
   for (const key of Object.keys(fields)) checkName(name, key);
   const layout = layOut(name, fields);
   const { byteLength } = layout;
+  const memory = new StructMemory(byteLength);
   class Instance extends StructBase {
     static readonly layout = layout;
     static readonly byteLength = byteLength;
@@ -240,8 +265,13 @@ export function struct<const F extends StructFields>(name: string, fields: F): S
       reviveStruct(instance, layout, json);
       return instance;
     }
-    constructor(buffer = new ArrayBuffer(byteLength), byteOffset = 0) {
-      super(buffer, byteOffset, byteLength);
+    constructor(buffer?: ArrayBuffer, byteOffset = 0) {
+      if (buffer === undefined) {
+        const at = memory.take();
+        super(memory.views, at);
+      } else {
+        super(viewsIn(buffer, byteOffset, byteLength), byteOffset);
+      }
     }
   }
   Object.defineProperty(Instance, 'name', { value: name });

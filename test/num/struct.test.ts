@@ -47,10 +47,41 @@ describe('layout', () => {
     expect(() => new Vcpu(buffer, -8)).toThrow(RangeError);
   });
 
+  it('is made of nothing but zeros, and no struct reaches into another', () => {
+    const blank = new Uint8Array(Vcpu.byteLength);
+    const many = Array.from({ length: 3000 }, () => {
+      const one = new Vcpu();
+      expect(one.bytes).toStrictEqual(blank);
+      one.bytes.fill(0xff);
+      return one;
+    });
+    for (const [i, one] of many.entries()) one.tscOffset = BigInt(i);
+    const full = Vcpu.of({});
+    full.bytes.fill(0xff);
+    for (const [i, one] of many.entries()) {
+      full.tscOffset = BigInt(i);
+      expect(one.equals(full)).toBe(true);
+    }
+  });
+
+  it('lies in whatever room a struct may have: each field at each place reads alike', () => {
+    fc.assert(
+      fc.property(values, fc.nat({ max: 5 }), (init, eighth) => {
+        const elsewhere = new Vcpu(new ArrayBuffer(Vcpu.byteLength + 8 * eighth), 8 * eighth);
+        const v = Vcpu.of(init);
+        elsewhere.copyFrom(v);
+        expect(elsewhere.toJSON()).toStrictEqual(v.toJSON());
+        expect(elsewhere.hash()).toBe(v.hash());
+        expect(elsewhere.bytes).toStrictEqual(v.bytes);
+      }),
+    );
+  });
+
   it.each([
     'clone',
     'bytes',
     'u64',
+    'at',
     'layout',
     'toString',
     'constructor',

@@ -105,11 +105,11 @@ function reactionLines(
   depth: number,
   act: (outcome: Outcome) => readonly string[],
 ): string[] {
-  const at = constant(region);
+  const place = constant(region);
   if (always) return decisionLines(groups[0]!.decision, depth, act);
   return branches(
     groups.map(({ states, decision }) => ({
-      when: states.map((state) => `bytes[${at}] === ${constant(region, state)}`),
+      when: states.map((state) => `u8[at + ${place}] === ${constant(region, state)}`),
       body: decisionLines(decision, depth + 1, act),
     })),
     depth,
@@ -117,7 +117,7 @@ function reactionLines(
 }
 
 const change = (region: string, to: string | undefined): string[] =>
-  to === undefined ? [] : [`bytes[${constant(region)}] = ${constant(region, to)};`];
+  to === undefined ? [] : [`u8[at + ${constant(region)}] = ${constant(region, to)};`];
 
 /** A region that reacts by itself acts as soon as it has decided. */
 const alone = (reaction: Reaction, depth: number): string[] =>
@@ -166,7 +166,7 @@ function structLines(body: readonly string[]): string[] {
   const uses = (text: string): boolean => body.some((line) => line.includes(text));
   const self = uses('(self') ? ['const self = this.state;'] : [];
   const from = self.length > 0 ? 'self' : 'this.state';
-  return uses('bytes[') ? [...self, `const { bytes } = ${from};`] : self;
+  return uses('u8[') ? [...self, `const { at, u8 } = ${from};`] : self;
 }
 
 /** How deep the bodies of methods stand. */

@@ -34,26 +34,26 @@ export class HostTable implements HostCell {
 
   BACKWARDS_TSC(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[TSC] === TSC_STABLE) {
+    const { at, u8 } = self;
+    if (u8[at + TSC] === TSC_STABLE) {
       recipes.noteBackwardsTsc(self, ctx);
     }
   }
 
   CHANGE_CLOCKSOURCE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[CLOCKSOURCE] === CLOCKSOURCE_TSC) {
+    const { at, u8 } = self;
+    if (u8[at + CLOCKSOURCE] === CLOCKSOURCE_TSC) {
       if (guards.clockModeIsNotTsc(self, ctx)) {
         recipes.changeClocksource(self, ctx);
-        bytes[CLOCKSOURCE] = CLOCKSOURCE_OTHER;
+        u8[at + CLOCKSOURCE] = CLOCKSOURCE_OTHER;
       } else {
         recipes.changeClocksource(self, ctx);
       }
-    } else if (bytes[CLOCKSOURCE] === CLOCKSOURCE_OTHER) {
+    } else if (u8[at + CLOCKSOURCE] === CLOCKSOURCE_OTHER) {
       if (guards.clockModeIsTsc(self, ctx)) {
         recipes.changeClocksource(self, ctx);
-        bytes[CLOCKSOURCE] = CLOCKSOURCE_TSC;
+        u8[at + CLOCKSOURCE] = CLOCKSOURCE_TSC;
       } else {
         recipes.changeClocksource(self, ctx);
       }
@@ -97,10 +97,10 @@ export class HostTable implements HostCell {
 
   RESUME(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[POWER] === POWER_SUSPENDED) {
+    const { at, u8 } = self;
+    if (u8[at + POWER] === POWER_SUSPENDED) {
       recipes.restartClocks(self, ctx);
-      bytes[POWER] = POWER_SUSPENDING;
+      u8[at + POWER] = POWER_SUSPENDING;
     }
   }
 
@@ -121,41 +121,41 @@ export class HostTable implements HostCell {
 
   STOP_CLOCKS(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[POWER] === POWER_SUSPENDING) {
+    const { at, u8 } = self;
+    if (u8[at + POWER] === POWER_SUSPENDING) {
       recipes.stopClocks(self, ctx);
-      bytes[POWER] = POWER_SUSPENDED;
+      u8[at + POWER] = POWER_SUSPENDED;
     }
   }
 
   SUSPEND(): void {
-    const { bytes } = this.state;
-    if (bytes[POWER] === POWER_RUNNING) {
-      bytes[POWER] = POWER_SUSPENDING;
+    const { at, u8 } = this.state;
+    if (u8[at + POWER] === POWER_RUNNING) {
+      u8[at + POWER] = POWER_SUSPENDING;
     }
   }
 
   SUSPEND_END(): void {
-    const { bytes } = this.state;
-    if (bytes[POWER] === POWER_SUSPENDING) {
-      bytes[POWER] = POWER_RUNNING;
+    const { at, u8 } = this.state;
+    if (u8[at + POWER] === POWER_SUSPENDING) {
+      u8[at + POWER] = POWER_RUNNING;
     }
   }
 
   TIMEKEEPING_UPDATE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[CLOCKSOURCE] === CLOCKSOURCE_TSC) {
+    const { at, u8 } = self;
+    if (u8[at + CLOCKSOURCE] === CLOCKSOURCE_TSC) {
       if (guards.clockModeIsNotTsc(self, ctx)) {
         recipes.copyTimekeepers(self, ctx);
-        bytes[CLOCKSOURCE] = CLOCKSOURCE_OTHER;
+        u8[at + CLOCKSOURCE] = CLOCKSOURCE_OTHER;
       } else {
         recipes.copyTimekeepers(self, ctx);
       }
-    } else if (bytes[CLOCKSOURCE] === CLOCKSOURCE_OTHER) {
+    } else if (u8[at + CLOCKSOURCE] === CLOCKSOURCE_OTHER) {
       if (guards.clockModeIsTsc(self, ctx)) {
         recipes.copyTimekeepers(self, ctx);
-        bytes[CLOCKSOURCE] = CLOCKSOURCE_TSC;
+        u8[at + CLOCKSOURCE] = CLOCKSOURCE_TSC;
       } else {
         recipes.copyTimekeepers(self, ctx);
       }
@@ -163,9 +163,9 @@ export class HostTable implements HostCell {
   }
 
   TSC_UNSTABLE(): void {
-    const { bytes } = this.state;
-    if (bytes[TSC] === TSC_STABLE) {
-      bytes[TSC] = TSC_UNSTABLE;
+    const { at, u8 } = this.state;
+    if (u8[at + TSC] === TSC_STABLE) {
+      u8[at + TSC] = TSC_UNSTABLE;
     }
   }
 }

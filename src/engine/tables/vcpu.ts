@@ -105,51 +105,51 @@ export class VcpuTable implements VcpuCell {
 
   CREATE_VCPU(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ABSENT) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ABSENT) {
       recipes.nameVcpu(self, ctx);
-      bytes[LIFE] = LIFE_CREATED;
+      u8[at + LIFE] = LIFE_CREATED;
     }
   }
 
   DESTROY_VCPU(): void {
-    const { bytes } = this.state;
-    if (bytes[LIFE] === LIFE_CREATED || bytes[LIFE] === LIFE_ONLINE) {
-      bytes[LIFE] = LIFE_DESTROYED;
+    const { at, u8 } = this.state;
+    if (u8[at + LIFE] === LIFE_CREATED || u8[at + LIFE] === LIFE_ONLINE) {
+      u8[at + LIFE] = LIFE_DESTROYED;
     }
   }
 
   ENTER(): void {
-    const { bytes } = this.state;
-    if (bytes[RUN] === RUN_LOADED) {
-      bytes[RUN] = RUN_GUEST;
+    const { at, u8 } = this.state;
+    if (u8[at + RUN] === RUN_LOADED) {
+      u8[at + RUN] = RUN_GUEST;
     }
   }
 
   ENTER_L2(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LEVEL] === LEVEL_L1) {
+    const { at, u8 } = self;
+    if (u8[at + LEVEL] === LEVEL_L1) {
       if (guards.nestedEntryIsRefused(self, ctx)) {
         recipes.refuseNestedEntry(self, ctx);
       } else if (guards.nestedEntryFails(self, ctx)) {
         recipes.failNestedEntry(self, ctx);
       } else {
         recipes.enterL2(self, ctx);
-        bytes[LEVEL] = LEVEL_L2;
+        u8[at + LEVEL] = LEVEL_L2;
       }
     }
   }
 
   EXIT(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     let run = 0;
-    if (bytes[RUN] === RUN_GUEST) {
+    if (u8[at + RUN] === RUN_GUEST) {
       run = 1;
     }
     let catchup = 0;
-    if (bytes[CATCHUP] === CATCHUP_ALWAYS) {
+    if (u8[at + CATCHUP] === CATCHUP_ALWAYS) {
       catchup = 1;
     }
     if (run === 1) {
@@ -159,32 +159,32 @@ export class VcpuTable implements VcpuCell {
       recipes.requestClockUpdate(self, ctx);
     }
     if (run === 1) {
-      bytes[RUN] = RUN_LOADED;
+      u8[at + RUN] = RUN_LOADED;
     }
   }
 
   FIRE_TSC_DEADLINE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (
-      bytes[DEADLINE_TIMER] === DEADLINE_TIMER_SOFTWARE ||
-      bytes[DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION
+      u8[at + DEADLINE_TIMER] === DEADLINE_TIMER_SOFTWARE ||
+      u8[at + DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION
     ) {
       recipes.fireTscDeadline(self, ctx);
-      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
     }
   }
 
   GUEST_PAUSED(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     recipes.requestClockUpdate(self, ctx);
-    bytes[STOPPED] = STOPPED_REQUESTED;
+    u8[at + STOPPED] = STOPPED_REQUESTED;
   }
 
   GUEST_TIME_UPDATE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     let kvmclock = 0;
     if (guards.hostFrequencyIsUnknown(self, ctx)) {
       kvmclock = 1;
@@ -194,7 +194,7 @@ export class VcpuTable implements VcpuCell {
       kvmclock = 3;
     }
     let stopped = 0;
-    if (bytes[STOPPED] === STOPPED_REQUESTED) {
+    if (u8[at + STOPPED] === STOPPED_REQUESTED) {
       if (guards.writesPage(self, ctx)) {
         stopped = 1;
       }
@@ -208,36 +208,36 @@ export class VcpuTable implements VcpuCell {
       recipes.computePvclock(self, ctx);
     }
     if (stopped === 1) {
-      bytes[STOPPED] = STOPPED_NO;
+      u8[at + STOPPED] = STOPPED_NO;
     }
   }
 
   LEAVE_L2(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LEVEL] === LEVEL_L2) {
+    const { at, u8 } = self;
+    if (u8[at + LEVEL] === LEVEL_L2) {
       recipes.leaveL2(self, ctx);
-      bytes[LEVEL] = LEVEL_L1;
+      u8[at + LEVEL] = LEVEL_L1;
     }
   }
 
   LOAD(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[RUN] === RUN_UNLOADED) {
+    const { at, u8 } = self;
+    if (u8[at + RUN] === RUN_UNLOADED) {
       recipes.moveToCpu(self, ctx);
       recipes.requestStealUpdate(self, ctx);
-      bytes[RUN] = RUN_LOADED;
+      u8[at + RUN] = RUN_LOADED;
     }
   }
 
   LOAD_UNSTABLE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[CATCHUP] === CATCHUP_OFF) {
+    const { at, u8 } = self;
+    if (u8[at + CATCHUP] === CATCHUP_OFF) {
       recipes.continueTsc(self, ctx);
-      bytes[CATCHUP] = CATCHUP_CATCHUP;
-    } else if (bytes[CATCHUP] === CATCHUP_CATCHUP || bytes[CATCHUP] === CATCHUP_ALWAYS) {
+      u8[at + CATCHUP] = CATCHUP_CATCHUP;
+    } else if (u8[at + CATCHUP] === CATCHUP_CATCHUP || u8[at + CATCHUP] === CATCHUP_ALWAYS) {
       recipes.continueTsc(self, ctx);
     }
   }
@@ -258,9 +258,9 @@ export class VcpuTable implements VcpuCell {
   }
 
   POSTCREATE(): void {
-    const { bytes } = this.state;
-    if (bytes[LIFE] === LIFE_CREATED) {
-      bytes[LIFE] = LIFE_ONLINE;
+    const { at, u8 } = this.state;
+    if (u8[at + LIFE] === LIFE_CREATED) {
+      u8[at + LIFE] = LIFE_ONLINE;
     }
   }
 
@@ -276,11 +276,11 @@ export class VcpuTable implements VcpuCell {
 
   PUT(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[RUN] === RUN_LOADED) {
+    const { at, u8 } = self;
+    if (u8[at + RUN] === RUN_LOADED) {
       recipes.markPreempted(self, ctx);
       recipes.noteHostTsc(self, ctx);
-      bytes[RUN] = RUN_UNLOADED;
+      u8[at + RUN] = RUN_UNLOADED;
     }
   }
 
@@ -373,17 +373,17 @@ export class VcpuTable implements VcpuCell {
 
   RESET(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     let run = 0;
     run = 1;
     let kvmclock = 0;
-    if (bytes[KVMCLOCK] === KVMCLOCK_OFF) {
+    if (u8[at + KVMCLOCK] === KVMCLOCK_OFF) {
       kvmclock = 1;
-    } else if (bytes[KVMCLOCK] === KVMCLOCK_OLD || bytes[KVMCLOCK] === KVMCLOCK_NEW) {
+    } else if (u8[at + KVMCLOCK] === KVMCLOCK_OLD || u8[at + KVMCLOCK] === KVMCLOCK_NEW) {
       kvmclock = 2;
     }
     let level = 0;
-    if (bytes[LEVEL] === LEVEL_L2) {
+    if (u8[at + LEVEL] === LEVEL_L2) {
       level = 1;
     }
     if (run === 1) {
@@ -398,25 +398,25 @@ export class VcpuTable implements VcpuCell {
       recipes.leaveL2(self, ctx);
     }
     if (kvmclock === 2) {
-      bytes[KVMCLOCK] = KVMCLOCK_OFF;
+      u8[at + KVMCLOCK] = KVMCLOCK_OFF;
     }
     if (level === 1) {
-      bytes[LEVEL] = LEVEL_L1;
+      u8[at + LEVEL] = LEVEL_L1;
     }
   }
 
   RESTART_DEADLINE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION) {
+    const { at, u8 } = self;
+    if (u8[at + DEADLINE_TIMER] === DEADLINE_TIMER_PREEMPTION) {
       if (guards.deadlineIsDue(self, ctx)) {
         recipes.fireTscDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+        u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
       } else if (guards.usesPreemptionTimer(self, ctx)) {
         recipes.armPreemptionTimer(self, ctx);
       } else {
         recipes.armDeadline(self, ctx);
-        bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
+        u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
       }
     }
   }
@@ -437,37 +437,37 @@ export class VcpuTable implements VcpuCell {
 
   RUNSTATE_CHANGE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.asksRunning(self, ctx)) {
       recipes.accountRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      u8[at + RUNSTATE] = RUNSTATE_RUNNING;
     } else if (guards.asksRunnable(self, ctx)) {
       recipes.accountRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      u8[at + RUNSTATE] = RUNSTATE_RUNNABLE;
     } else if (guards.asksBlocked(self, ctx)) {
       recipes.accountRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      u8[at + RUNSTATE] = RUNSTATE_BLOCKED;
     } else {
       recipes.accountRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      u8[at + RUNSTATE] = RUNSTATE_OFFLINE;
     }
   }
 
   RUNSTATE_DATA(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.asksRunning(self, ctx)) {
       recipes.storeRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_RUNNING;
+      u8[at + RUNSTATE] = RUNSTATE_RUNNING;
     } else if (guards.asksRunnable(self, ctx)) {
       recipes.storeRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_RUNNABLE;
+      u8[at + RUNSTATE] = RUNSTATE_RUNNABLE;
     } else if (guards.asksBlocked(self, ctx)) {
       recipes.storeRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_BLOCKED;
+      u8[at + RUNSTATE] = RUNSTATE_BLOCKED;
     } else {
       recipes.storeRunstate(self, ctx);
-      bytes[RUNSTATE] = RUNSTATE_OFFLINE;
+      u8[at + RUNSTATE] = RUNSTATE_OFFLINE;
     }
   }
 
@@ -503,36 +503,36 @@ export class VcpuTable implements VcpuCell {
 
   SET_TSC_DEADLINE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.isNoDeadline(self, ctx)) {
       recipes.storeTscDeadline(self, ctx);
-      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
     } else if (guards.deadlineIsDue(self, ctx)) {
       recipes.storeTscDeadline(self, ctx);
       recipes.fireTscDeadline(self, ctx);
-      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
+      u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_OFF;
     } else if (guards.usesPreemptionTimer(self, ctx)) {
       recipes.storeTscDeadline(self, ctx);
       recipes.armPreemptionTimer(self, ctx);
-      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
+      u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_PREEMPTION;
     } else {
       recipes.storeTscDeadline(self, ctx);
       recipes.armDeadline(self, ctx);
-      bytes[DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
+      u8[at + DEADLINE_TIMER] = DEADLINE_TIMER_SOFTWARE;
     }
   }
 
   SET_TSC_KHZ(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[CATCHUP] === CATCHUP_OFF || bytes[CATCHUP] === CATCHUP_CATCHUP) {
+    const { at, u8 } = self;
+    if (u8[at + CATCHUP] === CATCHUP_OFF || u8[at + CATCHUP] === CATCHUP_CATCHUP) {
       if (guards.needsSoftwareUpscaling(self, ctx)) {
         recipes.setTscKhz(self, ctx);
-        bytes[CATCHUP] = CATCHUP_ALWAYS;
+        u8[at + CATCHUP] = CATCHUP_ALWAYS;
       } else {
         recipes.setTscKhz(self, ctx);
       }
-    } else if (bytes[CATCHUP] === CATCHUP_ALWAYS) {
+    } else if (u8[at + CATCHUP] === CATCHUP_ALWAYS) {
       if (guards.needsSoftwareUpscaling(self, ctx)) {
         recipes.setTscKhz(self, ctx);
       } else {
@@ -573,16 +573,16 @@ export class VcpuTable implements VcpuCell {
 
   SYSTEM_TIME_MSR(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.enablesOldKvmclock(self, ctx)) {
       recipes.storeSystemTimeMsr(self, ctx);
-      bytes[KVMCLOCK] = KVMCLOCK_OLD;
+      u8[at + KVMCLOCK] = KVMCLOCK_OLD;
     } else if (guards.enablesNewKvmclock(self, ctx)) {
       recipes.storeSystemTimeMsr(self, ctx);
-      bytes[KVMCLOCK] = KVMCLOCK_NEW;
+      u8[at + KVMCLOCK] = KVMCLOCK_NEW;
     } else {
       recipes.storeSystemTimeMsr(self, ctx);
-      bytes[KVMCLOCK] = KVMCLOCK_OFF;
+      u8[at + KVMCLOCK] = KVMCLOCK_OFF;
     }
   }
 
@@ -627,49 +627,49 @@ export class VcpuTable implements VcpuCell {
 
   XEN_SET_TIMER(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     recipes.stopXenTimer(self, ctx);
     recipes.storeXenTimerPort(self, ctx);
-    bytes[XEN_TIMER] = XEN_TIMER_OFF;
+    u8[at + XEN_TIMER] = XEN_TIMER_OFF;
   }
 
   XEN_START_TIMER(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.xenTimerIsDue(self, ctx)) {
       recipes.fireXenTimerAtOnce(self, ctx);
-      bytes[XEN_TIMER] = XEN_TIMER_OFF;
+      u8[at + XEN_TIMER] = XEN_TIMER_OFF;
     } else {
       recipes.armXenTimer(self, ctx);
-      bytes[XEN_TIMER] = XEN_TIMER_ARMED;
+      u8[at + XEN_TIMER] = XEN_TIMER_ARMED;
     }
   }
 
   XEN_STOP_TIMER(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     recipes.stopXenTimer(self, ctx);
-    bytes[XEN_TIMER] = XEN_TIMER_OFF;
+    u8[at + XEN_TIMER] = XEN_TIMER_OFF;
   }
 
   XEN_TIMER(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[XEN_TIMER] === XEN_TIMER_ARMED) {
+    const { at, u8 } = self;
+    if (u8[at + XEN_TIMER] === XEN_TIMER_ARMED) {
       recipes.fireXenTimer(self, ctx);
-      bytes[XEN_TIMER] = XEN_TIMER_OFF;
+      u8[at + XEN_TIMER] = XEN_TIMER_OFF;
     }
   }
 
   XEN_TIME_UPDATE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     let xenVcpuInfo = 0;
-    if (bytes[XEN_VCPU_INFO] === XEN_VCPU_INFO_ON) {
+    if (u8[at + XEN_VCPU_INFO] === XEN_VCPU_INFO_ON) {
       xenVcpuInfo = 1;
     }
     let xenVcpuTimeInfo = 0;
-    if (bytes[XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_ON) {
+    if (u8[at + XEN_VCPU_TIME_INFO] === XEN_VCPU_TIME_INFO_ON) {
       xenVcpuTimeInfo = 1;
     }
     if (xenVcpuInfo === 1) {
@@ -682,23 +682,23 @@ export class VcpuTable implements VcpuCell {
 
   XEN_VCPU_INFO(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.placesXenPage(self, ctx)) {
       recipes.placeVcpuInfo(self, ctx);
-      bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_ON;
+      u8[at + XEN_VCPU_INFO] = XEN_VCPU_INFO_ON;
     } else {
-      bytes[XEN_VCPU_INFO] = XEN_VCPU_INFO_OFF;
+      u8[at + XEN_VCPU_INFO] = XEN_VCPU_INFO_OFF;
     }
   }
 
   XEN_VCPU_TIME_INFO(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.placesXenPage(self, ctx)) {
       recipes.placeVcpuTimeInfo(self, ctx);
-      bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_ON;
+      u8[at + XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_ON;
     } else {
-      bytes[XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_OFF;
+      u8[at + XEN_VCPU_TIME_INFO] = XEN_VCPU_TIME_INFO_OFF;
     }
   }
 }

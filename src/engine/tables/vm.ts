@@ -46,73 +46,73 @@ export class VmTable implements VmCell {
 
   ARM_SYNC_WORK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[SYNC_WORK] === SYNC_WORK_IDLE) {
+    const { at, u8 } = self;
+    if (u8[at + SYNC_WORK] === SYNC_WORK_IDLE) {
       recipes.armSyncWork(self, ctx);
-      bytes[SYNC_WORK] = SYNC_WORK_ARMED;
+      u8[at + SYNC_WORK] = SYNC_WORK_ARMED;
     }
   }
 
   BACKWARDS_TSC(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.recordBackwardsTsc(self, ctx);
     }
   }
 
   BEGIN_FREQUENCY_SCAN(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.beginFrequencyScan(self, ctx);
     }
   }
 
   COMPARE_FREQUENCY(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.compareFrequency(self, ctx);
     }
   }
 
   COUNT_GLOBAL_UPDATE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.countGlobalUpdate(self, ctx);
     }
   }
 
   COUNT_VCPU(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.countVcpu(self, ctx);
     }
   }
 
   CREATE_VM(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ABSENT) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ABSENT) {
       recipes.initVmClock(self, ctx);
-      bytes[LIFE] = LIFE_ALIVE;
+      u8[at + LIFE] = LIFE_ALIVE;
     }
   }
 
   DESTROY_VM(): void {
-    const { bytes } = this.state;
-    if (bytes[LIFE] === LIFE_ALIVE) {
-      bytes[LIFE] = LIFE_DESTROYED;
+    const { at, u8 } = this.state;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
+      u8[at + LIFE] = LIFE_DESTROYED;
     }
   }
 
   DISABLE_QUIRKS(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.disableQuirks(self, ctx);
       recipes.reportDone(self, ctx);
     }
@@ -120,68 +120,68 @@ export class VmTable implements VmCell {
 
   GET_CLOCK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.reportClock(self, ctx);
     }
   }
 
   HV_EMULATION_CONTROL(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.storeEmulationControl(self, ctx);
     }
   }
 
   HV_EMULATION_STATUS(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.storeEmulationStatus(self, ctx);
     }
   }
 
   HV_INVTSC_CONTROL(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.storeInvtscControl(self, ctx);
     }
   }
 
   HV_PAGE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED) {
+    const { at, u8 } = self;
+    if (u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED) {
       if (guards.pageIsExpressible(self, ctx)) {
         recipes.writeHvPage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_SET;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_SET;
       } else {
         recipes.invalidatePage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_BROKEN;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_BROKEN;
       }
-    } else if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED) {
+    } else if (u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED) {
       if (guards.keepsPage(self, ctx)) {
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_SET;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_SET;
       } else if (guards.pageIsExpressible(self, ctx)) {
         recipes.writeHvPage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_SET;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_SET;
       } else {
         recipes.invalidatePage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_BROKEN;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_BROKEN;
       }
-    } else if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_SET) {
+    } else if (u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_SET) {
       if (guards.rewritesPage(self, ctx)) {
         recipes.writeHvPage(self, ctx);
       } else if (guards.invalidatesPage(self, ctx)) {
         recipes.invalidatePage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_BROKEN;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_BROKEN;
       }
-    } else if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_BROKEN) {
+    } else if (u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_BROKEN) {
       if (guards.mendsPage(self, ctx)) {
         recipes.writeHvPage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_SET;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_SET;
       } else if (guards.cannotMendPage(self, ctx)) {
         recipes.invalidatePage(self, ctx);
       }
@@ -190,141 +190,141 @@ export class VmTable implements VmCell {
 
   HV_PAGE_REQUEST(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED ||
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED
+      u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED ||
+      u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED
     ) {
       if (guards.invalidatesAtRequest(self, ctx)) {
         recipes.invalidatePage(self, ctx);
       }
-    } else if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_SET) {
+    } else if (u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_SET) {
       if (guards.invalidatesAtRequest(self, ctx)) {
         recipes.invalidatePage(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
       } else if (guards.mayUpdatePage(self, ctx)) {
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
       }
     }
   }
 
   HV_REENLIGHTENMENT_CONTROL(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.storeReenlightenmentControl(self, ctx);
     }
   }
 
   HV_REFERENCE_TSC(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[HV_TSC_PAGE] === HV_TSC_PAGE_SET || bytes[HV_TSC_PAGE] === HV_TSC_PAGE_BROKEN) {
+    const { at, u8 } = self;
+    if (u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_SET || u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_BROKEN) {
       if (guards.guestEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_GUEST_CHANGED;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_GUEST_CHANGED;
       } else if (guards.hostEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
       } else {
         recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_UNSET;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_UNSET;
       }
     } else if (
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_UNSET ||
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED ||
-      bytes[HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED
+      u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_UNSET ||
+      u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_GUEST_CHANGED ||
+      u8[at + HV_TSC_PAGE] === HV_TSC_PAGE_HOST_CHANGED
     ) {
       if (guards.guestEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_GUEST_CHANGED;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_GUEST_CHANGED;
       } else if (guards.hostEnablesPage(self, ctx)) {
         recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_HOST_CHANGED;
       } else {
         recipes.storeReferenceTsc(self, ctx);
-        bytes[HV_TSC_PAGE] = HV_TSC_PAGE_UNSET;
+        u8[at + HV_TSC_PAGE] = HV_TSC_PAGE_UNSET;
       }
     }
   }
 
   NOTE_BOOT_VCPU_MSR(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.noteBootVcpuMsr(self, ctx);
     }
   }
 
   NOTE_USER_TSC(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.noteUserTsc(self, ctx);
     }
   }
 
   QUEUE_UPDATE_WORK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[UPDATE_WORK] === UPDATE_WORK_IDLE) {
+    const { at, u8 } = self;
+    if (u8[at + UPDATE_WORK] === UPDATE_WORK_IDLE) {
       recipes.armUpdateWork(self, ctx);
-      bytes[UPDATE_WORK] = UPDATE_WORK_QUEUED;
+      u8[at + UPDATE_WORK] = UPDATE_WORK_QUEUED;
     }
   }
 
   REPORT_DEFAULT_TSC_KHZ(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.reportDefaultTscKhz(self, ctx);
     }
   }
 
   REPORT_DONE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.reportDone(self, ctx);
     }
   }
 
   RESTART_CLOCK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.restartClock(self, ctx);
     }
   }
 
   SET_CLOCK_AGAINST_BASE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.setClockAgainstBase(self, ctx);
     }
   }
 
   SET_CLOCK_AGAINST_NOW(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.setClockAgainstNow(self, ctx);
     }
   }
 
   SET_CLOCK_AGAINST_REFERENCE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.setClockAgainstReference(self, ctx);
     }
   }
 
   SET_CLOCK_GUEST(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       if (guards.acceptsClockGuest(self, ctx)) {
         recipes.setClockByGuest(self, ctx);
       }
@@ -333,8 +333,8 @@ export class VmTable implements VmCell {
 
   SET_DEFAULT_TSC_KHZ(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.setDefaultTscKhz(self, ctx);
       recipes.reportDone(self, ctx);
     }
@@ -342,8 +342,8 @@ export class VmTable implements VmCell {
 
   SYNCHRONIZE_TSC(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       if (guards.joinsGeneration(self, ctx)) {
         recipes.joinGeneration(self, ctx);
       } else {
@@ -354,11 +354,11 @@ export class VmTable implements VmCell {
 
   SYNC_WORK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[SYNC_WORK] === SYNC_WORK_ARMED) {
+    const { at, u8 } = self;
+    if (u8[at + SYNC_WORK] === SYNC_WORK_ARMED) {
       if (guards.syncWorkEnds(self, ctx)) {
         recipes.workFired(self, ctx);
-        bytes[SYNC_WORK] = SYNC_WORK_IDLE;
+        u8[at + SYNC_WORK] = SYNC_WORK_IDLE;
       } else {
         recipes.workFired(self, ctx);
         recipes.armSyncWork(self, ctx);
@@ -368,58 +368,58 @@ export class VmTable implements VmCell {
 
   TRACE_TRACK_TSC(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.traceTrackTsc(self, ctx);
     }
   }
 
   UPDATE_COPY(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
+    const { at, u8 } = self;
     if (guards.hostClockIsNotTsc(self, ctx)) {
       recipes.announceHostClock(self, ctx);
-      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
+      u8[at + MASTERCLOCK] = MASTERCLOCK_OFF_HOST_CLOCK;
     } else if (guards.vcpusDoNotMatch(self, ctx)) {
       recipes.takeReference(self, ctx);
       recipes.announceUnmatched(self, ctx);
-      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
+      u8[at + MASTERCLOCK] = MASTERCLOCK_OFF_UNMATCHED;
     } else if (guards.tscWentBackwards(self, ctx)) {
       recipes.takeReference(self, ctx);
       recipes.announceBackwards(self, ctx);
-      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
+      u8[at + MASTERCLOCK] = MASTERCLOCK_OFF_BACKWARDS_TSC;
     } else if (guards.bootVcpuRunsOldKvmclock(self, ctx)) {
       recipes.takeReference(self, ctx);
       recipes.announceOldKvmclock(self, ctx);
-      bytes[MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
+      u8[at + MASTERCLOCK] = MASTERCLOCK_OFF_OLD_KVMCLOCK;
     } else {
       recipes.takeReference(self, ctx);
       recipes.announceOn(self, ctx);
-      bytes[MASTERCLOCK] = MASTERCLOCK_ON;
+      u8[at + MASTERCLOCK] = MASTERCLOCK_ON;
     }
   }
 
   UPDATE_WORK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[UPDATE_WORK] === UPDATE_WORK_QUEUED) {
+    const { at, u8 } = self;
+    if (u8[at + UPDATE_WORK] === UPDATE_WORK_QUEUED) {
       recipes.workFired(self, ctx);
-      bytes[UPDATE_WORK] = UPDATE_WORK_IDLE;
+      u8[at + UPDATE_WORK] = UPDATE_WORK_IDLE;
     }
   }
 
   WRITE_WALL_CLOCK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.writeWallClock(self, ctx);
     }
   }
 
   XEN_CONFIG(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.storeXenFlags(self, ctx);
       recipes.reportDone(self, ctx);
     }
@@ -427,8 +427,8 @@ export class VmTable implements VmCell {
 
   XEN_LONG_MODE(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.storeXenLongMode(self, ctx);
       recipes.reportDone(self, ctx);
     }
@@ -436,8 +436,8 @@ export class VmTable implements VmCell {
 
   XEN_WALL_CLOCK(ctx: Ctx): void {
     const self = this.state;
-    const { bytes } = self;
-    if (bytes[LIFE] === LIFE_ALIVE) {
+    const { at, u8 } = self;
+    if (u8[at + LIFE] === LIFE_ALIVE) {
       recipes.writeXenWallClock(self, ctx);
     }
   }
