@@ -16,7 +16,7 @@ export const BARE_BYTES = 18;
 /** Optional fields of which one byte tells whether they are there, beside the readings. */
 const MOST_OPTIONAL = 7;
 
-/** Whether records of this kind, which is one of today's (`checkSchema`), may be bare inputs. */
+/** Whether records of this kind, which is one of today's (`schemaOfToday`), may be bare inputs. */
 const mayBeBare = ({ tag, name, fields }: RecordSpec): boolean =>
   tag === 'input' &&
   (BARE_TYPES as ReadonlySet<string>).has(name) &&

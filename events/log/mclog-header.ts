@@ -10,7 +10,7 @@ import type { LogHeader } from './entry.ts';
 import { EntryError } from './error.ts';
 import type { JsonObject, StructTypes } from './json-entry.ts';
 import { decodeHeader, encodeHeader } from './json-header.ts';
-import { checkSchema, decodeSchema, encodeSchema, SCHEMA, type Schema } from './schema.ts';
+import { decodeSchema, encodeSchema, SCHEMA, type Schema, schemaOfToday } from './schema.ts';
 import { type UpgradePath, type Upgrades, upgradePath } from './upgrade.ts';
 
 /** All that a header frame says. */
@@ -61,11 +61,9 @@ export function decodeMclogHeader(
   }
   const { schema, structs, ...old } = json;
   const declared = decodeSchema(schema);
-  const header = decodeHeader(path.header(old));
-  if (path.isCurrent) checkSchema(declared);
   return {
-    header,
-    schema: declared,
+    header: decodeHeader(path.header(old)),
+    schema: path.isCurrent ? schemaOfToday(declared) : declared,
     structs: decodeStructEntries(structs),
     upgrade: path.isCurrent ? undefined : path,
   };

@@ -5,11 +5,18 @@ import { type ByteWriter, setBytes, setU64 } from '../../events/log/bytes.ts';
 
 type Type = 'u8' | 's8' | 'u32' | 's32' | 'u64' | 's64' | 'bool' | 'bytes' | 'text';
 
-/** How values are written: as 32 bits, as 64 bits, or as their length and their bytes. */
+/** How values are written: as 32 bits, or 1 and 0; as 64 bits; or as their length and their bytes. */
 const NARROW = 0;
-const WIDE = 1;
-const BYTES = 2;
-const FORMS: Partial<Record<Type, number>> = { u64: WIDE, s64: WIDE, bytes: BYTES, text: BYTES };
+const FLAG = 1;
+const WIDE = 2;
+const BYTES = 3;
+const FORMS: Partial<Record<Type, number>> = {
+  bool: FLAG,
+  u64: WIDE,
+  s64: WIDE,
+  bytes: BYTES,
+  text: BYTES,
+};
 
 /** Bytes of an instant; what a value takes at most, but for the bytes of `bytes` and `text`. */
 const INSTANT_BYTES = 8;
@@ -44,58 +51,81 @@ function fieldsOf(type: Observation['type']): readonly (readonly [name: string, 
 /** The place of members that are no field of the type: `type` and `vm`. */
 const NOWHERE = -1;
 
+/** The values of one observation by place, in arrays that need not be told to a collector. */
+class Values {
+  /** 1 where there is one, until it was written. */
+  readonly present: Uint8Array;
+  readonly narrow: Int32Array;
+  readonly wide: BigUint64Array;
+  /** The same, each in two halves, the lower one first. */
+  readonly halves: Int32Array;
+  /** Bytes, those of texts too. */
+  readonly bytes: (Uint8Array | undefined)[];
+
+  constructor(places: number) {
+    this.present = new Uint8Array(places);
+    this.narrow = new Int32Array(places);
+    this.wide = new BigUint64Array(places);
+    this.halves = new Int32Array(this.wide.buffer);
+    this.bytes = Array.from({ length: places }, () => undefined);
+  }
+}
+
 /** Writes observations of one type: `digest.test.ts` has the same written plainly. */
 class SeenWriter {
+  /** How many were written. */
+  times = 0;
   /** The type's name. */
   readonly #name: Uint8Array;
   /** By place. */
-  readonly #forms: readonly number[];
+  readonly #forms: Uint8Array;
   /** By name: the places of the vCPU and of the declared fields. */
   readonly #placeOf: ReadonlyMap<string, number>;
   /** The members that the last one had, and their places: mostly the next has the same. */
   readonly #members: string[] = [];
   readonly #places: number[] = [];
-  /** The values of one observation, by place; texts as their bytes. */
-  readonly #values: unknown[];
+  readonly #values: Values;
   /** What one takes at most, but for the bytes of `bytes` and `text`. */
   readonly #fixedBytes: number;
 
   constructor(type: Observation['type']) {
     const places = [['vcpu', NARROW] as const, ...fieldsOf(type)];
     this.#name = utf8.encode(`${type}\0`);
-    this.#forms = places.map(([, form]) => form);
+    this.#forms = Uint8Array.from(places, ([, form]) => form);
     this.#placeOf = new Map(places.map(([name], place) => [name, place]));
-    this.#values = places.map(() => undefined);
+    this.#values = new Values(places.length);
     this.#fixedBytes = this.#name.length + INSTANT_BYTES + VALUE_BYTES * places.length;
   }
 
   write(out: ByteWriter, tsc: bigint, seen: Observation): void {
     out.reserve(this.#fixedBytes + this.#take(seen));
+    this.times += 1;
     const { buffer, view } = out;
     const forms = this.#forms;
-    const values = this.#values;
+    const { present, narrow, halves, bytes } = this.#values;
     let at = out.length;
     setBytes(buffer, at, this.#name);
     at += this.#name.length;
     setU64(view, at, tsc);
     at += INSTANT_BYTES;
     for (let place = 0; place < forms.length; place++) {
-      const value = values[place];
-      buffer[at++] = value === undefined ? 0 : 1;
-      if (value === undefined) continue;
-      values[place] = undefined;
+      const isThere = present[place]!;
+      buffer[at++] = isThere;
+      if (isThere === 0) continue;
+      present[place] = 0;
       const form = forms[place]!;
-      if (form === NARROW) {
-        view.setInt32(at, Number(value) | 0, true);
-        at += 4;
-      } else if (form === WIDE) {
-        setU64(view, at, value as bigint);
+      if (form === WIDE) {
+        view.setInt32(at, halves[2 * place]!, true);
+        view.setInt32(at + 4, halves[2 * place + 1]!, true);
         at += 8;
+      } else if (form === BYTES) {
+        const some = bytes[place]!;
+        view.setInt32(at, some.length, true);
+        setBytes(buffer, at + 4, some);
+        at += 4 + some.length;
       } else {
-        const bytes = value as Uint8Array;
-        view.setInt32(at, bytes.length, true);
-        setBytes(buffer, at + 4, bytes);
-        at += 4 + bytes.length;
+        view.setInt32(at, narrow[place]!, true);
+        at += 4;
       }
     }
     out.extend(at);
@@ -110,18 +140,25 @@ class SeenWriter {
     const of = seen as unknown as Readonly<Record<string, unknown>>;
     const places = this.#places;
     const before = this.#members;
-    const members = Object.keys(of);
+    const forms = this.#forms;
+    const { present, narrow, wide, bytes } = this.#values;
     let length = 0;
-    for (let index = 0; index < members.length; index++) {
-      const member = members[index]!;
+    let index = -1;
+    for (const member in of) {
+      index += 1;
       const place = before[index] === member ? places[index]! : this.#find(index, member);
-      if (place === NOWHERE) continue;
-      let value = of[member];
-      if (this.#forms[place] === BYTES && value !== undefined) {
-        if (typeof value === 'string') value = bytesOf(value);
-        length += (value as Uint8Array).length;
+      const value = of[member];
+      if (place === NOWHERE || value === undefined) continue;
+      const form = forms[place]!;
+      if (form === NARROW) narrow[place] = value as number;
+      else if (form === WIDE) wide[place] = value as bigint;
+      else if (form === FLAG) narrow[place] = value === true ? 1 : 0;
+      else {
+        const some = typeof value === 'string' ? bytesOf(value) : (value as Uint8Array);
+        bytes[place] = some;
+        length += some.length;
       }
-      this.#values[place] = value;
+      present[place] = 1;
     }
     return length;
   }
@@ -146,5 +183,10 @@ export class SeenWriters {
       this.#writers.set(seen.type, writer);
     }
     writer.write(out, tsc, seen);
+  }
+
+  /** How many of each type were written, in the order in which the first of each was. */
+  get times(): ReadonlyMap<Observation['type'], number> {
+    return new Map([...this.#writers].map(([type, { times }]) => [type, times]));
   }
 }

@@ -86,6 +86,11 @@ export class LogDigest {
     );
   }
 
+  /** How many observations of each type were added. */
+  get observations(): ReadonlyMap<Observation['type'], number> {
+    return this.#seen.times;
+  }
+
   #streamOf(vm: number): DigestStream {
     if (this.#last?.of === vm) return this.#last;
     let stream = this.#streams.get(vm);

@@ -54,15 +54,10 @@ export interface LogFindings extends FindingCounts {
 /** Differing checkpoints that are told one by one. */
 const MOST_DIFFERING = 100;
 
-const count = <K>(counts: Map<K, number>, key: K, by = 1): void => {
-  counts.set(key, (counts.get(key) ?? 0) + by);
-};
-
 /** A replay under way. */
 export class LogRun {
   readonly kernel: ReturnType<typeof kernelOf>;
   readonly digest = new LogDigest();
-  readonly observations = new Map<string, number>();
   readonly outcomes = new Outcomes();
   readonly derived = new Map<ReadingName, number>();
   readonly differing: number[] = [];
@@ -141,7 +136,6 @@ export class LogRun {
     this.found.take(this.world, inputs, row, dispatched);
     this.digest.add(inputs, row, outcome, observations);
     this.outcomes.add(outcome);
-    for (let i = 0; i < observations.length; i++) count(this.observations, observations[i]!.type);
     this.#options.seen?.(inputs.at(row), dispatched, this.world);
   }
 
@@ -175,7 +169,9 @@ export class LogRun {
 
   /** The world is left: what it derived is counted. */
   #leave(): void {
-    for (const [name, times] of this.world.derived) count(this.derived, name, times);
+    for (const [name, times] of this.world.derived) {
+      this.derived.set(name, (this.derived.get(name) ?? 0) + times);
+    }
   }
 
   /** The log ends here. @returns what was found and not yet handed out. */

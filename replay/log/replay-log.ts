@@ -113,7 +113,8 @@ function summaryOf(
   const { kernel, agreed, differing } = run;
   const { id, switches } = kernel.profile;
   const { inputs, impossible, composites, gaps, isUnknown, world } = run;
-  const { observations, derived, findings } = run;
+  const { digest, derived, findings } = run;
+  const { observations } = digest;
   const { refused, masterclock } = run.outcomes;
   return {
     log: log.name,
@@ -124,7 +125,7 @@ function summaryOf(
     ...{ gaps, isUnknown, torn },
     checkpoints: { agreed, skipped, differing },
     findings,
-    digests: run.digest.finish(inputs, world.vms.keys(), {
+    digests: digest.finish(inputs, world.vms.keys(), {
       profile: id,
       switches,
       options: log.header.options,

@@ -1,5 +1,5 @@
 /** What an input did, as the cause of what came of it. */
-import { type Input, MSRS } from '../../events/index.ts';
+import { INPUT_TYPES, INPUTS, type Input, type InputOf, MSRS } from '../../events/index.ts';
 import type { Cause, CauseKind } from '../causes.ts';
 
 const MSR_NAMES: ReadonlyMap<number, keyof typeof MSRS> = new Map(
@@ -19,20 +19,30 @@ const KINDS: Partial<Record<Input['type'], CauseKind>> = {
   pvclock_gtod_work: 'the clocksource left the TSC',
 };
 
-function kindOf(input: Input, msr: keyof typeof MSRS | undefined): CauseKind {
-  if (input.type === 'wrmsr' && msr !== undefined) return `guest wrote ${msr}`;
-  return KINDS[input.type] ?? input.type;
+/** What the type of an input says by itself. */
+interface OfType {
+  readonly kind: CauseKind;
+  readonly namesVcpu: boolean;
+  readonly namesMsr: boolean;
 }
+
+const OF_TYPE: ReadonlyMap<Input['type'], OfType> = new Map(
+  INPUT_TYPES.map((type) => {
+    const { target, fields } = INPUTS[type];
+    const kind = KINDS[type] ?? type;
+    return [type, { kind, namesVcpu: target === 'vcpu', namesMsr: 'index' in fields }];
+  }),
+);
 
 /** An input as a cause; `index`: how many came before it. */
 export function causeOf(input: Input, index: number): Cause {
-  const msr = 'index' in input ? MSR_NAMES.get(input.index) : undefined;
-  const kind = kindOf(input, msr);
   const { type, tsc: timestamp } = input;
+  const { kind, namesVcpu, namesMsr } = OF_TYPE.get(type)!;
   const trigger = { input: index + 1, type };
-  if (!('vcpu' in input)) return { kind, timestamp, trigger };
-  const { vcpu } = input;
-  return msr === undefined
-    ? { kind, timestamp, vcpu, trigger }
-    : { kind, timestamp, vcpu, msr, trigger };
+  if (!namesVcpu) return { kind, timestamp, trigger };
+  const { vcpu } = input as InputOf<'kvm_entry'>;
+  const msr = namesMsr ? MSR_NAMES.get((input as InputOf<'wrmsr'>).index) : undefined;
+  if (msr === undefined) return { kind, timestamp, vcpu, trigger };
+  const named = type === 'wrmsr' ? (`guest wrote ${msr}` as const) : kind;
+  return { kind: named, timestamp, vcpu, msr, trigger };
 }

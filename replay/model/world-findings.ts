@@ -21,7 +21,7 @@ import { driftOf } from './drift.ts';
 import { type FollowedVcpu, FollowedVm } from './followed.ts';
 import { knownOf, WorldClock } from './known.ts';
 import { masterReference, referenceAt, updateTsc } from './reference-at.ts';
-import { enablesCpu, isAboutClocks, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
+import { enablesCpu, isAboutClocks, SETTLING, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
 import { causeOf } from './trigger.ts';
 
 /** What decides which findings there are. */
@@ -91,7 +91,8 @@ export class WorldFindings {
   /** Takes in what the input of a row came to, right after it was dispatched. */
   take(world: World, inputs: InputRows, row: number, dispatched: Dispatched): void {
     const { index, observations, masterclock } = dispatched;
-    if (observations.length === 0 && this.silent[inputs.codeOf(row)] === 0) return;
+    const code = inputs.codeOf(row);
+    if (observations.length === 0 && this.silent[code] === 0) return;
     if (this.#isBlind) return;
     const input = inputs.at(row);
     this.#clock.world = world;
@@ -102,7 +103,7 @@ export class WorldFindings {
       cause ??= causeOf(input, index);
       this.#see(world, input, seen, cause, masterclock.by);
     }
-    this.#settle(world, input, index);
+    if (SETTLING[code] === 1) this.#settle(world, input, index);
   }
 
   #see(world: World, input: Input, seen: Observation, cause: Cause, by: string): void {
