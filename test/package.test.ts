@@ -9,6 +9,7 @@ import { fixture } from './replay/fixtures.ts';
 /** What users install: the packed tarball, unpacked as a dependency of an empty project. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PACKAGE = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const TYPES = join(ROOT, 'node_modules/@types');
 let project: string;
 
 beforeAll(() => {
@@ -41,6 +42,17 @@ test('every entry point can be imported, and has types', () => {
     expect(readFileSync(types, 'utf8')).toContain('export');
   }
 });
+
+test('the types of every entry point hold, also for who checks those of libraries', () => {
+  const entries = Object.keys(PACKAGE.exports).filter((e) => !e.endsWith('.json'));
+  const imports = entries.map((e) => `import 'masterclock${e.slice(1)}';`).join('\n');
+  writeFileSync(join(project, 'all.mts'), imports);
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
+  const { stdout } = run([tsc, ...options, '--types', 'node', '--typeRoots', TYPES, 'all.mts']);
+  // Others' types may be as they like.
+  expect(stdout.split('\n').filter((line) => /masterclock\/|^all/.test(line))).toStrictEqual([]);
+}, 120_000);
 
 test('the command runs', () => {
   const command = 'node_modules/masterclock/bin/masterclock.js';

@@ -1,4 +1,4 @@
-/** Observations as bytes, for a digest: every field, in the order in which they are declared. */
+/** Observations as bytes, for a digest, and counted: every field, in the order of the declaration. */
 import { camelCase } from '../../events/event.ts';
 import { EVENTS, OBSERVATIONS, type Observation } from '../../events/index.ts';
 import { type ByteWriter, setBytes, setU64 } from '../../events/log/bytes.ts';
@@ -51,7 +51,7 @@ function fieldsOf(type: Observation['type']): readonly (readonly [name: string, 
 /** The place of members that are no field of the type: `type` and `vm`. */
 const NOWHERE = -1;
 
-/** The values of one observation by place, in arrays that need not be told to a collector. */
+/** The values of one observation by place: numbers as such, so that no collector has to know of them. */
 class Values {
   /** 1 where there is one, until it was written. */
   readonly present: Uint8Array;

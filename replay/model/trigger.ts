@@ -1,5 +1,5 @@
 /** What an input did, as the cause of what came of it. */
-import { INPUT_TYPES, INPUTS, type Input, type InputOf, MSRS } from '../../events/index.ts';
+import { INPUT_TYPES, INPUTS, type Input, MSRS } from '../../events/index.ts';
 import type { Cause, CauseKind } from '../causes.ts';
 
 const MSR_NAMES: ReadonlyMap<number, keyof typeof MSRS> = new Map(
@@ -26,6 +26,12 @@ interface OfType {
   readonly namesMsr: boolean;
 }
 
+/** What inputs of some types name. */
+interface Named {
+  readonly vcpu: number;
+  readonly index: number;
+}
+
 const OF_TYPE: ReadonlyMap<Input['type'], OfType> = new Map(
   INPUT_TYPES.map((type) => {
     const { target, fields } = INPUTS[type];
@@ -40,8 +46,9 @@ export function causeOf(input: Input, index: number): Cause {
   const { kind, namesVcpu, namesMsr } = OF_TYPE.get(type)!;
   const trigger = { input: index + 1, type };
   if (!namesVcpu) return { kind, timestamp, trigger };
-  const { vcpu } = input as InputOf<'kvm_entry'>;
-  const msr = namesMsr ? MSR_NAMES.get((input as InputOf<'wrmsr'>).index) : undefined;
+  // What the type names is there.
+  const { vcpu, index: register } = input as Input & Named;
+  const msr = namesMsr ? MSR_NAMES.get(register) : undefined;
   if (msr === undefined) return { kind, timestamp, vcpu, trigger };
   const named = type === 'wrmsr' ? (`guest wrote ${msr}` as const) : kind;
   return { kind: named, timestamp, vcpu, msr, trigger };

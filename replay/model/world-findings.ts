@@ -6,7 +6,7 @@
  * from and how a TSC is scaled are known, and need no guess. Inputs that show nothing, which are
  * nearly all, are let go at once.
  */
-import type { Input, InputRows, Observation, ObservationOf } from '../../events/index.ts';
+import type { Input, InputOf, InputRows, Observation, ObservationOf } from '../../events/index.ts';
 import type { Dispatched, World } from '../../src/engine/index.ts';
 import { asU64 } from '../../src/num/index.ts';
 import type { Cause } from '../causes.ts';
@@ -21,7 +21,7 @@ import { driftOf } from './drift.ts';
 import { type FollowedVcpu, FollowedVm } from './followed.ts';
 import { knownOf, WorldClock } from './known.ts';
 import { masterReference, referenceAt, updateTsc } from './reference-at.ts';
-import { enablesCpu, isAboutClocks, SETTLING, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
+import { isAboutClocks, SILENT, SILENT_OR_ENTRY } from './relevant.ts';
 import { causeOf } from './trigger.ts';
 
 /** What decides which findings there are. */
@@ -91,8 +91,7 @@ export class WorldFindings {
   /** Takes in what the input of a row came to, right after it was dispatched. */
   take(world: World, inputs: InputRows, row: number, dispatched: Dispatched): void {
     const { index, observations, masterclock } = dispatched;
-    const code = inputs.codeOf(row);
-    if (observations.length === 0 && this.silent[code] === 0) return;
+    if (observations.length === 0 && this.silent[inputs.codeOf(row)] === 0) return;
     if (this.#isBlind) return;
     const input = inputs.at(row);
     this.#clock.world = world;
@@ -103,7 +102,7 @@ export class WorldFindings {
       cause ??= causeOf(input, index);
       this.#see(world, input, seen, cause, masterclock.by);
     }
-    if (SETTLING[code] === 1) this.#settle(world, input, index);
+    this.#settle(world, input, index);
   }
 
   #see(world: World, input: Input, seen: Observation, cause: Cause, by: string): void {
@@ -206,52 +205,52 @@ export class WorldFindings {
 
   /** What is in force after an input. */
   #settle(world: World, input: Input, index: number): void {
-    if (!('vm' in input)) {
-      if (enablesCpu(input.type)) this.#loseTsc(world);
-      return;
-    }
     switch (input.type) {
+      case 'resume':
+      case 'cpu_online':
+        this.#loseTsc(world);
+        break;
       case 'KVM_CREATE_VM':
         this.#vm(world, input.vm);
-        return;
+        break;
       case 'destroy_vm':
         this.#forget(input.vm);
-        return;
-    }
-    if (!('vcpu' in input)) return;
-    const followed = this.#vm(world, input.vm);
-    const v = followed.vcpu(input.vcpu);
-    const { clock } = v.vcpu;
-    switch (input.type) {
+        break;
       case 'kvm_entry':
-        this.#enter(followed, v, input.tsc);
+        this.#enter(this.#vm(world, input.vm), input);
         break;
       case 'vcpu_requests':
-        v.served();
+        this.#vm(world, input.vm).vcpu(input.vcpu).served();
         break;
       case 'KVM_CREATE_VCPU':
-      case 'KVM_SET_TSC_KHZ':
-        clock.born ||= input.type === 'KVM_CREATE_VCPU';
-        if (v.takeScale(world.host.tscScalingRatioFracBits)) {
-          v.wroteOffset = causeOf(input, index);
-          this.#changed.add(v);
-        }
+      case 'KVM_SET_TSC_KHZ': {
+        const v = this.#vm(world, input.vm).vcpu(input.vcpu);
+        v.vcpu.clock.born ||= input.type === 'KVM_CREATE_VCPU';
+        if (!v.takeScale(world.host.tscScalingRatioFracBits)) break;
+        v.wroteOffset = causeOf(input, index);
+        this.#changed.add(v);
         break;
+      }
       case 'wrmsr':
       case 'KVM_SET_MSRS':
       case 'vcpu_reset':
-        if (v.state.kvmclock === 'off' && typeof clock.page === 'object') {
-          clock.turnOff();
-          this.#changed.add(v);
-        }
+        this.#turnOff(this.#vm(world, input.vm).vcpu(input.vcpu));
         break;
       case 'guest_clears_stopped':
-        clock.clearStopped();
+        this.#vm(world, input.vm).vcpu(input.vcpu).vcpu.clock.clearStopped();
         break;
     }
   }
 
-  #enter(followed: FollowedVm, v: FollowedVcpu, tsc: bigint): void {
+  #turnOff(v: FollowedVcpu): void {
+    const { clock } = v.vcpu;
+    if (v.state.kvmclock !== 'off' || typeof clock.page !== 'object') return;
+    clock.turnOff();
+    this.#changed.add(v);
+  }
+
+  #enter(followed: FollowedVm, { vcpu, tsc }: InputOf<'kvm_entry'>): void {
+    const v = followed.vcpu(vcpu);
     v.served();
     if (!v.runs || !this.#changed.delete(v)) return;
     if (followed.last !== undefined) followed.last.vcpu.running = followed.last.runs;

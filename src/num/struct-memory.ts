@@ -6,28 +6,40 @@
  */
 import type { StructViews } from './field.ts';
 
-/** A buffer in elements of the usual widths. */
+/** Some bytes of a buffer in elements of the usual widths. */
 export type MemoryViews = Omit<StructViews, 'at'>;
 
-/** What the views of a buffer are, from its beginning up to its last whole element. */
-export function viewsOf(buffer: ArrayBuffer): MemoryViews {
-  const { byteLength } = buffer;
+/**
+ * The views of a part of a buffer, each up to the last whole element in it.
+ *
+ * @throws RangeError when the buffer is too short or the offset is no multiple of 8.
+ */
+export function viewsOf(buffer: ArrayBuffer, byteOffset: number, byteLength: number): MemoryViews {
+  if (byteOffset < 0 || byteOffset % 8 !== 0 || byteOffset + byteLength > buffer.byteLength) {
+    throw new RangeError(
+      `expected ${byteLength} bytes at a multiple of 8, ` +
+        `found offset ${byteOffset} in a buffer of ${buffer.byteLength}`,
+    );
+  }
   return {
-    u8: new Uint8Array(buffer),
-    u32: new Uint32Array(buffer, 0, byteLength >>> 2),
-    u64: new BigUint64Array(buffer, 0, byteLength >>> 3),
+    u8: new Uint8Array(buffer, byteOffset, byteLength),
+    u32: new Uint32Array(buffer, byteOffset, byteLength >>> 2),
+    u64: new BigUint64Array(buffer, byteOffset, byteLength >>> 3),
   };
 }
 
+const viewsOfNew = (byteLength: number): MemoryViews =>
+  viewsOf(new ArrayBuffer(byteLength), 0, byteLength);
+
 /** A buffer has room for this many structs at first, and then for twice as many as the one before. */
 const FIRST_ROOM = 4;
-/** No buffer is made larger for more structs: it is kept as long as one of its structs is. */
-const MOST_BYTES = 1 << 15;
+/** No buffer is made larger for more structs: all of it is kept as long as one of its structs is. */
+const MOST_BYTES = 1 << 13;
 
 /** Room for structs of one size. */
 export class StructMemory {
   /** The buffer that `take` last took from. */
-  views: MemoryViews = viewsOf(new ArrayBuffer(0));
+  views = viewsOfNew(0);
   readonly #stride: number;
   #next = 0;
 
@@ -42,7 +54,7 @@ export class StructMemory {
     if (this.#next + this.#stride > length) {
       const most = Math.max(MOST_BYTES, this.#stride);
       const room = Math.max(FIRST_ROOM * this.#stride, 2 * length);
-      this.views = viewsOf(new ArrayBuffer(Math.min(room, most)));
+      this.views = viewsOfNew(Math.min(room, most));
       this.#next = 0;
     }
     const at = this.#next;

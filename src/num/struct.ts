@@ -5,7 +5,7 @@
  * and hash are over bytes, and what a checker compares is what a log stores. Fields are laid out by
  * descending size, in the order of declaration within a size: everything is aligned and there is no
  * padding. Field accessors live on one prototype for each declaration, which lets V8 inline them to
- * a single load or store.
+ * a load or store. Structs of one declaration lie side by side (`struct-memory.ts`).
  */
 
 import type { ArrayField, Field, Scalar, StructViews } from './field.ts';
@@ -27,7 +27,7 @@ export interface FieldPlace {
   readonly field: Field | ArrayField;
   /** Bytes from the struct's start. */
   readonly offset: number;
-  /** The same in elements of the field's size: its index in the view of that width. */
+  /** The same in elements of the field's size, as the field's type counts them. */
   readonly index: number;
 }
 
@@ -43,13 +43,10 @@ export interface StructLayout {
 export abstract class StructBase implements StructViews {
   /** Where the fields of this struct lie. */
   declare readonly layout: StructLayout;
-  /** @internal Where in the views it begins, bytes. */
+  /** Where in the views below it begins, bytes: they show the structs beside it too. */
   readonly at: number;
-  /** @internal */
   readonly u8: Uint8Array;
-  /** @internal */
   readonly u32: Uint32Array;
-  /** @internal */
   readonly u64: BigUint64Array;
 
   /** @internal */
@@ -60,7 +57,10 @@ export abstract class StructBase implements StructViews {
     this.u64 = u64;
   }
 
-  /** The struct itself: writing here changes it. A view that is made anew for each who asks. */
+  /**
+   * The struct itself: writing here changes it. A view, made anew for each who asks, of a buffer that
+   * other structs share: whoever sends it elsewhere sends a copy, `bytes.slice()`.
+   */
   get bytes(): Uint8Array {
     return this.u8.subarray(this.at, this.at + this.layout.byteLength);
   }
@@ -82,12 +82,7 @@ export abstract class StructBase implements StructViews {
     if (other.layout !== this.layout) {
       throw new TypeError(`expected a ${this.layout.name}, found a ${other.layout.name}`);
     }
-    const { byteLength } = this.layout;
-    const words = byteLength >>> 2;
-    const to = this.at >>> 2;
-    const from = other.at >>> 2;
-    for (let i = 0; i < words; i++) this.u32[to + i] = other.u32[from + i]!;
-    for (let i = words * 4; i < byteLength; i++) this.u8[this.at + i] = other.u8[other.at + i]!;
+    this.bytes.set(other.bytes);
   }
 
   /** Whether `other` comes from the same declaration and has the same bytes. */
@@ -215,17 +210,6 @@ function accessor({ field, index }: FieldPlace): PropertyDescriptor & ThisType<S
   };
 }
 
-/** The views of a buffer in which a struct can lie there. */
-function viewsIn(buffer: ArrayBuffer, byteOffset: number, byteLength: number): MemoryViews {
-  if (byteOffset < 0 || byteOffset % 8 !== 0 || byteOffset + byteLength > buffer.byteLength) {
-    throw new RangeError(
-      `expected ${byteLength} bytes at a multiple of 8, ` +
-        `found offset ${byteOffset} in a buffer of ${buffer.byteLength}`,
-    );
-  }
-  return viewsOf(buffer);
-}
-
 /**
  * Declares a struct.
  *
@@ -266,11 +250,11 @@ export function struct<const F extends StructFields>(name: string, fields: F): S
       return instance;
     }
     constructor(buffer?: ArrayBuffer, byteOffset = 0) {
-      if (buffer === undefined) {
+      if (buffer === undefined && byteOffset === 0) {
         const at = memory.take();
         super(memory.views, at);
       } else {
-        super(viewsIn(buffer, byteOffset, byteLength), byteOffset);
+        super(viewsOf(buffer ?? new ArrayBuffer(byteLength), byteOffset, byteLength), 0);
       }
     }
   }

@@ -45,6 +45,26 @@ describe('layout', () => {
     expect(() => new Vcpu(buffer, 4)).toThrow(/multiple of 8/);
     expect(() => new Vcpu(buffer, 72)).toThrow(RangeError);
     expect(() => new Vcpu(buffer, -8)).toThrow(RangeError);
+    expect(() => new Vcpu(undefined, 8)).toThrow('found offset 8 in a buffer of 58');
+    second.bytes.fill(0xff);
+    expect(first.adjust).toBe(0n);
+    expect(new Uint8Array(buffer, 64 + Vcpu.byteLength).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('may overlap another in a buffer: what is copied is what was there', () => {
+    const buffer = Uint8Array.from({ length: 72 }, (_, i) => i).buffer;
+    const [low, high] = [new Vcpu(buffer, 0), new Vcpu(buffer, 8)];
+    high.copyFrom(low);
+    expect([...high.bytes]).toStrictEqual([...Array(Vcpu.byteLength).keys()]);
+  });
+
+  it('may be larger than many others together', () => {
+    const Large = struct('Large', { words: array(u64, 5000), last: u8 });
+    const [one, other] = [new Large(), new Large()];
+    one.words.set(4999, 7n);
+    one.last = 9;
+    expect([one.words.get(4999), one.last, one.clone().last]).toStrictEqual([7n, 9, 9]);
+    expect(other.bytes.every((byte) => byte === 0)).toBe(true);
   });
 
   it('is made of nothing but zeros, and no struct reaches into another', () => {
@@ -81,6 +101,8 @@ describe('layout', () => {
     'clone',
     'bytes',
     'u64',
+    'u32',
+    'u8',
     'at',
     'layout',
     'toString',
