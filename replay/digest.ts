@@ -29,19 +29,19 @@ const TAGS: Partial<Record<EventName, number>> = {
 const TAG_BY_CODE = EVENT_NAMES.map((name) =>
   EVENTS[name].role === 'observation' ? (TAGS[name] ?? 0) : 0,
 );
-const WORDS_PER_ROW = LAYOUTS.map(
-  (slots) => 4 + slots.reduce((words, slot) => words + (slot.wide ? 2 : 1), 0),
+const BYTES_PER_ROW = LAYOUTS.map((slots) =>
+  slots.reduce((bytes, { wide }) => bytes + (wide ? 8 : 4), 16),
 );
-const BUFFER_WORDS = 16_384;
-const FINDINGS_LENGTH = 16_384;
+/** So much comes together before it is hashed: each by itself would cost more than to make it. */
+const BUFFER_BYTES = 1 << 16;
+/** Bytes of a text in UTF-8, for each of its 16-bit units, at most. */
+const MOST_UTF8 = 3;
 
 export class Digest {
   readonly #hash: Hash = createHash('sha256');
-  readonly #words = new Uint32Array(BUFFER_WORDS);
-  readonly #bytes = new Uint8Array(this.#words.buffer);
+  readonly #buffer = Buffer.alloc(BUFFER_BYTES);
+  readonly #view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, BUFFER_BYTES);
   #used = 0;
-  /** Findings since the last observation: hashing each by itself would cost more than making it. */
-  #findings = '';
 
   constructor(options: Readonly<Record<string, string>>) {
     this.#hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, ...options }));
@@ -56,28 +56,36 @@ export class Digest {
   }
 
   #addObservation(batch: EventBatch, row: number, code: number, tag: number): void {
-    if (this.#findings !== '' || this.#used + WORDS_PER_ROW[code]! > BUFFER_WORDS) this.#flush();
-    const words = this.#words;
+    if (this.#used + BYTES_PER_ROW[code]! > BUFFER_BYTES) this.#flush();
+    const view = this.#view;
     let at = this.#used;
-    words[at++] = tag;
-    words[at++] = batch.tids[row]!;
-    words[at++] = batch.timestampHalves[2 * row]!;
-    words[at++] = batch.timestampHalves[2 * row + 1]!;
+    view.setUint32(at, tag, true);
+    view.setUint32(at + 4, batch.tids[row]!, true);
+    view.setUint32(at + 8, batch.timestampHalves[2 * row]!, true);
+    view.setUint32(at + 12, batch.timestampHalves[2 * row + 1]!, true);
+    at += 16;
     for (const { wide, slot } of LAYOUTS[code]!) {
       if (wide) {
         const half = 2 * (row * WIDE_COLUMNS + slot);
-        words[at++] = batch.wideHalves[half]!;
-        words[at++] = batch.wideHalves[half + 1]!;
-      } else words[at++] = batch.narrows[row * NARROW_COLUMNS + slot]!;
+        view.setUint32(at, batch.wideHalves[half]!, true);
+        view.setUint32(at + 4, batch.wideHalves[half + 1]!, true);
+        at += 8;
+      } else {
+        view.setUint32(at, batch.narrows[row * NARROW_COLUMNS + slot]!, true);
+        at += 4;
+      }
     }
     this.#used = at;
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */
   addFinding(finding: Finding): void {
-    if (this.#used > 0 || this.#findings.length > FINDINGS_LENGTH) this.#flush();
     const { rule, severity, vm, vcpu, timestamp, deltaNs, mechanism, visibility } = finding;
-    this.#findings += `${rule} ${severity} ${vm?.id} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${visibility}\n`;
+    const text = `${rule} ${severity} ${vm?.id} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${visibility}\n`;
+    const most = MOST_UTF8 * text.length;
+    if (this.#used + most > BUFFER_BYTES) this.#flush();
+    if (most > BUFFER_BYTES) this.#hash.update(text);
+    else this.#used += this.#buffer.write(text, this.#used);
   }
 
   /** `sha256:…`. Nothing can be added afterwards. */
@@ -86,11 +94,9 @@ export class Digest {
     return `sha256:${this.#hash.digest('hex')}`;
   }
 
-  /** Hashes what has come together: observations or findings, never both. */
+  /** Hashes what has come together. */
   #flush(): void {
-    if (this.#used > 0) this.#hash.update(this.#bytes.subarray(0, this.#used * 4));
-    if (this.#findings !== '') this.#hash.update(this.#findings);
+    this.#hash.update(this.#buffer.subarray(0, this.#used));
     this.#used = 0;
-    this.#findings = '';
   }
 }
