@@ -47,6 +47,12 @@ export const ROW = {
 } as const;
 const WHOLE = 256;
 
+/** What an input may name. */
+interface Names {
+  readonly vm?: number;
+  readonly vcpu?: number;
+}
+
 const FIRST_ROWS = 64;
 /** When there is no room left there will be at least so many times as much. */
 const GROWTH = 2;
@@ -82,8 +88,9 @@ export class InputBatch {
   add(input: Input, code = inputCode(input.type)): void {
     const at = this.#addRow(input.tsc);
     const { words } = this;
-    words[at + ROW.vm] = 'vm' in input ? input.vm : 0;
-    words[at + ROW.vcpu] = 'vcpu' in input ? input.vcpu : 0;
+    const { vm = 0, vcpu = 0 } = input as Input & Names;
+    words[at + ROW.vm] = vm;
+    words[at + ROW.vcpu] = vcpu;
     words[at + ROW.kind] = code + WHOLE;
     words[at + ROW.place] = this.#whole.push(input) - 1;
   }

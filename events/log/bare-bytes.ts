@@ -10,8 +10,13 @@ import type { RecordSpec } from './records.ts';
 /** The fields with which most records begin; bare inputs have no others. */
 export const LEADING = ['tsc u64', 'vm u32', 'vcpu u32'];
 
+// What is imported or exported V8 looks up at each use; a constant of this module's own is code.
+const { low: LOW, high: HIGH, vm: VM, vcpu: VCPU, kind: KIND } = ROW;
+const STEP = ROW_WORDS;
+const BYTES = 18;
+
 /** A bare input: its code, no presence, instant, VM and vCPU. */
-export const BARE_BYTES = 18;
+export const BARE_BYTES = BYTES;
 
 /** Optional fields of which one byte tells whether they are there, beside the readings. */
 const MOST_OPTIONAL = 7;
@@ -21,6 +26,43 @@ const mayBeBare = ({ tag, name, fields }: RecordSpec): boolean =>
   tag === 'input' &&
   (BARE_TYPES as ReadonlySet<string>).has(name) &&
   fields.length - LEADING.length <= MOST_OPTIONAL;
+
+/**
+ * Reads bare inputs that follow each other into words of rows.
+ *
+ * @param codes - by the code of a record: that of its type, −1 where it is none that may be bare.
+ * @param at - place of the first in the view.
+ * @param word - the first word of the first row.
+ * @param most - rows there is room for, in the view and in the words.
+ * @returns how many there were.
+ */
+function readRows(
+  view: DataView,
+  at: number,
+  codes: Int16Array,
+  words: Int32Array,
+  word: number,
+  most: number,
+): number {
+  let byte = at | 0;
+  let to = word | 0;
+  let count = 0;
+  // Sums that are made 32 bits cannot overflow, and V8 does not look whether they did.
+  for (; count < most; count++) {
+    // The code, and above it the presence, which is 0.
+    const head = view.getUint16(byte, true);
+    const code = codes[head & 0xff]!;
+    if (code < 0 || head > 0xff) break;
+    words[(to + LOW) | 0] = view.getInt32((byte + 2) | 0, true);
+    words[(to + HIGH) | 0] = view.getInt32((byte + 6) | 0, true);
+    words[(to + VM) | 0] = view.getInt32((byte + 10) | 0, true);
+    words[(to + VCPU) | 0] = view.getInt32((byte + 14) | 0, true);
+    words[(to + KIND) | 0] = code;
+    byte = (byte + BYTES) | 0;
+    to = (to + STEP) | 0;
+  }
+  return count;
+}
 
 /** Reads bare inputs of one schema. */
 export class BareReader {
@@ -49,29 +91,7 @@ export class BareReader {
     const codes = this.#codes;
     const end = Math.min(most, Math.floor(from.left / BARE_BYTES));
     into.reserve(end);
-    const { words } = into;
-    // What is not the function's own V8 looks up and checks anew for each record; that these are
-    // 32 bits it need not ask again.
-    const low = ROW.low | 0;
-    const high = ROW.high | 0;
-    const vm = ROW.vm | 0;
-    const vcpu = ROW.vcpu | 0;
-    const kind = ROW.kind | 0;
-    const bytes = BARE_BYTES | 0;
-    const step = ROW_WORDS | 0;
-    let count = 0;
-    for (let at = from.place, to = step * into.length; count < end; at += bytes, to += step) {
-      // The code, and above it the presence, which is 0.
-      const head = view.getUint16(at, true);
-      const code = codes[head & 0xff]!;
-      if (code < 0 || head > 0xff) break;
-      words[to + low] = view.getInt32(at + 2, true);
-      words[to + high] = view.getInt32(at + 6, true);
-      words[to + vm] = view.getInt32(at + 10, true);
-      words[to + vcpu] = view.getInt32(at + 14, true);
-      words[to + kind] = code;
-      count += 1;
-    }
+    const count = readRows(view, from.place, codes, into.words, STEP * into.length, end);
     into.length += count;
     from.skip(BARE_BYTES * count);
     return count;

@@ -1,15 +1,13 @@
 /** Which inputs and observations have to do with what a guest reads; nearly all have nothing. */
 import { INPUT_TYPES, type Input, type Observation } from '../../events/index.ts';
 
-const OBSERVATIONS: ReadonlySet<Observation['type']> = new Set([
-  'kvm_pvclock_update',
-  'kvm_write_tsc_offset',
-  'kvm_update_master_clock',
-  'kvmclock_offset',
-  'request',
-]);
-
-export const isAboutClocks = ({ type }: Observation): boolean => OBSERVATIONS.has(type);
+// Compared one by one: to look up a name in a set takes several times as long.
+export const isAboutClocks = ({ type }: Observation): boolean =>
+  type === 'request' ||
+  type === 'kvm_pvclock_update' ||
+  type === 'kvm_write_tsc_offset' ||
+  type === 'kvm_update_master_clock' ||
+  type === 'kvmclock_offset';
 
 /** It enables a host CPU, whose TSC may have lost time. */
 const enablesCpu = (type: Input['type']): boolean => type === 'resume' || type === 'cpu_online';
