@@ -1,7 +1,7 @@
 /**
  * What an event costs in a world of one vCPU, of many, and of many VMs: it must not depend on those
  * to which nothing happens. What shows with 1,000 VMs is that the state of one, when its turn comes, has
- * left the nearer caches: some 8 ns for each of the 130 events of a turn where the machine is quiet.
+ * left the nearer caches: some 4 ns for each of the 130 events of a turn where the machine is quiet.
  *
  *     node bench/flat.bench.mjs
  */

@@ -13,6 +13,7 @@ import {
   NARROW_COLUMNS,
   WIDE_COLUMNS,
 } from '../events/index.ts';
+import { ByteWriter } from '../events/log/bytes.ts';
 import type { Finding } from './findings/finding.ts';
 
 /** Raise when the meaning of a digested byte changes. */
@@ -33,15 +34,13 @@ const BYTES_PER_ROW = LAYOUTS.map((slots) =>
   slots.reduce((bytes, { wide }) => bytes + (wide ? 8 : 4), 16),
 );
 /** So much comes together before it is hashed: each by itself would cost more than to make it. */
-const BUFFER_BYTES = 1 << 16;
-/** Bytes of a text in UTF-8, for each of its 16-bit units, at most. */
-const MOST_UTF8 = 3;
+const FLUSH_BYTES = 1 << 16;
+
+const utf8 = new TextEncoder();
 
 export class Digest {
   readonly #hash: Hash = createHash('sha256');
-  readonly #buffer = Buffer.alloc(BUFFER_BYTES);
-  readonly #view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, BUFFER_BYTES);
-  #used = 0;
+  readonly #out = new ByteWriter();
 
   constructor(options: Readonly<Record<string, string>>) {
     this.#hash.update(JSON.stringify({ schema: DIGEST_SCHEMA, ...options }));
@@ -56,9 +55,9 @@ export class Digest {
   }
 
   #addObservation(batch: EventBatch, row: number, code: number, tag: number): void {
-    if (this.#used + BYTES_PER_ROW[code]! > BUFFER_BYTES) this.#flush();
-    const view = this.#view;
-    let at = this.#used;
+    this.#out.reserve(BYTES_PER_ROW[code]!);
+    const { view } = this.#out;
+    let at = this.#out.length;
     view.setUint32(at, tag, true);
     view.setUint32(at + 4, batch.tids[row]!, true);
     view.setUint32(at + 8, batch.timestampHalves[2 * row]!, true);
@@ -75,28 +74,30 @@ export class Digest {
         at += 4;
       }
     }
-    this.#used = at;
+    this.#out.extend(at);
+    this.#settle();
   }
 
   /** Adds what a finding says in numbers and names; its prose may be worded anew. */
   addFinding(finding: Finding): void {
     const { rule, severity, vm, vcpu, timestamp, deltaNs, mechanism, visibility } = finding;
     const text = `${rule} ${severity} ${vm?.id} ${vcpu} ${timestamp} ${deltaNs} ${mechanism} ${visibility}\n`;
-    const most = MOST_UTF8 * text.length;
-    if (this.#used + most > BUFFER_BYTES) this.#flush();
-    if (most > BUFFER_BYTES) this.#hash.update(text);
-    else this.#used += this.#buffer.write(text, this.#used);
+    this.#out.raw(utf8.encode(text));
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#out.length >= FLUSH_BYTES) this.#flush();
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#out.bytes);
+    this.#out.clear();
   }
 
   /** `sha256:…`. Nothing can be added afterwards. */
   finish(): string {
     this.#flush();
     return `sha256:${this.#hash.digest('hex')}`;
-  }
-
-  /** Hashes what has come together. */
-  #flush(): void {
-    this.#hash.update(this.#buffer.subarray(0, this.#used));
-    this.#used = 0;
   }
 }

@@ -38,8 +38,7 @@ const MOST_BYTES = 1 << 13;
 
 /** Room for structs of one size. */
 export class StructMemory {
-  /** The buffer that `take` last took from. */
-  views = viewsOfNew(0);
+  #views = viewsOfNew(0);
   readonly #stride: number;
   #next = 0;
 
@@ -48,13 +47,18 @@ export class StructMemory {
     this.#stride = (byteLength + 7) & ~7;
   }
 
+  /** The buffer that `take` last took from. */
+  get views(): MemoryViews {
+    return this.#views;
+  }
+
   /** @returns where in `views` a new struct begins; all of it is 0. */
   take(): number {
-    const { length } = this.views.u8;
+    const { length } = this.#views.u8;
     if (this.#next + this.#stride > length) {
       const most = Math.max(MOST_BYTES, this.#stride);
       const room = Math.max(FIRST_ROOM * this.#stride, 2 * length);
-      this.views = viewsOfNew(Math.min(room, most));
+      this.#views = viewsOfNew(Math.min(room, most));
       this.#next = 0;
     }
     const at = this.#next;
