@@ -4,7 +4,7 @@
  * same run. The slow ones, which are the peers and our own reading of JSON, get a sixteenth of the
  * length: their rates are what counts.
  *
- *     npm run bench [-- --only text|trace.dat|log|num|stepper|flat|memory …] [--lines N] [--keep] [--quick]
+ *     npm run bench [-- [--only text|trace.dat|log|num|stepper|flat|memory]… [--lines N] [--keep] [--quick]]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -16,14 +16,30 @@ import { writeLongText } from './lib/long-text.mjs';
 import { writeLongTraceDat } from './lib/long-tracedat.mjs';
 import { isQuick } from './lib/quick.mjs';
 
-const { values } = parseArgs({
-  options: {
-    lines: { type: 'string', default: isQuick ? '50000' : '16000000' },
-    only: { type: 'string', multiple: true, default: [] },
-    keep: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-  },
-});
+/** Ends for what was asked in a way that nobody understands. */
+function refuse(why) {
+  console.error(why);
+  process.exit(2);
+}
+
+function asked() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        lines: { type: 'string', default: isQuick ? '50000' : '16000000' },
+        only: { type: 'string', multiple: true, default: [] },
+        keep: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+      },
+    });
+    if (/^[1-9]\d*$/.test(values.lines)) return values;
+    return refuse(`--lines ${values.lines}: expected a number above 0`);
+  } catch (error) {
+    return refuse(error.message);
+  }
+}
+
+const values = asked();
 const LINES = Number(values.lines);
 const ROUNDS = isQuick ? 1 : 3;
 /** Whoever is slow reads this part. */
@@ -244,8 +260,7 @@ const PARTS = {
 const wanted = values.only.length === 0 ? Object.keys(PARTS) : values.only;
 const unknown = wanted.find((name) => !Object.hasOwn(PARTS, name));
 if (unknown !== undefined) {
-  console.error(`--only ${unknown}: expected one of ${Object.keys(PARTS).join(', ')}`);
-  process.exit(2);
+  refuse(`--only ${unknown}: expected one of ${Object.keys(PARTS).join(', ')}`);
 }
 console.log(
   `Node ${process.version}; ${LINES} lines or events; medians of ${ROUNDS} runs of whole processes, start-up included`,
