@@ -44,14 +44,15 @@ export class Entryless {
     this.#written.set(vcpu, ticks);
   }
 
-  wroteOffset(thread: Thread, vcpu: Vcpu): void {
-    if (vcpu.causes.at(-1)?.kind.startsWith('guest wrote IA32_TSC')) this.#runOn.set(thread, vcpu);
+  /** The guest on `thread` wrote its TSC: the offset for that was written before. */
+  wroteTsc(thread: Thread, vcpu: Vcpu): void {
+    if (vcpu.clock.dirty) this.#runOn.set(thread, vcpu);
   }
 
-  /** An event of `thread` at `ticks`: unless it writes the page, it shows that the guest ran on. */
+  /** An event of `thread` at `ticks`: unless it is on the way to a page, the guest ran on. */
   beforeEvent(thread: Thread, code: number, ticks: bigint): void {
     const vcpu = this.#runOn.get(thread);
-    if (vcpu === undefined) return;
+    if (vcpu === undefined || code === EVENT_CODES.kvm_update_master_clock) return;
     this.#runOn.delete(thread);
     if (code !== EVENT_CODES.kvm_pvclock_update) this.#judge.enter(vcpu, ticks, 'unknown');
   }

@@ -40,8 +40,10 @@ export interface ClockView {
 export const sameScale = (a: Page, b: Page): boolean =>
   a.tscToSystemMul === b.tscToSystemMul && a.tscShift === b.tscShift;
 
-export const sameReference = (a: Page, b: Page): boolean =>
-  a.tscTimestamp === b.tscTimestamp && a.systemTime === b.systemTime && sameScale(a, b);
+const sameTimes = (a: Page, b: Page): boolean =>
+  a.tscTimestamp === b.tscTimestamp && a.systemTime === b.systemTime;
+
+export const sameReference = (a: Page, b: Page): boolean => sameTimes(a, b) && sameScale(a, b);
 
 export const isStable = (page: Page): boolean => (page.flags & PVCLOCK_TSC_STABLE_BIT) !== 0;
 
@@ -94,6 +96,8 @@ export class GuestClock {
   seenPage: PageState = 'unknown';
   seenOffset: bigint | undefined;
   seenScale: TscScale | undefined;
+  /** The offset in force when the page was written. */
+  #pageOffset: bigint | undefined;
   /** Something was written since the vCPU last ran. */
   dirty = false;
   /** The vCPU's creation is in the recording, so nothing can have been written before. */
@@ -102,6 +106,8 @@ export class GuestClock {
   inDoubt = false;
   /** An offset write after a loss does not continue the one before. */
   #missedOffset = false;
+  /** Though events were lost, the guest's TSC is known to have gone on as it did. */
+  offsetHolds = false;
   /** The page was written since the vCPU last ran. */
   #fresh = false;
   /** The last page written continues the versions of the one before. */
@@ -115,21 +121,38 @@ export class GuestClock {
     return { page: this.seenPage, tscOffset: this.seenOffset, tscScale: this.seenScale };
   }
 
-  writePage(page: Page): void {
+  /**
+   * KVM wrote this page.
+   *
+   * @returns it may well follow the one before: as its next version, as one that is written beside it
+   * in one update, or because the one before is not known for certain.
+   */
+  writePage(page: Page): boolean {
     const before = this.page;
-    if (this.#fresh && typeof before === 'object' && sameReference(before, page)) {
+    if (typeof before !== 'object') {
+      this.#continues = false;
+    } else if (this.#fresh && sameReference(before, page)) {
       this.page = sameUpdate(before, page);
-      return;
+      return true;
+    } else {
+      this.#continues = isNextVersion(before.version, page.version);
     }
-    this.#continues = typeof before === 'object' && isNextVersion(before.version, page.version);
     this.page = page;
+    this.#pageOffset = this.tscOffset;
     this.#fresh = true;
     this.dirty = true;
+    if (typeof before !== 'object') return true;
+    const isSame = sameTimes(before, page);
+    // What moved the guest's TSC would have moved the page's.
+    if (isSame) this.offsetHolds = true;
+    return isSame || this.#continues || this.inDoubt;
   }
 
-  /** The page written last is the next version of the one before: no other was written between. */
-  get continues(): boolean {
-    return this.#continues;
+  /** The host TSC that the page was made of, while it and its offset are known. */
+  get referenceTsc(): bigint | undefined {
+    const { page } = this;
+    if (typeof page !== 'object' || this.#pageOffset === undefined) return undefined;
+    return asU64(page.tscTimestamp - this.#pageOffset);
   }
 
   /** The page that was reported makes no sense: nothing is known until the next one. */
@@ -145,10 +168,13 @@ export class GuestClock {
   }
 
   writeOffset(previous: bigint, next: bigint): void {
-    if (this.inDoubt && this.tscOffset !== undefined && this.tscOffset !== previous) {
-      this.#missedOffset = true;
+    if (this.tscOffset !== previous) {
+      if (this.inDoubt) this.#missedOffset = true;
+      // Another write is missing, which came before the vCPU last ran, as far as anybody knows.
+      if (this.seenOffset === this.tscOffset) this.seenOffset = previous;
     }
-    this.seenOffset ??= previous;
+    this.#pageOffset ??= previous;
+    this.offsetHolds = true;
     this.tscOffset = next;
     this.dirty = true;
   }
@@ -179,6 +205,7 @@ export class GuestClock {
     this.inDoubt = true;
     this.#continues = false;
     this.#missedOffset = false;
+    this.offsetHolds = false;
   }
 
   /**
@@ -188,7 +215,8 @@ export class GuestClock {
   settleDoubt(): 'unsettled' | 'complete' | 'missed' {
     if (!this.#fresh) return 'unsettled';
     this.inDoubt = false;
-    return this.#continues && !this.#missedOffset ? 'complete' : 'missed';
+    if (!this.offsetHolds) this.tscOffset = undefined;
+    return this.#continues && this.offsetHolds && !this.#missedOffset ? 'complete' : 'missed';
   }
 
   /** The vCPU runs with what is current. */

@@ -7,10 +7,17 @@
  * time between the read and the event, some microseconds: enough to tell which side of a reference a
  * reading lies on, and all a jump needs where page and offset keep their rate.
  */
-import { asU64, hvclockToHz, NSEC_PER_SEC, scaleDelta, timeScale } from '../src/num/index.ts';
+import {
+  asS64,
+  asU64,
+  hvclockToHz,
+  NSEC_PER_SEC,
+  scaleDelta,
+  timeScale,
+} from '../src/num/index.ts';
 import type { TraceClock } from './formats/recording.ts';
 import { isStable, type Page, sameScale } from './guest-clock.ts';
-import type { Vcpu, Vm } from './identity/vm.ts';
+import type { PageReading, Vcpu, Vm } from './identity/vm.ts';
 
 /** Far above any TSC, far below what arithmetic in Hz can't take. */
 const MOST_HZ = 1n << 40n;
@@ -21,6 +28,11 @@ const MOST_HZ = 1n << 40n;
 const NO_TSC = 64n;
 /** A TSC is read at most this long before the event that reports it, ns. */
 const MOST_LATE_NS = 100_000_000n;
+
+/** After a loss a TSC counts as read before its event by at most this part of a second. */
+const READ_LATE_PART = 1_000n;
+/** NTP steers by at most 500 ppm, `adjtimex` ticks aside. */
+const MOST_STEERING = 2_000n;
 
 /** A TSC and the trace clock's reading for the same instant. */
 interface Anchor {
@@ -61,13 +73,17 @@ export class HostClock {
   /** A page was written at `ticks`. */
   observe(vcpu: Vcpu, page: Page, ticks: bigint): void {
     this.#scale ??= page;
-    const offset = vcpu.clock.tscOffset;
-    if (offset === undefined) return;
+    const { clock, vm, reading: before } = vcpu;
+    const taken = isStable(page) ? vm.lastRecompute?.timestamp : ticks;
+    const hz = this.#hzOf(page);
+    vcpu.reading =
+      taken === undefined ? undefined : { tscTimestamp: page.tscTimestamp, ticks: taken };
+    if (clock.inDoubt && this.#keepsPace(before, vcpu.reading, hz)) clock.offsetHolds = true;
+    const offset = clock.tscOffset;
+    if (offset === undefined || (clock.inDoubt && !clock.offsetHolds)) return;
     const tsc = asU64(page.tscTimestamp - offset);
     const mayBeNoTsc = this.#unnamed && this.#unit === 'tsc' && tsc > ticks;
     if (mayBeNoTsc && tsc / NO_TSC > ticks) this.#unit = 'order';
-    const taken = isStable(page) ? vcpu.vm.lastRecompute?.timestamp : ticks;
-    const hz = this.#hzOf(page);
     if (taken === undefined || hz === undefined) return;
     if (this.#unit === 'tsc') {
       this.#compare(vcpu, tsc, taken);
@@ -85,6 +101,23 @@ export class HostClock {
       this.#mostLate = (MOST_LATE_NS * (this.#hz ?? 0n)) / NSEC_PER_SEC;
     }
     return this.#hz;
+  }
+
+  /** Did the guest's TSC, which is not scaled, move from one page to the next as the trace clock did? */
+  #keepsPace(
+    from: PageReading | undefined,
+    to: PageReading | undefined,
+    hz: bigint | undefined,
+  ): boolean {
+    if (from === undefined || to === undefined || hz === undefined || this.#unit === 'order') {
+      return false;
+    }
+    const ticks = to.ticks - from.ticks;
+    const cycles = this.#unit === 'tsc' ? ticks : (ticks * hz) / NSEC_PER_SEC;
+    const apart = asS64(to.tscTimestamp - from.tscTimestamp - cycles);
+    // A clock of ns may be steered against the TSC.
+    const steered = this.#unit === 'tsc' ? 0n : cycles / MOST_STEERING;
+    return (apart < 0n ? -apart : apart) <= hz / READ_LATE_PART + steered;
   }
 
   /** Does a page that was taken at host TSC `taken` hold that TSC? */

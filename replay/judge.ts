@@ -9,10 +9,11 @@ import { asCounted, type Circumstances, explain, type Knowledge } from './findin
 import { type Finding, makeFinding, type Scene } from './findings/finding.ts';
 import { type ClockChange, clockChange, trusted } from './findings/jump.ts';
 import type { MasterclockWatch } from './findings/masterclock.ts';
+import { formatCycles } from './findings/rate.ts';
 import { type InstantClock, sceneAt, sceneOf } from './findings/scene.ts';
 import { stepSeverity, type Thresholds } from './findings/severity.ts';
 import { printable } from './formats/error.ts';
-import { sameScale } from './guest-clock.ts';
+import { sameScale, tscChange } from './guest-clock.ts';
 import { scaledHz } from './host-clock.ts';
 import type { Vcpu } from './identity/vm.ts';
 import { count, formatRate } from './quantity.ts';
@@ -75,7 +76,10 @@ export class Judge {
   #compare(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
     const { clock } = vcpu;
     const { seen, current } = clock;
-    if (typeof current.page !== 'object') return;
+    if (typeof current.page !== 'object') {
+      this.#withoutPage(vcpu, ticks, visibility);
+      return;
+    }
     const { scaled } = vcpu;
     if (!scaled) this.#masterclock.follow(vcpu, current.page);
     if (clock.inDoubt) {
@@ -97,6 +101,22 @@ export class Judge {
     if (!sameScale(change.from, change.to)) this.#rate(scene, change);
     if (change.from.flags !== change.to.flags) this.#flags(scene, change);
     this.#masterclock.see(vcpu, change, scene);
+  }
+
+  /** Its TSC may have moved under a page from before the recording. */
+  #withoutPage(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
+    const { clock } = vcpu;
+    const { seen, current } = clock;
+    if (current.page === 'off' || clock.born || clock.inDoubt) return;
+    const cycles = tscChange(seen, current, undefined);
+    if (cycles === 0n) return;
+    this.#report(
+      makeFinding('unmeasured', 'notice', sceneOf(this.#clock, ticks, vcpu, visibility), {
+        cause: `its TSC moved by ${formatCycles(cycles)}`,
+        reason:
+          'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm).',
+      }),
+    );
   }
 
   /** Events are missing at `ticks`: `lost` of them, 0 if nobody knows how many. */
@@ -169,11 +189,11 @@ export class Judge {
     );
   }
 
-  /** `vcpu` can't be told from others from `ticks` on. */
-  mixed(vcpu: Vcpu, ticks: bigint): void {
+  /** `vcpu` can't be told from others that thread `tid` carries, from `ticks` on. */
+  mixed(tid: number, vcpu: Vcpu, ticks: bigint): void {
     this.#report(
       makeFinding('unmeasured', 'notice', sceneOf(this.#clock, ticks, vcpu, undefined), {
-        cause: `thread ${vcpu.tid} carries several vCPUs ${vcpu.id}`,
+        cause: `thread ${tid} carries several vCPUs ${vcpu.id}`,
         reason:
           'They are of several VMs that can’t be told apart here, so no jump is reported on them. Record the ioctls too (-e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl).',
       }),

@@ -89,6 +89,8 @@ export interface ReplaySummary extends FindingCounts {
   readonly onlyVm: string | undefined;
   /** Pages that were written in the recording. */
   readonly pages: number;
+  /** Masterclock updates and writes of TSC offsets in it, which pages should follow. */
+  readonly moves: number;
   readonly digest: string;
   /** How the recording compares with the model; `undefined` where none ran. */
   readonly model: ModelSummary | undefined;
@@ -244,6 +246,7 @@ class Replay {
       minNs: this.#minNs,
       onlyVm: this.#vm,
       pages: this.#tracker.pages,
+      moves: this.#tracker.moves,
       ...this.#settled.counts,
       digest: this.#digest.finish(),
       model: this.#modelSummary(),

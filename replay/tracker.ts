@@ -14,7 +14,7 @@ import {
 } from '../events/index.ts';
 import type { Assimilator } from './assimilate/assimilator.ts';
 import { trackOf, updateOf, whenOf } from './assimilate/rows.ts';
-import { addCause, type Cause, type CauseKind, recomputeCause } from './causes.ts';
+import { addCause, type Cause, type CauseKind, type Recompute, recomputeCause } from './causes.ts';
 import { Entryless } from './entryless.ts';
 import type { HostClock } from './host-clock.ts';
 import type { Identity } from './identity/identity.ts';
@@ -37,6 +37,8 @@ const MSR_CAUSES: ReadonlyMap<number, CauseKind> = new Map(
     ] as const
   ).map((name) => [MSRS[name], `guest wrote ${name}`]),
 );
+/** Those that write the guest's TSC at once. */
+const TSC_CAUSES = new Set<CauseKind>(['guest wrote IA32_TSC', 'guest wrote IA32_TSC_ADJUST']);
 /** Steps of suspend during which the host's TSC or its clocks stand still. */
 const SLEEP_STEPS = new Set(['machine_suspend', 'timekeeping_freeze']);
 const MSR_ENABLE = 1n;
@@ -50,6 +52,8 @@ const EXIT_CODE = EVENT_CODES.kvm_exit;
 export class Tracker {
   /** Pages that were written so far. */
   pages = 0;
+  /** Masterclock updates and writes of TSC offsets so far, which pages follow. */
+  moves = 0;
   readonly #identity: Identity;
   readonly #judge: Judge;
   readonly #clock: HostClock;
@@ -94,7 +98,7 @@ export class Tracker {
     // Nine events of ten are one of these two.
     if (code === ENTRY_CODE) this.#entry(batch, row, thread);
     else if (code === EXIT_CODE) {
-      if (thread.vcpu !== undefined) thread.vcpu.running = false;
+      thread.vcpu?.exited();
     } else this.#handlers[code]?.(batch, row, thread);
   }
 
@@ -130,7 +134,8 @@ export class Tracker {
     const narrow = row * NARROW_COLUMNS;
     const wide = row * WIDE_COLUMNS;
     const vcpu = this.#identity.vcpu(thread, batch.narrows[narrow + PAGE.vcpu]! >>> 0);
-    thread.vcpu = vcpu;
+    // Only the thread that runs a vCPU writes its page, on its way into the guest.
+    this.#identity.ran(thread, vcpu);
     const ticks = batch.timestamps[row]!;
     const page = {
       version: batch.narrows[narrow + PAGE.version]! >>> 0,
@@ -147,29 +152,28 @@ export class Tracker {
       vcpu.clock.forgetPage();
       return;
     }
-    const { clock } = vcpu;
-    const continued = typeof clock.page !== 'object' || clock.inDoubt;
-    clock.writePage(page);
-    if (!continued && !clock.continues && !mayMovePage(vcpu))
-      this.#mixed(vcpu, batch.timestamps[row]!);
+    if (!vcpu.clock.writePage(page) && !mayMovePage(vcpu)) this.#mixed(thread, vcpu, ticks);
     this.#identity.observe(vcpu, page);
     vcpu.pageEpoch = vcpu.vm.epoch;
+    vcpu.vm.learnRecompute(thread.recompute);
+    thread.recompute = undefined;
     this.#clock.observe(vcpu, page, ticks);
     if (this.#entryless.active) this.#entryless.wrotePage(vcpu, ticks);
     this.#model?.page(thread, vcpu, page, { ticks, cpu: batch.cpus[row]! });
   }
 
   #offset(batch: EventBatch, row: number, thread: Thread): void {
+    this.moves++;
     const wide = row * WIDE_COLUMNS;
     const previous = batch.wides[wide + OFFSET.previous]!;
     const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
     const vcpu = this.#identity.vcpu(thread, id, previous === 0n);
     const { clock } = vcpu;
     if (!clock.inDoubt && clock.tscOffset !== undefined && clock.tscOffset !== previous) {
-      this.#mixed(vcpu, batch.timestamps[row]!);
+      this.#mixed(thread, vcpu, batch.timestamps[row]!);
     }
     if (clock.tscOffset === undefined && previous === 0n) {
-      if (clock.page !== 'unknown') this.#mixed(vcpu, batch.timestamps[row]!);
+      if (clock.page !== 'unknown') this.#mixed(thread, vcpu, batch.timestamps[row]!);
       else if (!clock.born) {
         clock.born = true;
         this.#note(vcpu, 'vCPU created', batch.timestamps[row]!);
@@ -179,48 +183,48 @@ export class Tracker {
     thread.vcpu ??= vcpu;
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
     clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
-    if (this.#entryless.active) this.#entryless.wroteOffset(thread, vcpu);
     const next = batch.wides[wide + OFFSET.next]!;
     const when = whenOf(batch, row);
     this.#model?.offset(thread, { vcpu, previous, next, when, track: undefined });
   }
 
   /** What `vcpu` shows does not continue what it showed: its thread carries several of its id. */
-  #mixed(vcpu: Vcpu, ticks: bigint): void {
+  #mixed(thread: Thread, vcpu: Vcpu, ticks: bigint): void {
     if (vcpu.vm.source === 'ioctls' || vcpu.ambiguous) return;
     this.#identity.conflict(vcpu);
-    this.#judge.mixed(vcpu, ticks);
+    this.#judge.mixed(thread.tid, vcpu, ticks);
   }
 
   #recompute(batch: EventBatch, row: number, thread: Thread): void {
+    this.moves++;
     const vm = this.#identity.vm(thread);
     const timestamp = batch.timestamps[row]!;
     const { use, hostClock, matched } = updateOf(batch, row);
     this.#model?.update(thread, vm, { use, hostClock, matched }, whenOf(batch, row));
     if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return;
-    if (vm === undefined) {
-      for (const any of this.#identity.vms) any.forgetEpoch();
-      return;
-    }
-    const cause = this.#recomputeCause(vm, thread);
-    vm.epoch++;
-    vm.lastRecompute = {
+    const recompute: Recompute = {
       timestamp,
       useMasterClock: use,
       hostClock,
       offsetMatched: matched,
-      cause,
+      cause: this.#recomputeCause(vm, thread),
     };
+    if (vm === undefined) {
+      for (const any of this.#identity.vms) any.forgetEpoch();
+      thread.recompute = recompute;
+    } else {
+      vm.beginEpoch(recompute);
+    }
   }
 
-  #recomputeCause(vm: Vm, { call, vcpu }: Thread): Cause | undefined {
+  #recomputeCause(vm: Vm | undefined, { call, vcpu }: Thread): Cause | undefined {
     if (call?.ioctl?.name === 'KVM_SET_CLOCK') {
       return { kind: 'KVM_SET_CLOCK', timestamp: call.since };
     }
     const server = call?.vcpu ?? vcpu;
     const own = server === undefined ? undefined : recomputeCause(server);
     // Several vCPUs may have asked for what one of them serves with no cause of its own.
-    return own ?? this.#causeInVm(vm) ?? vm.lastCall;
+    return own ?? (vm === undefined ? undefined : (this.#causeInVm(vm) ?? vm.lastCall));
   }
 
   #causeInVm(vm: Vm): Cause | undefined {
@@ -244,6 +248,7 @@ export class Tracker {
     this.#model?.msr(thread, vcpu, ecx, data, whenOf(batch, row));
     if (kind === undefined) return;
     this.#note(vcpu, kind, batch.timestamps[row]!);
+    if (this.#entryless.active && TSC_CAUSES.has(kind)) this.#entryless.wroteTsc(thread, vcpu);
     const isSystemTime = ecx === MSRS.MSR_KVM_SYSTEM_TIME || ecx === MSRS.MSR_KVM_SYSTEM_TIME_NEW;
     if (isSystemTime && (data & MSR_ENABLE) === 0n) vcpu.clock.turnOff();
   }
@@ -288,6 +293,7 @@ export class Tracker {
     this.#identity.loseTrack();
     this.#model?.loseTrack();
     for (const vm of this.#identity.vms) {
+      vm.forgetEpoch();
       for (const vcpu of vm.vcpus.values()) {
         vcpu.clock.loseTrack();
         vcpu.running = false;

@@ -15,6 +15,7 @@ import type { Around } from './around.ts';
 import { BaseWatch } from './base-watch.ts';
 import { Books, type Counts } from './books.ts';
 import { Calls } from './calls.ts';
+import { doubtAll, doubtOthers } from './doubt.ts';
 import { Driver, type MakeWorld, type When } from './driver.ts';
 import { firstHost } from './first-host.ts';
 import { HostModel } from './host-model.ts';
@@ -161,7 +162,8 @@ export class Assimilator {
       return;
     }
     this.#settle(thread);
-    if (vm !== undefined) this.#around.driver.doubtOthers(vm, call?.vm === vm);
+    const { vms } = this.#around.driver;
+    if (vm !== undefined) doubtOthers(vms, vm, call?.vm === vm);
     const server = call?.vcpu ?? thread.vcpu;
     if (call?.ioctl?.name === 'KVM_SET_CLOCK' && vm !== undefined) {
       this.#calls.setClock(this.#knownVm(vm, when), seen, when);
@@ -169,7 +171,8 @@ export class Assimilator {
       const known = this.#known(server, when);
       if (known !== undefined) this.#requests.update(known, seen, when);
     } else {
-      if (vm?.model !== undefined) vm.model.loseTrack();
+      if (vm === undefined) doubtAll(vms);
+      else vm.model?.loseTrack();
       this.#around.books.unknown += 1;
     }
   }

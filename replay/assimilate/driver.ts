@@ -249,20 +249,6 @@ export class Driver {
     }
   }
 
-  /**
-   * The masterclock of a VM was updated: VMs that can't be told apart from it may be the ones.
-   *
-   * @param certain - the ioctl in progress names the VM.
-   */
-  doubtOthers(vm: Vm, certain: boolean): void {
-    for (const other of this.#vms) {
-      if (other.vm === vm || isApart(other.vm, vm, certain)) continue;
-      other.loseReference();
-      other.decision = false;
-      other.asked = false;
-    }
-  }
-
   /** Its last descriptor is closed, at the latest by now, which takes its vCPUs off their CPUs. */
   #destroy({ id, of }: KnownVm): void {
     const { lastTsc: tsc } = this.world;
@@ -279,13 +265,6 @@ export class Driver {
     if (vm.model !== undefined) this.#destroy(vm.model);
     vm.model = undefined;
     for (const vcpu of vm.vcpus.values()) vcpu.model = undefined;
-  }
-
-  /** Something happened to the host that can ask any vCPU for more than is recorded. */
-  mayAskAll(): void {
-    for (const { vm } of this.#vms) {
-      for (const { model } of vm.vcpus.values()) if (model !== undefined) model.mayAsk = true;
-    }
   }
 
   /** A struct was put right by hand. */
@@ -316,9 +295,3 @@ export class Driver {
     this.#keeper?.ledTo(offsetInput, offset, more);
   }
 }
-
-/** Two VMs are told apart by more than their threads. */
-const isApart = (a: Vm, b: Vm, certain: boolean): boolean => {
-  if (a.source === 'threads' || b.source === 'threads') return false;
-  return a.pid !== b.pid || (certain && a.source === 'ioctls' && b.source === 'ioctls');
-};

@@ -29,6 +29,8 @@ export class KnownVm {
   /** Host TSC and time of the masterclock's reference. */
   referenceTsc = false;
   referenceNs = false;
+  /** The time of a page that disagreed with the reference, that the same is not told again. */
+  told: bigint | undefined;
   /** TSC offsets are known relative to each other only, and so is the reference's host TSC. */
   relative = false;
   /** The VM's offset from the base clock; `near` where only a page without masterclock told it. */
@@ -62,17 +64,24 @@ export class KnownVm {
 
   /** A new reference is taken, which shows in the first page made of it. */
   loseReference(): void {
+    this.told = undefined;
     this.referenceTsc = false;
     this.referenceNs = false;
+  }
+
+  /** Its masterclock may have been updated: nothing tells of which VM the update was. */
+  mayBeUpdated(): void {
+    this.decision = false;
+    this.asked = false;
+    this.loseReference();
   }
 
   /** Events are missing. */
   loseTrack(): void {
     this.born = false;
-    this.decision = false;
     this.counts = false;
     this.clockOffset = 'unknown';
-    this.loseReference();
+    this.mayBeUpdated();
   }
 }
 

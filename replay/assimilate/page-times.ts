@@ -8,8 +8,9 @@
 import { addU64, asS64, PVCLOCK_TSC_STABLE_BIT, subU64 } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
 import { type Around, isWatched } from './around.ts';
+import { excuseUnasked, forgetUnasked } from './doubt.ts';
 import type { When } from './driver.ts';
-import type { KnownVcpu } from './known.ts';
+import type { KnownVcpu, KnownVm } from './known.ts';
 import type { Comparison } from './pages.ts';
 
 /** A page's two clocks are read one after the other, with interrupts off, ns. */
@@ -113,14 +114,24 @@ export class PageTimes {
     const { of } = known;
     if (!this.#around.sees.updates) of.referenceNs = false;
     if (of.referenceNs) {
-      compared.field('system_time', true, clockOf(of.state), page.systemTime);
-      return false;
+      const expected = clockOf(of.state);
+      // Told once; if another page has it too, the reference is what pages say.
+      const isTold = of.told === page.systemTime;
+      of.told = expected === page.systemTime ? undefined : page.systemTime;
+      if (!isTold) compared.field('system_time', true, expected, page.systemTime);
+      else this.#tellTime(of, page);
+      return isTold;
     }
-    const judged = this.#byLine(known, page, when, compared);
+    // Only a reference whose host TSC is known can be held against the line.
+    const judged = of.referenceTsc && this.#byLine(known, page, when, compared);
     of.referenceNs = !compared.differs;
-    const ns = subU64(page.systemTime, of.state.kvmclockOffset);
-    this.#around.driver.tellReference(of, of.state.masterCycleNow, ns);
+    this.#tellTime(of, page);
     return !judged;
+  }
+
+  #tellTime(of: KnownVm, { systemTime }: Page): void {
+    const ns = subU64(systemTime, of.state.kvmclockOffset);
+    this.#around.driver.tellReference(of, of.state.masterCycleNow, ns);
   }
 
   /** The base clock's line says what the time should be. @returns whether it was compared. */
@@ -148,11 +159,11 @@ export class PageTimes {
         if (!wasConfirmed) host.followLine(tsc, ns, when);
         return true;
       case 'learned':
+        forgetUnasked(driver.vms);
         return false;
       case 'off': {
         const expected = host.line.at(tsc);
-        if (of.unasked !== undefined) driver.mayAskAll();
-        of.unasked = undefined;
+        excuseUnasked(driver.vms);
         if (of.asked && isWatched(this.#around, of)) {
           base.off({
             ...{ vm: vcpu.vm, vcpu, ticks: when.ticks, tsc, ns },

@@ -118,25 +118,21 @@ export class Requests {
   #unaskedUpdate(known: KnownVcpu, { ticks }: When): void {
     const { driver, chosen } = this.#around;
     if (!asksAreKnown(this.#around, known)) return;
-    if (known.joined) {
-      const set = chosen.contradict(
-        'mclkRequestOnTrack',
-        { mclkRequestOnTrack: 'active-or-matched' },
-        'an update for each vCPU that joins',
-      );
-      if (set !== undefined) {
-        known.joined = false;
-        driver.setSwitches(set);
-        return;
-      }
-    }
-    const { vcpu } = known;
+    const { vcpu, of, joined } = known;
     const what = 'the masterclock was recomputed though nothing asked for it';
     const expected = 'no kvm_update_master_clock';
     const told = { vm: vcpu.vm, vcpu, ticks, what, expected, found: 'one' };
-    if (known.joined) this.#around.books.diverge(told);
-    else known.of.unasked = told;
+    if (!joined) {
+      of.unasked = told;
+      return;
+    }
     known.joined = false;
+    const name = 'mclkRequestOnTrack';
+    const asks = { [name]: 'active-or-matched' } as const;
+    const set = chosen.contradict(name, asks, 'an update for each vCPU that joins');
+    if (set !== undefined) driver.setSwitches(set);
+    // A vCPU of another VM may have shown it since this one joined.
+    else if (chosen.profile.switches[name] !== asks[name]) this.#around.books.diverge(told);
   }
 
   /** A page was written. */

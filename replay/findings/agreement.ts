@@ -94,12 +94,18 @@ export class Agreement {
 
 /** A vCPU's page, if it and its offset are known and in force. */
 function readable({ clock }: Vcpu): Page | undefined {
-  return typeof clock.page === 'object' && clock.tscOffset !== undefined && !clock.dirty
-    ? clock.page
+  const { page, tscOffset, dirty, inDoubt } = clock;
+  return typeof page === 'object' && tscOffset !== undefined && !dirty && !inDoubt
+    ? page
     : undefined;
 }
 
 function comparable(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page): boolean {
   if (isStable(mine) !== isStable(theirs)) return false;
-  return isStable(mine) ? other.entryEpoch === vcpu.entryEpoch : other.running;
+  if (!isStable(mine)) return other.running && other.exits;
+  if (other.entryEpoch !== vcpu.entryEpoch) return false;
+  if (vcpu.vm.epochIsSeen) return true;
+  // Where updates were not seen, pages show by the host TSC of their reference that they are of one.
+  const reference = vcpu.clock.referenceTsc;
+  return reference !== undefined && reference === other.clock.referenceTsc;
 }

@@ -93,6 +93,16 @@ export class FdChain {
     }
   }
 
+  /** Events were lost: where a VM's number is another's, so may those of its vCPUs be by now. */
+  loseTrack(): void {
+    for (const table of this.#tables.values()) {
+      const held = new Set<Vm | Vcpu>(table.values());
+      for (const [fd, target] of table) {
+        if (!(target instanceof Vm) && !held.has(target.vm)) table.delete(fd);
+      }
+    }
+  }
+
   #createVm(thread: Thread, fd: number, since: bigint): void {
     // debugfs names a VM after the creating thread and the descriptor.
     const name = `${thread.tid}-${fd}`;

@@ -91,7 +91,9 @@ export class Identity {
     this.#chain.enter(thread, cmd, arg);
     const { call } = thread;
     // Whatever this call does is not about the vCPU of the last one.
-    if (call?.ioctl?.scope === 'vcpu') thread.vcpu = call.vcpu ?? thread.carriedByFd.get(call.fd);
+    if (call?.ioctl?.scope === 'vcpu') {
+      thread.vcpu = call.vcpu ?? thread.carriedByFd.get(call.fd) ?? onlyCarried(thread);
+    }
   }
 
   exitIoctl(thread: Thread, ret: number): void {
@@ -128,17 +130,21 @@ export class Identity {
   /** The VM that an event of `thread` which names none is about; `undefined` if none is known. */
   vm(thread: Thread): Vm | undefined {
     if (thread.call?.ioctl?.name === 'KVM_CREATE_VM') return undefined;
-    const known = thread.call?.vm ?? thread.vcpu?.vm;
+    const { call, tgid } = thread;
+    const known = call?.vm ?? thread.vcpu?.vm;
     if (known !== undefined) return known;
-    if (this.#vms.size !== 1) return undefined;
+    // A vCPU that was not seen yet may be of a VM that was not either.
+    if (this.#vms.size !== 1 || call?.ioctl?.scope === 'vcpu') return undefined;
     const [only] = this.#vms;
-    return only;
+    return only?.source === 'process' && tgid !== 0 && only.pid !== tgid ? undefined : only;
   }
 
   /** `thread` runs `vcpu`. */
   ran(thread: Thread, vcpu: Vcpu): void {
     if (vcpu.tid === 0 && vcpu.vm.source !== 'ioctls') this.#groups.ran(vcpu);
     vcpu.tid = thread.tid;
+    if (thread.vcpu === vcpu) return;
+    if (thread.vcpu !== undefined) thread.vcpu.running = false;
     thread.vcpu = vcpu;
   }
 
@@ -155,6 +161,7 @@ export class Identity {
 
   /** Events were lost: what threads were doing is no longer known. */
   loseTrack(): void {
+    this.#chain.loseTrack();
     for (const thread of this.#threads.values()) {
       thread.call = undefined;
       if (thread.ran === 'several') thread.vcpu = undefined;
@@ -165,4 +172,11 @@ export class Identity {
   settle(): void {
     this.#groups.settle();
   }
+}
+
+/** The vCPU of a thread that is not known to call on any, where it was seen to carry just one. */
+function onlyCarried({ carried, carriedByFd }: Thread): Vcpu | undefined {
+  if (carried.size !== 1 || carriedByFd.size > 0) return undefined;
+  const [only] = carried.values();
+  return only;
 }

@@ -66,6 +66,7 @@ export class ThreadGroups {
     let vcpu = apart ? undefined : thread.carried.get(id);
     if (vcpu === undefined) {
       vcpu = this.#place(thread, id, creates, apart);
+      if (creates) this.#wait(vcpu);
       thread.carried.set(id, vcpu);
     }
     return vcpu;
@@ -101,7 +102,7 @@ export class ThreadGroups {
     const group = this.#group(thread);
     const beside = thread.carried.values().next().value?.vm;
     if (!apart && beside !== undefined && !beside.vcpus.has(id)) {
-      return this.#wait(group, beside.vcpu(id));
+      return beside.vcpu(id);
     }
     // A VMM's main thread may create vCPUs for other threads to run: one that never ran is taken.
     const [created, ...others] = creates ? [] : (group.waiting.get(id) ?? []);
@@ -109,7 +110,7 @@ export class ThreadGroups {
     // A process or guest is one VM until a second thread carries a vCPU of the same id.
     if (group.source !== 'threads') {
       const vm = group.vms.values().next().value;
-      if (vm !== undefined && !vm.vcpus.has(id)) return this.#wait(group, vm.vcpu(id));
+      if (vm !== undefined && !vm.vcpus.has(id)) return vm.vcpu(id);
     }
     const first = group.vms.size === 0;
     const name = group.label !== undefined && first ? group.label : this.#name(thread);
@@ -117,17 +118,15 @@ export class ThreadGroups {
     group.vms.add(vm);
     this.#groupOf.set(vm, group);
     this.#created(vm);
-    return this.#wait(group, vm.vcpu(id));
+    return vm.vcpu(id);
   }
 
-  #wait(group: ThreadGroup, vcpu: Vcpu): Vcpu {
-    let waiting = group.waiting.get(vcpu.id);
-    if (waiting === undefined) {
-      waiting = new Set();
-      group.waiting.set(vcpu.id, waiting);
-    }
-    waiting.add(vcpu);
-    return vcpu;
+  /** Another thread may be going to run it. */
+  #wait(vcpu: Vcpu): void {
+    const { waiting } = this.#groupOf.get(vcpu.vm)!;
+    const others = waiting.get(vcpu.id);
+    if (others === undefined) waiting.set(vcpu.id, new Set([vcpu]));
+    else others.add(vcpu);
   }
 
   /** The thread's id; a thread that carries vCPUs of several VMs gives the later ones a number. */

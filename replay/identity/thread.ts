@@ -1,5 +1,6 @@
 import type { Ioctl } from '../../events/index.ts';
 import type { SeenWrite } from '../assimilate/tsc-writes.ts';
+import type { Recompute } from '../causes.ts';
 import type { FdTable } from './fd-table.ts';
 import type { Vcpu, Vm } from './vm.ts';
 
@@ -65,6 +66,8 @@ export class Thread {
   ran: Vcpu | 'several' | undefined;
   /** The vCPU that its last event was about. */
   vcpu: Vcpu | undefined;
+  /** The masterclock recomputation it made last, until its next page tells of which VM. */
+  recompute: Recompute | undefined;
   /** Writes of TSC offsets that nothing has explained yet. */
   unexplained: SeenWrite[] = [];
 

@@ -6,6 +6,12 @@ import type { Thread } from './thread.ts';
 /** How a VM was told apart from others. */
 export type IdentitySource = 'ioctls' | 'guest option' | 'process' | 'threads' | 'log';
 
+/** What a page's `tsc_timestamp` was when, ticks. */
+export interface PageReading {
+  readonly tscTimestamp: bigint;
+  readonly ticks: bigint;
+}
+
 /** A vCPU of a VM. */
 export class Vcpu {
   vm: Vm;
@@ -16,8 +22,9 @@ export class Vcpu {
   /** The thread that is inside KVM_RUN on it. */
   caller: Thread | undefined;
   readonly clock = new GuestClock();
-  /** In guest mode now. */
+  /** In guest mode now, as far as `exits` says that its exits are recorded. */
   running = false;
+  exits = false;
   /** Instant of the first entry, ticks; `undefined` before. */
   firstEntry: bigint | undefined;
   /** What happened to it since it last entered the guest. */
@@ -26,6 +33,8 @@ export class Vcpu {
   pageEpoch = 0;
   /** The VM's `epoch` at its last entry; −1 before. */
   entryEpoch = -1;
+  /** The TSC of its page and when that was read, where that is known. */
+  reading: PageReading | undefined;
   /** Its thread also carries a vCPU of the same id of another VM: no jump can be told. */
   ambiguous = false;
   /** By how much its TSC was moved under its present page, signed cycles. */
@@ -53,6 +62,12 @@ export class Vcpu {
     this.#lastEntry[0] = ticks;
     this.entryEpoch = this.vm.epoch;
     if (this.causes.length > 0) this.causes = [];
+  }
+
+  /** It left the guest. */
+  exited(): void {
+    this.running = false;
+    this.exits = true;
   }
 
   /**
@@ -99,6 +114,8 @@ export class Vm {
   ambiguous = false;
   /** Counts masterclock recomputations: pages of different epochs are not comparable. */
   epoch = 0;
+  /** The update that began the epoch was seen, and was this VM's for certain. */
+  epochIsSeen = false;
   lastRecompute: Recompute | undefined;
   /** The last KVM_SET_CLOCK that succeeded, and the last other call on the VM that moves clocks. */
   lastSetClock: Cause | undefined;
@@ -147,12 +164,29 @@ export class Vm {
     other.vcpus.clear();
     other.#mergedInto = this;
     this.ambiguous ||= other.ambiguous;
-    this.lastRecompute ??= other.lastRecompute;
+    this.learnRecompute(other.lastRecompute);
+  }
+
+  /** Its masterclock was updated: pages from before are of another epoch. */
+  beginEpoch(recompute: Recompute): void {
+    this.epoch++;
+    this.epochIsSeen = true;
+    this.lastRecompute = recompute;
+  }
+
+  /** It may turn out only later that a recomputation was this VM's; the latest is what counts. */
+  learnRecompute(seen: Recompute | undefined): void {
+    const { lastRecompute: last } = this;
+    if (seen !== undefined && (last === undefined || last.timestamp < seen.timestamp)) {
+      this.lastRecompute = seen;
+    }
   }
 
   /** A masterclock update of an unknown VM: what was written before is no longer comparable. */
   forgetEpoch(): void {
     this.epoch++;
+    this.epochIsSeen = false;
+    this.lastRecompute = undefined;
     for (const vcpu of this.vcpus.values()) vcpu.pageEpoch = this.epoch;
   }
 
@@ -163,5 +197,6 @@ export class Vm {
       if (vcpu.entryEpoch === this.epoch) vcpu.entryEpoch = epoch;
     }
     this.epoch = epoch;
+    this.epochIsSeen = false;
   }
 }

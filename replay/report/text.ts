@@ -88,6 +88,9 @@ export function unjudgeable(summary: ReplaySummary): string | undefined {
       ? 'events were lost and no KVM clock event is left'
       : 'no KVM event in this recording (record with -e kvm)';
   }
+  if (summary.pages === 0 && summary.moves > 0) {
+    return 'clocks were moved, but no pvclock page was recorded (record with -e kvm, before the guest boots; a guest without kvmclock has none)';
+  }
   if (summary.gaps > 0 && summary.compared === 0 && (summary.byRule.unmeasured ?? 0) > 0) {
     return 'events were lost before every page update, so no clock could be compared';
   }
@@ -97,7 +100,11 @@ export function unjudgeable(summary: ReplaySummary): string | undefined {
 /** The verdict on a recording. */
 export function verdict(summary: ReplaySummary, worst: Finding | undefined): string {
   const cannot = unjudgeable(summary);
-  return cannot === undefined ? verdictOn(summary, worst) : `cannot tell: ${cannot}`;
+  if (cannot !== undefined) return `cannot tell: ${cannot}`;
+  if (worst === undefined && summary.pages === 0) {
+    return `no clock was written on ${watched(summary)}: the recording has no pvclock page, TSC offset or masterclock update (events of -e kvm)`;
+  }
+  return verdictOn(summary, worst);
 }
 
 /** The verdict on what was found. */
@@ -117,29 +124,32 @@ export function verdictOn(summary: Found, worst: Finding | undefined): string {
 }
 
 function quietVerdict(summary: Found, worst: Finding | undefined): string {
-  const { onlyVm, minNs } = summary;
-  const vms = summary.vms.filter((vm) => onlyVm === undefined || vm.id === onlyVm);
-  const vcpus = count(
-    vms.reduce((n, vm) => n + vm.vcpus.length, 0),
-    'vCPU',
-  );
-  const who =
-    onlyVm === undefined
-      ? `${vcpus} of ${count(summary.vmCount, 'VM')}`
-      : `${vcpus} of VM ${printable(onlyVm)}`;
+  const { minNs } = summary;
+  const unmeasured = summary.byRule.unmeasured ?? 0;
   const most =
     worst !== undefined && isStep(worst)
       ? ` (largest step ${formatSignedNs(worst.deltaNs ?? 0n)})`
-      : minNs <= 1n
+      : minNs <= 1n && unmeasured === 0
         ? ' (no step at all)'
         : '';
   const lost = summary.gaps > 0 ? ', as far as events were not lost' : '';
-  const unmeasured = summary.byRule.unmeasured ?? 0;
   const blind =
     unmeasured > 0 ? `; ${count(unmeasured, 'page')} had nothing to be compared with` : '';
   let least = DEFAULT_THRESHOLDS.noticeNs;
   if (minNs > least) least = minNs;
-  return `no jump of ${shortNs(least)} or more on ${who}${most}${lost}${blind}`;
+  return `no jump of ${shortNs(least)} or more on ${watched(summary)}${most}${lost}${blind}`;
+}
+
+/** The vCPUs that were looked at. */
+function watched({ vms, vmCount, onlyVm }: Found): string {
+  const chosen = vms.filter((vm) => onlyVm === undefined || vm.id === onlyVm);
+  const vcpus = count(
+    chosen.reduce((n, vm) => n + vm.vcpus.length, 0),
+    'vCPU',
+  );
+  return onlyVm === undefined
+    ? `${vcpus} of ${count(vmCount, 'VM')}`
+    : `${vcpus} of VM ${printable(onlyVm)}`;
 }
 
 /** A bound in words: `1 µs` rather than `1.000 µs`. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { replayText } from './fixtures.ts';
-import { at, BASE_NS, BORN, MS, of, pageAt, vm } from './small-vm.ts';
+import { at, BASE_NS, BORN, MS, of, pageAt, SECOND, vm } from './small-vm.ts';
 import { TraceText } from './trace-text.ts';
 
 const IA32_TSC = 0x10;
@@ -165,8 +165,6 @@ describe('masterclock', () => {
 });
 
 describe('other rules', () => {
-  const SECOND = { tid: 101, cpu: 1 };
-
   /** Two vCPUs; the second one's page reads `apartNs` more. */
   const two = (apartNs: bigint) =>
     vm()
@@ -243,7 +241,7 @@ describe('other rules', () => {
 describe('lost events', () => {
   const LOST = 'CPU:0 [LOST 42 EVENTS]';
 
-  test('a gap makes the next page unmeasured, unless its version shows that none was missed', async () => {
+  test('a gap makes the next page unmeasured, unless its version and its TSC show that nothing was missed', async () => {
     const missed = vm()
       .line(LOST)
       .page(at(20n), { ...pageAt(20n, 5_000n), version: 8 })
@@ -254,9 +252,47 @@ describe('lost events', () => {
     ]);
     const complete = vm()
       .line(LOST)
-      .page(at(20n), { ...pageAt(20n, 5_000n), version: 4 })
+      .masterclock(at(20n), 1)
+      .page(at(20n) + 100n, { ...pageAt(20n, 5_000n), version: 4 })
       .entry(at(21n));
     expect(await of(complete, 'jump', 'unmeasured')).toMatchObject([{ deltaNs: 5_000n }]);
+    const updateMissed = vm()
+      .line(LOST)
+      .page(at(20n), { ...pageAt(20n, 5_000n), version: 4 })
+      .entry(at(21n));
+    expect(await of(updateMissed, 'jump', 'unmeasured')).toMatchObject([{ rule: 'unmeasured' }]);
+  });
+
+  test('an offset that was written in the gap invents no jump, then or when it is written again', async () => {
+    const seconds = 3_000n * MS;
+    const moved = { ...pageAt(20n), tsc: 20n * MS + seconds };
+    const trace = vm()
+      .line(LOST)
+      .masterclock(at(20n), 1)
+      .page(at(20n) + 100n, { ...moved, version: 4 })
+      .entry(at(21n))
+      .exit(at(22n))
+      .offset(at(30n), -BORN + seconds, -BORN)
+      .masterclock(at(30n), 1)
+      .page(at(30n) + 100n, { ...pageAt(30n, 200n), version: 6 })
+      .entry(at(31n));
+    expect(await of(trace, 'jump', 'tsc-jump', 'unmeasured')).toMatchObject([
+      { rule: 'unmeasured', tsc: at(21n) },
+      { rule: 'jump', deltaNs: 200n },
+    ]);
+  });
+
+  test('vCPUs whose pages may be of several epochs since are not held against each other', async () => {
+    const trace = vm()
+      .offset(at(12n), 0n, -BORN, 1, SECOND)
+      .page(at(13n), { vcpu: 1, ...pageAt(9n) }, SECOND)
+      .entry(at(14n), 1, SECOND)
+      .exit(at(15n), 1, SECOND)
+      .line(LOST)
+      .page(at(20n), { ...pageAt(20n, 5_000n), version: 4 })
+      .entry(at(21n))
+      .entry(at(22n), 1, SECOND);
+    expect(await of(trace, 'cross-vcpu', 'stale')).toEqual([]);
   });
 });
 
@@ -282,8 +318,8 @@ describe('recordings without entries', () => {
     const guest = new TraceText()
       .offset(BORN, 0n, -BORN)
       .page(at(10n), pageAt(10n))
-      .wrmsr(at(20n), IA32_TSC, 520n * MS)
-      .offset(at(20n) + 1n, -BORN, -BORN + 500n * MS)
+      .offset(at(20n), -BORN, -BORN + 500n * MS)
+      .wrmsr(at(20n) + 1n, IA32_TSC, 520n * MS)
       .exit(at(25n))
       .page(at(30n), { tsc: 530n * MS, ns: BASE_NS + 30_000_000n, version: 4 });
     expect(await of(guest, 'jump', 'tsc-jump')).toMatchObject([

@@ -16,6 +16,9 @@ export function vm(clock: 'tsc' | 'ns' = 'tsc'): TraceText {
     .exit(at(11n));
 }
 
+/** The thread that runs vCPU 1. */
+export const SECOND = { tid: 101, cpu: 1 };
+
 export const at = (ms: bigint): bigint => BORN + ms * MS;
 
 /** kvmclock when the guest's TSC was 0. */

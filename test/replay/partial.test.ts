@@ -1,0 +1,135 @@
+import { describe, expect, test } from 'vitest';
+import type { Finding } from '../../replay/index.ts';
+import { unjudgeable, verdict } from '../../replay/report/text.ts';
+import { replayText, unzipped } from './fixtures.ts';
+import { begunAt, losing, only, threadPerVcpu, twice, without } from './partial.ts';
+
+const textOf = (name: string): string => unzipped(name, 'trace.txt');
+
+/** Jumps and their like, so that two recordings can be compared that differ in VMs' names. */
+const steps = (findings: readonly Finding[]) =>
+  findings
+    .filter(({ rule }) => rule === 'jump' || rule === 'tsc-jump')
+    .map(({ rule, vcpu, deltaNs, timestamp }) => ({ rule, vcpu, deltaNs, timestamp }));
+
+const found = async (text: string, ...rules: Finding['rule'][]) => {
+  const { findings } = await replayText(text);
+  return findings.filter(({ rule }) => rules.includes(rule));
+};
+
+const IOCTLS = /: sys_ioctl/;
+
+describe('a recording that shows only part of it', () => {
+  test('without pages it cannot tell, though clocks were moved', async () => {
+    const { summary } = await replayText(without(textOf('ntp-hotplug'), /: kvm_pvclock_update/));
+    expect(unjudgeable(summary)).toContain('no pvclock page was recorded');
+  });
+
+  test('where nothing wrote a clock the verdict says so', async () => {
+    const { summary } = await replayText(only(textOf('ntp-hotplug'), /: kvm_(entry|exit): /));
+    expect(unjudgeable(summary)).toBeUndefined();
+    expect(verdict(summary, undefined)).toContain('no clock was written on 4 vCPUs of 1 VM');
+  });
+
+  test('a TSC that moves under a page from before is unmeasured', async () => {
+    const text = begunAt(textOf('tsc-guest-6.1'), 0.55);
+    const moved = await found(
+      only(text, /: kvm_(entry|exit|msr|write_tsc_offset): /),
+      'unmeasured',
+    );
+    expect(moved.length).toBeGreaterThan(0);
+    for (const { cause } of moved) expect(cause).toMatch(/^its TSC moved by [−+][\d,]+ cycles$/);
+  });
+
+  test.each(['xen-6.12', 'xen-7.3', 'xen-deep-6.12', 'clock-deep-6.12', 'tsc-guest-6.1'])(
+    '%s: without ioctls, on one thread or on one each, the jumps are the same',
+    async (name) => {
+      const whole = steps((await replayText(textOf(name))).findings);
+      expect(whole.length).toBeGreaterThan(3);
+      const oneThread = without(textOf(name), IOCTLS);
+      expect(steps((await replayText(oneThread)).findings)).toEqual(whole);
+      const oneEach = without(threadPerVcpu(textOf(name)), IOCTLS);
+      expect(steps((await replayText(oneEach)).findings)).toEqual(whole);
+    },
+  );
+
+  test.each([
+    ['kvm_update_master_clock', 'clock-deep-6.12'],
+    ['kvm_update_master_clock', 'clock-deep-7.3'],
+    ['kvm_exit', 'clock-deep-6.12'],
+    ['kvm_exit', 'loadburst-7.3'],
+  ])('without %s the vCPUs of %s are not held against each other', async (event, name) => {
+    const text = without(textOf(name), new RegExp(`: ${event}: `));
+    expect(await found(text, 'cross-vcpu')).toEqual([]);
+  });
+
+  test('without entries a guest’s own TSC write is a step of its own, from the first on', async () => {
+    // The instant is another, which decides how the two readings are rounded.
+    const sizes = async (text: string) =>
+      (await found(text, 'tsc-jump')).map(({ vcpu, deltaNs }) => ({ vcpu, µs: deltaNs! / 1_000n }));
+    const whole = await sizes(textOf('tsc-guest-6.1'));
+    const entryless = await sizes(without(textOf('tsc-guest-6.1'), /: kvm_entry: /));
+    expect(whole.length).toBeGreaterThan(3);
+    expect(entryless.slice(0, 3)).toEqual(whole.slice(0, 3));
+  });
+
+  test.each(['legacy-5.10', 'periodic-6.1', 'clock-deep-6.12'])(
+    'without TSC offsets %s shows nothing that the model does not do',
+    async (name) => {
+      const text = without(textOf(name), /: kvm_write_tsc_offset: /);
+      expect(await found(text, 'divergence')).toEqual([]);
+    },
+  );
+});
+
+describe('a recording that begins in the VM’s life, of a VMM with a thread for each vCPU', () => {
+  const names = ['hotplug-deep-6.1', 'ntp-hotplug', 'clocksource-6.12', 'tsc-guest-6.1'];
+  const starts = [0.04, 0.12, 0.3, 0.45, 0.7];
+  const cases = names.flatMap((name) => starts.map((share) => [name, share] as const));
+
+  test.each(cases)(
+    '%s from %d on: nothing is said that the whole does not say',
+    async (name, share) => {
+      const whole = await replayText(textOf(name));
+      const known = new Set(whole.findings.map((f) => `${f.rule} ${f.vcpu} ${f.timestamp}`));
+      const part = await replayText(begunAt(threadPerVcpu(textOf(name)), share));
+      const sure = part.findings.filter(({ rule }) => rule !== 'unmeasured' && rule !== 'drift');
+      expect(sure.filter((f) => !known.has(`${f.rule} ${f.vcpu} ${f.timestamp}`))).toEqual([]);
+      expect(part.findings.filter(({ cause }) => cause.includes('several vCPUs'))).toEqual([]);
+    },
+  );
+
+  test('an update of a VM that is not known yet makes no page of another stale', async () => {
+    for (const share of [0.2, 0.3, 0.4, 0.5, 0.6]) {
+      expect(await found(begunAt(textOf('migrate-7.3'), share), 'stale')).toEqual([]);
+    }
+  });
+});
+
+describe('two VMs at once', () => {
+  test.each(['clocksource-6.12', 'hotplug-deep-6.1', 'tsc-guest-6.1'])(
+    '%s twice: each has its own findings and no others',
+    async (name) => {
+      const one = (await replayText(textOf(name))).findings;
+      const two = (await replayText(twice(textOf(name)))).findings;
+      for (const rule of ['jump', 'tsc-jump', 'cross-vcpu', 'stale', 'divergence'] as const) {
+        const of = (findings: readonly Finding[]) => findings.filter((f) => f.rule === rule);
+        expect(of(two), rule).toHaveLength(2 * of(one).length);
+      }
+    },
+  );
+});
+
+describe('lost events', () => {
+  test('descriptors of a VM that is gone are not trusted after a loss', async () => {
+    const text = textOf('migrate-7.3');
+    const creates = /sys_ioctl\(fd: 9, cmd: (0x)?ae41, arg: 0\)/;
+    const at = text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .findLastIndex((line) => creates.test(line));
+    const whole = new Set(steps((await replayText(text)).findings).map((step) => step.timestamp));
+    const lossy = steps((await replayText(losing(text, at, 45))).findings);
+    expect(lossy.filter(({ timestamp }) => !whole.has(timestamp))).toEqual([]);
+  });
+});
