@@ -31,7 +31,7 @@ export const EVENTS = spec({
   kvm_pvclock_update: {
     role: 'observation',
     system: 'kvm',
-    doc: "A vCPU's pvclock page is written. The version is odd up to v5.16, even from v5.17 on.",
+    doc: "A vCPU's pvclock page is written. The version is odd up to v5.18, even from v5.19 on.",
     fields: {
       vcpu_id: vcpuId,
       version: { type: 'u32', doc: 'version as traced; never test its parity' },

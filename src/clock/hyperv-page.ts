@@ -69,7 +69,7 @@ const writesReference = (ctx: Ctx) => inputOf(ctx, 'wrmsr', 'KVM_SET_MSRS');
 const setsEnableBit = (ctx: Ctx): boolean => (writesReference(ctx).data & ENABLE) !== 0n;
 const enables = (ctx: Ctx): boolean => setsEnableBit(ctx) && ctx.switches.hvPage !== 'none';
 
-/** Only where there is a status (v5.13+). */
+/** Only where there is a status (v5.12+). */
 const keepsPage: VmGuard = (self, ctx) =>
   ctx.switches.hvPage === 'status' && self.hvTscSequence !== 0 && isUpdateUnsafe(self);
 

@@ -2,7 +2,7 @@
  * The protocol by which a pvclock page is written while a guest may be reading it: its version odd,
  * then the data, then its version even, so that a guest that reads in between tries again.
  *
- * Source: `kvm_setup_guest_pvclock()`, before v5.17 `kvm_setup_pvclock_page()`, arch/x86/kvm/x86.c.
+ * Source: `kvm_setup_guest_pvclock()`, before v5.19 `kvm_setup_pvclock_page()`, arch/x86/kvm/x86.c.
  */
 import { encodePvclockPage, PVCLOCK_PAGE_BYTES, type PvclockPage } from '../num/index.ts';
 import type { Ctx } from './context.ts';

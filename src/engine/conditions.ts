@@ -44,7 +44,7 @@ const CLOCK_UPDATE = requestMask('CLOCK_UPDATE');
 
 const scansFrequencies: Condition = ({ switches }) => switches.mclkCriterion === 'frequency';
 const rematches: Condition = ({ switches }) => switches.syncOnSetTscKhz === 'rematch';
-/** Until v5.15 only the first vCPU keeps Hyper-V's page up to date. */
+/** Until v5.17 only the first vCPU keeps Hyper-V's page up to date. */
 const updatesHvPage: Condition = ({ switches, vcpu }) =>
   switches.hvPageFrom === 'any' || vcpu.vcpuIdx === 0;
 

@@ -104,7 +104,7 @@ export const writeTsc = (vm: SimulatedVm, vcpu: number, data: bigint): Dispatche
   ioctl(vm, vcpu, { type: 'KVM_SET_MSRS', index: MSRS.IA32_TSC, data: BigInt.asUintN(64, data) });
 
 /**
- * A VM whose guest has booted. Where a kernel takes a frequency for the VM (v5.18+), it is given before
+ * A VM whose guest has booted. Where a kernel takes a frequency for the VM (v5.19+), it is given before
  * there is a vCPU, so that TSC and masterclock begin with it; else TSCs are brought together again.
  */
 export function bootVm(sim: Simulation, vcpus: number, tscKhz?: number): SimulatedVm {

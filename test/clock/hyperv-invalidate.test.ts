@@ -20,7 +20,7 @@ function withPage(id: 'v5.15' | 'v6.8'): Rig {
   return rig;
 }
 
-// `kvm_hv_invalidate_tsc_page()` (e880c6ea55b9, v5.13), gone with 42dcbe7d8bac (v5.18).
+// `kvm_hv_invalidate_tsc_page()` (e880c6ea55b9, v5.12), gone with 42dcbe7d8bac (v5.18).
 describe('a masterclock update with a reference TSC page', () => {
   test('v5.15: writes sequence 0 at once; the page comes back with vCPU 0, as sequence 1', () => {
     const rig = withPage('v5.15');

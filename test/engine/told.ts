@@ -105,7 +105,7 @@ export function tellRareThings(teller: NewTeller): void {
   const hyperv = teller('v6.8').boot(1);
   hyperv.run(0, { type: 'wrmsr', ...HV_PAGE });
   hyperv.run(0, { type: 'wrmsr', ...HV_EMULATION }, { type: 'KVM_SET_MSRS', ...HV_PAGE });
-  // Before v5.13 a page that broke with the masterclock is mended with it.
+  // Before v5.12 a page that broke with the masterclock is mended with it.
   const mended = teller('v5.10').boot(1);
   mended.run(0, { type: 'wrmsr', ...HV_PAGE });
   mended.tell({ type: 'change_clocksource', vclockMode: 0 }, { type: 'pvclock_gtod_work' });

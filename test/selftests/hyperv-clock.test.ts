@@ -80,7 +80,7 @@ describe.each(holds)('%s', (id) => {
     const before = rig.vm.hvTscSequence;
     rig.setClock(rig.getClock().clock!);
     const { hvPage, hvPageFrom } = PROFILES[id].switches;
-    // v5.13 to v5.17 write 0 first, and go on from that.
+    // v5.12 to v5.17 write 0 first, and go on from that.
     if (hvPage === 'status' && hvPageFrom === 'vcpu0') expect(rig.vm.hvTscSequence).toBe(1);
     else expect(rig.vm.hvTscSequence).not.toBe(before);
     expect(rig.vm.hvTscSequence).not.toBe(0);

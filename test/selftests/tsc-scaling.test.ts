@@ -2,7 +2,7 @@
  * vCPUs plugged into a running VM of another TSC frequency never see the TSC go back.
  *
  * What the kernel's `tsc_scaling_sync` checks: 20 vCPUs at 2,345,678 kHz, the first one's TSC set by
- * the VMM. It needs KVM_SET_TSC_KHZ on the VM (v5.18+: `vmTscKhz`). Where the frequency can only be
+ * the VMM. It needs KVM_SET_TSC_KHZ on the VM (v5.19+: `vmTscKhz`). Where the frequency can only be
  * set on a vCPU that exists already, each new vCPU is synchronised at the host's frequency first,
  * which no other vCPU has: it starts a generation of its own, and the VMM's write of the frequency
  * afterwards does not bring it back.
