@@ -10,7 +10,7 @@
  */
 import { addU64, asS64, computeGuestTsc, subU64 } from '../num/index.ts';
 import type { Ctx } from './context.ts';
-import { isTscMode } from './timekeeper.ts';
+import { gtodIsBasedOnTsc } from './timekeeper.ts';
 import { readL1Tsc, writeTscOffset } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
@@ -22,7 +22,8 @@ interface Instant {
 
 /** Whether a page speaks of the VM's reference; series-v6 looks whether the host's clock still is the TSC. */
 export const usesMasterclock = ({ vm, host, switches }: Ctx): boolean =>
-  vm.masterclock === 'on' && (switches.catchupFormula !== 'now' || isTscMode(host.vclockMode));
+  vm.masterclock === 'on' &&
+  (switches.catchupFormula !== 'now' || gtodIsBasedOnTsc(host.vclockMode, switches));
 
 /** The reference that a page is reckoned from: the VM's, or this vCPU's own. */
 export const referenceOf = (ctx: Ctx): Instant =>

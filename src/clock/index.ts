@@ -45,6 +45,8 @@ export { MSR_READERS } from './results.ts';
 export {
   type BaseClock,
   baseAt,
+  checkTscUnstable,
+  gtodIsBasedOnTsc,
   isTscMode,
   monotonicAt,
   monotonicRawAt,

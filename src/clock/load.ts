@@ -8,6 +8,7 @@
 import { addU64, asS64, defaultTscRatio, scaleTsc } from '../num/index.ts';
 import type { Ctx, VcpuGuard, VcpuRecipe, VmRecipe } from './context.ts';
 import { raise } from './requests.ts';
+import { checkTscUnstable } from './timekeeper.ts';
 import { l1TscOffset, readL1Tsc, writeTscOffset } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 import { UPDATES_PER_SECOND, type VmState } from './vm-state.ts';
@@ -17,7 +18,7 @@ const cpuOf = (ctx: Ctx): number => ('cpu' in ctx.input ? ctx.input.cpu : ctx.vc
 
 /** Whether a load does more than count steal time. */
 export const loadMatters = (ctx: Ctx): boolean =>
-  ctx.vcpu.cpu !== cpuOf(ctx) || ctx.host.tsc === 'unstable';
+  ctx.vcpu.cpu !== cpuOf(ctx) || checkTscUnstable(ctx.host, ctx.switches);
 
 /** Whether this CPU's TSC is behind the one the vCPU ran on last. */
 export const loadSeesBackwardsTsc = (ctx: Ctx): boolean =>

@@ -9,14 +9,14 @@
  * Source: `pvclock_update_vm_gtod_copy()`, `kvm_get_time_and_clockread()`, arch/x86/kvm/x86.c.
  */
 import type { Ctx, VmGuard, VmRecipe } from './context.ts';
-import { isTscMode } from './timekeeper.ts';
+import { gtodIsBasedOnTsc } from './timekeeper.ts';
 import { sawBackwardsTsc, vcpusMatch } from './tsc-tracking.ts';
 import { takeGuestScale } from './vm-clock.ts';
 import type { VmState } from './vm-state.ts';
 
 type Vm = Readonly<VmState>;
 
-const hostIsTsc = (ctx: Ctx): boolean => isTscMode(ctx.host.vclockMode);
+const hostIsTsc = (ctx: Ctx): boolean => gtodIsBasedOnTsc(ctx.host.vclockMode, ctx.switches);
 
 function announce(self: Vm, use: boolean, reason: string, ctx: Ctx): void {
   ctx.out.emit({

@@ -9,7 +9,7 @@ import { asU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
 import { answerVcpu } from './ioctl-result.ts';
-import { isTscMode } from './timekeeper.ts';
+import { gtodIsBasedOnTsc } from './timekeeper.ts';
 import { emulatedTsc, guestRdtsc, hasTscHostAccess, readL1Tsc } from './tsc.ts';
 import type { VcpuState } from './vcpu-state.ts';
 
@@ -98,7 +98,11 @@ export const resultRecipes = {
   pairClocks: (self, ctx) => {
     const { gpa, clockType } = inputOf(ctx, 'clock_pairing');
     const known = clockType === CLOCK_PAIRING_WALLCLOCK;
-    if (!known || !isTscMode(ctx.host.vclockMode) || self.catchup === 'always') {
+    if (
+      !known ||
+      !gtodIsBasedOnTsc(ctx.host.vclockMode, ctx.switches) ||
+      self.catchup === 'always'
+    ) {
       answerVcpu(self, -ERRNO.EOPNOTSUPP, ctx);
       return;
     }

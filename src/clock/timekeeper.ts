@@ -10,14 +10,33 @@
  * arch/x86/kvm/x86.c.
  */
 import { asU64 } from '../num/index.ts';
+import type { Switches } from '../profiles/index.ts';
 import { type Ctx, type HostGuard, type HostRecipe, inputOf } from './context.ts';
 import type { HostState } from './host-state.ts';
 
 /** vDSO clock modes of clocksources that are the TSC: VDSO_CLOCKMODE_TSC and …_HVCLOCK. */
-const TSC_MODES: readonly number[] = [1, 3];
+const CLOCKMODE_TSC = 1;
+const CLOCKMODE_HVCLOCK = 3;
 
 /** Whether a clocksource with this vDSO clock mode is based on the TSC. */
-export const isTscMode = (mode: number): boolean => TSC_MODES.includes(mode);
+export const isTscMode = (mode: number): boolean =>
+  mode === CLOCKMODE_TSC || mode === CLOCKMODE_HVCLOCK;
+
+/** What decides which clocksources KVM takes for the TSC. */
+type ClockModes = Pick<Switches, 'hvclockIsTsc'>;
+
+/** Whether KVM takes a clocksource with this mode for the TSC. */
+export const gtodIsBasedOnTsc = (mode: number, { hvclockIsTsc }: ClockModes): boolean =>
+  mode === CLOCKMODE_TSC || (hvclockIsTsc && mode === CLOCKMODE_HVCLOCK);
+
+/**
+ * `kvm_check_tsc_unstable()`: what Hyper-V's page says of the TSC outdoes what the host found
+ * (b0c39dc68e3b).
+ */
+export const checkTscUnstable = (
+  { tsc, vclockMode }: Readonly<HostState>,
+  { hvclockIsTsc }: ClockModes,
+): boolean => tsc === 'unstable' && !(hvclockIsTsc && vclockMode === CLOCKMODE_HVCLOCK);
 
 /** Cycles since the reference; a TSC read before it counts as it (`pvclock_gtod` clamps). */
 const since = (tsc: bigint, cycleLast: bigint): bigint => (tsc > cycleLast ? tsc - cycleLast : 0n);
@@ -70,14 +89,15 @@ const modeOf = (ctx: Ctx): number =>
 
 /** The clocksource has just left the TSC and some VM may rely on it. */
 function queueGtodWork(self: HostState, ctx: Ctx): void {
-  if (isTscMode(self.vclockMode) || !self.kvmGuestHasMasterClock || self.gtodWorkQueued) return;
+  if (gtodIsBasedOnTsc(self.vclockMode, ctx.switches)) return;
+  if (!self.kvmGuestHasMasterClock || self.gtodWorkQueued) return;
   self.gtodWorkQueued = true;
   ctx.out.emit({ type: 'timer_armed', name: 'pvclock_gtod_work', delayNs: 0n, vm: ctx.vmId });
 }
 
 export const timekeeperGuards = {
-  clockModeIsTsc: (_self, ctx) => isTscMode(modeOf(ctx)),
-  clockModeIsNotTsc: (_self, ctx) => !isTscMode(modeOf(ctx)),
+  clockModeIsTsc: (_self, ctx) => gtodIsBasedOnTsc(modeOf(ctx), ctx.switches),
+  clockModeIsNotTsc: (_self, ctx) => !gtodIsBasedOnTsc(modeOf(ctx), ctx.switches),
 } satisfies Record<string, HostGuard>;
 
 export const timekeeperRecipes = {

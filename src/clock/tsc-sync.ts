@@ -19,6 +19,7 @@ import {
   tscMatchWindow,
 } from '../num/index.ts';
 import type { Ctx, VcpuRecipe, VmGuard, VmRecipe } from './context.ts';
+import { checkTscUnstable } from './timekeeper.ts';
 import { l1TscOffset, writeTscOffset } from './tsc.ts';
 import { noteMatch } from './tsc-tracking.ts';
 import type { VmState } from './vm-state.ts';
@@ -129,7 +130,7 @@ function synchronizeValue(vm: Vm, ctx: Ctx): Synchronization {
   const elapsed = switches.syncWindow === 'usdiff' ? elapsedNs / 1000n : elapsedNs;
   const cycles = nsecToCycles(elapsed, vcpu.virtualTscMult, vcpu.virtualTscShift);
   const joined = matchedRecord(vm, data, ns, cycles, ctx);
-  if (host.tsc === 'stable') {
+  if (!checkTscUnstable(host, switches)) {
     const { offset } = generationOf(vm, ctx);
     return { tsc: joined.tsc, ns: joined.ns, offset, matched: true, byUser };
   }

@@ -6,7 +6,7 @@
  */
 import type { Ctx, VcpuGuard, VcpuRecipe, VmRecipe } from './context.ts';
 import { raiseMasterclockUpdate } from './requests.ts';
-import { isTscMode } from './timekeeper.ts';
+import { gtodIsBasedOnTsc } from './timekeeper.ts';
 import type { VmState } from './vm-state.ts';
 
 type Vm = Readonly<VmState>;
@@ -32,7 +32,7 @@ export const sawBackwardsTsc = (vm: Vm, ctx: Ctx): boolean =>
 
 /** What tracking takes for possible, which may be more than an update then finds. */
 function mayUseMasterclock(vm: Vm, ctx: Ctx): boolean {
-  if (!vcpusMatch(vm, ctx) || !isTscMode(ctx.host.vclockMode)) return false;
+  if (!vcpusMatch(vm, ctx) || !gtodIsBasedOnTsc(ctx.host.vclockMode, ctx.switches)) return false;
   if (!ctx.switches.mclkRequestChecksAll) return true;
   return !sawBackwardsTsc(vm, ctx) && !vm.bootVcpuRunsOldKvmclock;
 }

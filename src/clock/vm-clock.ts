@@ -20,7 +20,7 @@ import {
 } from '../num/index.ts';
 import { type Ctx, inputOf, type VmRecipe } from './context.ts';
 import { hasTscControl, hostTscKhz } from './host-tsc.ts';
-import { isTscMode } from './timekeeper.ts';
+import { gtodIsBasedOnTsc } from './timekeeper.ts';
 import { seedGeneration } from './tsc-sync.ts';
 import type { VmState } from './vm-state.ts';
 
@@ -89,7 +89,7 @@ export function clockThroughGuest(vm: Vm, ctx: Ctx): bigint | undefined {
   const { host, switches } = ctx;
   const isPossible =
     vm.masterclock === 'on' &&
-    isTscMode(host.vclockMode) &&
+    gtodIsBasedOnTsc(host.vclockMode, switches) &&
     hostTscKhz(host, cpuHere(ctx), switches) !== 0;
   return isPossible
     ? clockAtGuestTsc(vm, ctx.read('getClock.tsc'), host.tscScalingRatioFracBits)
@@ -127,7 +127,7 @@ export function getKvmclock(vm: Vm, ctx: Ctx): KvmClockData {
   }
   // The clocksource has left the TSC and the request to give up the masterclock is still to be
   // served: no realtime belongs to this TSC.
-  if (!isTscMode(ctx.host.vclockMode)) {
+  if (!gtodIsBasedOnTsc(ctx.host.vclockMode, ctx.switches)) {
     return { clock, flags: KVM_CLOCK_TSC_STABLE, realtime: 0n, hostTsc };
   }
   const flags = KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;

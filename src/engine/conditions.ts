@@ -10,6 +10,7 @@ import {
   bootVcpuWrites,
   type Ctx,
   changesXenTscUnstable,
+  checkTscUnstable,
   countsRunstate,
   cpuidAsksForClock,
   hasTscHostAccess,
@@ -64,8 +65,8 @@ export const CONDITIONS = {
   hvStimerRequested: requested('HV_STIMER'),
 
   masterclockIsOn: ({ vm }) => vm.masterclock === 'on',
-  tscIsUnstable: ({ host }) => host.tsc === 'unstable',
-  tscIsBehind: ({ host }) => host.tsc === 'stable' && host.tscDeficit > 0n,
+  tscIsUnstable: ({ host, switches }) => checkTscUnstable(host, switches),
+  tscIsBehind: ({ host, switches }) => !checkTscUnstable(host, switches) && host.tscDeficit > 0n,
   /** KVM listens to cpufreq only where the TSC's frequency is the CPU's (`kvm_timer_init()`). */
   tscFollowsCpu: ({ host }) => !host.constantTsc,
   tscLostTime: ({ vcpu }) => vcpu.tscOffsetAdjustment !== 0n,

@@ -1,5 +1,5 @@
 /** A host to begin with: its hardware, and its clocks at one instant. */
-import { HostState, MAX_HOST_CPUS } from '../clock/index.ts';
+import { HostState, isTscMode, MAX_HOST_CPUS } from '../clock/index.ts';
 import {
   clocksourceMultShift,
   SVM_MAX_TSC_RATIO,
@@ -74,7 +74,7 @@ export function makeHost(options: HostOptions): HostState {
   const { mult, shift } = clocksourceMultShift(tscKhz);
   const vclockMode = options.vclockMode ?? 1;
   return HostState.of({
-    clocksource: vclockMode === 1 || vclockMode === 3 ? 'tsc' : 'other',
+    clocksource: isTscMode(vclockMode) ? 'tsc' : 'other',
     tsc: options.tscUnstable === true ? 'unstable' : 'stable',
     vclockMode,
     tscKhz,

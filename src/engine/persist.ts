@@ -5,7 +5,7 @@
  * the structs, in whose headers the machines' states stand. JSON comes from anywhere, so what is put
  * back is checked first for everything that recipes count on.
  */
-import { HostState, isTscMode, MAX_HOST_CPUS, VcpuState, VmState } from '../clock/index.ts';
+import { gtodIsBasedOnTsc, HostState, MAX_HOST_CPUS, VcpuState, VmState } from '../clock/index.ts';
 import { parseU64, StructJsonError } from '../num/index.ts';
 import { isSwitchValue, SWITCH_NAMES, SWITCHES, type Switches } from '../profiles/index.ts';
 import { RestoreError } from './restore-error.ts';
@@ -120,11 +120,11 @@ type Rule<S> = readonly [
 /** Largest multiple of the host's frequency that a ratio of 64 bits can express (VMX). */
 const MOST_RATIO = 65_536;
 
-const HOST_RULES: readonly Rule<HostState>[] = [
+const hostRules = (switches: Switches): readonly Rule<HostState>[] => [
   [
     'vclockMode',
     'that of the clocksource',
-    (h) => isTscMode(h.vclockMode) === (h.clocksource === 'tsc'),
+    (h) => gtodIsBasedOnTsc(h.vclockMode, switches) === (h.clocksource === 'tsc'),
   ],
   ['tscKhz', 'a frequency', (h) => h.tscKhz > 0],
   ['tscScalingRatioFracBits', '32 or 48', (h) => [32, 48].includes(h.tscScalingRatioFracBits)],
@@ -225,7 +225,13 @@ export function restore(json: unknown, options: { readonly stepper?: Stepper } =
   const switches = switchesOf(members.get('switches'));
   const count = countOf(members.get('count'), 'count', Number.MAX_SAFE_INTEGER);
   const lastTsc = tscOf(members.get('lastTsc'), 'lastTsc');
-  const host = stateOf(members.get('host'), 'host', HostState, HOST_RULES, (state) => state);
+  const host = stateOf(
+    members.get('host'),
+    'host',
+    HostState,
+    hostRules(switches),
+    (state) => state,
+  );
   const vms = vmsOf(members.get('vms'), host);
   const world = new World({ switches, host, ...options });
   world.restore(count, lastTsc, vms);

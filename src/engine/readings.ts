@@ -6,8 +6,8 @@ import type { Observation, ReadingName } from '../../events/index.ts';
 import {
   type BaseClock,
   baseAt,
+  gtodIsBasedOnTsc,
   type HostState,
-  isTscMode,
   realtimeAt,
   type VcpuState,
 } from '../clock/index.ts';
@@ -55,7 +55,8 @@ const ofTimekeeper = ({ tsc, host }: Here): bigint =>
   isBefore(tsc, host.rawCycleLast) ? host.rawCycleLast : tsc;
 
 /** `kvm_get_time_and_clockread()`, where the host's clock is the TSC; else two reads. */
-const isOneRead = ({ host }: Here): boolean => isTscMode(host.vclockMode);
+const isOneRead = ({ host, switches }: Here): boolean =>
+  gtodIsBasedOnTsc(host.vclockMode, switches);
 const tscOfBoth = (here: Here): bigint => (isOneRead(here) ? ofTimekeeper(here) : atInstant(here));
 const baseOfBoth = (here: Here): BaseClock =>
   isOneRead(here) ? here.switches.masterBase : here.switches.otherBase;

@@ -6,7 +6,7 @@
  * many at once, for whoever reads logs.
  */
 import type { Input, InputRows, Observation, ReadingName } from '../../events/index.ts';
-import { type HostState, VcpuState, VmState } from '../clock/index.ts';
+import { gtodIsBasedOnTsc, type HostState, VcpuState, VmState } from '../clock/index.ts';
 import { isBefore } from '../num/index.ts';
 import type { Switches } from '../profiles/index.ts';
 import { admit, type Fail } from './admit.ts';
@@ -68,7 +68,10 @@ export class World {
     this.switches = options.switches;
     this.#stepper = options.stepper ?? tableStepper();
     this.#hasTables = this.#stepper === tableStepper();
-    this.#host = this.#stepper.host(options.host.clone());
+    const host = options.host.clone();
+    // Which clocksource counts as the TSC is the kernel's to say, and no host knows its kernel.
+    host.clocksource = gtodIsBasedOnTsc(host.vclockMode, options.switches) ? 'tsc' : 'other';
+    this.#host = this.#stepper.host(host);
     this.#run = new Run(this.#host, this.#vms, this.switches, options.shows);
   }
 

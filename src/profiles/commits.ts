@@ -65,6 +65,11 @@ export const COMMITS = Object.freeze({
     'v4.18',
     'release not found; written 2018-05-29; its fix (ee66e453db13) and a mail on these timers’ history quote hash and subject',
   ),
+  b0c39dc68e3b: label(
+    'x86/kvm: Pass stable clocksource to guests when running nested on Hyper-V',
+    'v4.16',
+    'release not found, between the trees of 4.9 and 4.19; mails of 2026 quote hash and subject',
+  ),
   '53fafdbb8b21': found('KVM: x86: switch KVMCLOCK base to monotonic raw clock', 'v5.5', PULL_5_5),
   '8171cd68806b': found('KVM: x86: use raw clock values consistently', 'v5.6', PULL_5_6),
   '0c899c25d754': found(

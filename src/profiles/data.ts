@@ -31,6 +31,7 @@ const OLDEST: Switches = {
   wallClock: 'boottime',
   clockGuestIoctls: 'none',
   suspendStopsGuests: false,
+  hvclockIsTsc: false,
   mclkCriterion: 'offsets',
   mclkRequestOnTrack: 'active-or-matched',
   mclkRequestChecksAll: false,
@@ -118,6 +119,7 @@ export const PROFILE_DATA = {
     from: 'v4.9',
     switches: {
       setClockOrder: 'update-then-now',
+      hvclockIsTsc: true,
       backwardsTsc: 'vm',
       syncWindow: 'cycles',
       syncZero: 'host',

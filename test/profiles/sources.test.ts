@@ -32,6 +32,7 @@ test('these commits are not verified; shortening the list takes evidence', () =>
     '095cf55df7ff',
     '0bc48bea36d1',
     'c5ce8235cffa',
+    'b0c39dc68e3b',
   ]);
 });
 

@@ -58,6 +58,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   ),
   clockGuestIoctls: row(['none'], 'rfc-v3', 'v6'),
   suspendStopsGuests: row([...of(5, false), true], true, true),
+  hvclockIsTsc: row([false, false, true], true, true),
   mclkCriterion: row(['offsets'], 'frequency', 'frequency-generation'),
   mclkRequestOnTrack: row(
     [...of(7, 'active-or-matched' as const), 'toggle-or-generation'],

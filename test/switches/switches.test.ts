@@ -5,6 +5,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { SWITCH_NAMES, SWITCHES, type SwitchName } from '../../src/profiles/index.ts';
 import { CLOCK_SHOWINGS } from './clock.ts';
+import { HOST_SHOWINGS } from './host.ts';
 import { MASTERCLOCK_SHOWINGS } from './masterclock.ts';
 import { PAGE_SHOWINGS } from './page.ts';
 import { type Showing, seenWith } from './showing.ts';
@@ -13,6 +14,7 @@ import { TSC_SHOWINGS } from './tsc.ts';
 
 const SHOWINGS: readonly Showing[] = [
   ...CLOCK_SHOWINGS,
+  ...HOST_SHOWINGS,
   ...MASTERCLOCK_SHOWINGS,
   ...PAGE_SHOWINGS,
   ...SYNC_SHOWINGS,

@@ -2,8 +2,8 @@
 import {
   baseAt,
   clockAtHostTsc,
+  gtodIsBasedOnTsc,
   hostTscKhz,
-  isTscMode,
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
   readL1Tsc,
@@ -111,8 +111,9 @@ function clockNow({ input, switches, after }: Step, vm: VmState, vcpu: VcpuState
 }
 
 /** Whether the wall clock goes by the host's clock although there is a masterclock. */
-const goesByBase = ({ switches: { wallClock }, after: { host } }: Step): boolean =>
-  wallClock === 'boottime' || (wallClock === 'guest-scale' && !isTscMode(host.vclockMode));
+const goesByBase = ({ switches, after: { host } }: Step): boolean =>
+  switches.wallClock === 'boottime' ||
+  (switches.wallClock === 'guest-scale' && !gtodIsBasedOnTsc(host.vclockMode, switches));
 
 const V16W = memoryless({
   id: 'V16w',

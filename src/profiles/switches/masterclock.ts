@@ -3,6 +3,10 @@ import { choice, flag } from '../declare.ts';
 import { around, by, posted } from '../source.ts';
 
 export const MASTERCLOCK_SWITCHES = {
+  hvclockIsTsc: flag(
+    'A host whose clocksource is Hyper-V’s reference TSC page (vDSO clock mode 3) counts by the TSC (gtod_is_based_on_tsc()), and its TSC as stable whatever else says (kvm_check_tsc_unstable()); false: only the TSC itself does.',
+    { true: by('b0c39dc68e3b') },
+  ),
   mclkCriterion: choice(
     ['offsets', 'frequency', 'frequency-generation'],
     'What all vCPUs must share for the masterclock. offsets: the TSC generation; frequency: virtual_tsc_khz, found by a scan; frequency-generation: the same, counted at TSC writes.',

@@ -1,0 +1,51 @@
+/** What KVM takes the host's TSC for, and what comes of it as vCPUs are made and loaded. */
+import type { Rig } from '../selftests/rig.ts';
+import { countSince, DAY, showing } from './showing.ts';
+
+const TWO_GHZ = { tscKhz: 2_000_000 };
+/** VDSO_CLOCKMODE_HVCLOCK. */
+const HVCLOCK = 3;
+
+/** TSC offsets written while a vCPU goes to another CPU. */
+const writesOfLoad = (rig: Rig): number => {
+  const from = rig.observed.length;
+  rig.on(0, 'vcpu_load', { cpu: 2 });
+  return countSince(rig, from, 'kvm_write_tsc_offset');
+};
+
+export const HOST_SHOWINGS = [
+  showing({
+    name: 'hvclockIsTsc',
+    what: 'the masterclock on a host that counts by Hyper-V’s page, and STABLE',
+    on: 'v7.3',
+    host: { ...TWO_GHZ, vclockMode: HVCLOCK },
+    tell: (rig) => {
+      rig.boot(1);
+      return [rig.vm.masterclock, rig.page(0).flags, rig.world.host.clocksource];
+    },
+    expected: [
+      [false, ['off.hostClock', 0, 'other']],
+      [true, ['on', 1, 'tsc']],
+    ],
+  }),
+  showing({
+    name: 'hvclockIsTsc',
+    what: 'there, with a TSC called unstable: offsets written by a load, and whether it and that of a new vCPU are what they were',
+    on: 'v7.3',
+    host: { tscKhz: 2_500_000, vclockMode: HVCLOCK, tscUnstable: true },
+    tell: (rig) => {
+      rig.boot(1);
+      rig.leave(0);
+      rig.wait(DAY);
+      const before = rig.vcpu(0).l1TscOffset;
+      const written = writesOfLoad(rig);
+      rig.createVcpu(1);
+      return [written, rig.vcpu(0).l1TscOffset === before, rig.vcpu(1).l1TscOffset === before];
+    },
+    // An unstable TSC stands still while its vCPU is away, and who joins it gets what the clock says.
+    expected: [
+      [false, [1, false, false]],
+      [true, [0, true, true]],
+    ],
+  }),
+];
