@@ -98,7 +98,11 @@ export const ANSWERS: { readonly [T in InputType]?: Answer<T> } = {
   KVM_CREATE_VCPU: (_input, { subject }) => (subject === undefined ? undefined : EEXIST),
   KVM_SET_CLOCK: ({ flags }, { switches }) =>
     (flags & ~switches.setClockFlags) === 0 ? undefined : EINVAL,
-  KVM_SET_TSC_KHZ: ({ khz }, ctx) => (tooFast(khz, ctx) ? EINVAL : undefined),
+  KVM_SET_TSC_KHZ: ({ khz }, ctx) => {
+    const { setTscKhzUnscaled } = ctx.switches;
+    const isUnscaled = !hasTscControl(ctx.host, ctx.switches) && !setTscKhzUnscaled;
+    return isUnscaled || tooFast(khz, ctx) ? EINVAL : undefined;
+  },
   KVM_SET_VM_TSC_KHZ: ({ khz }, ctx) => {
     const { vmTscKhz } = ctx.switches;
     if (vmTscKhz === 'none') return ENOTTY;

@@ -104,8 +104,18 @@ describe('a release that is not the one its profile describes', () => {
     ['4.9', {}],
     ['4.17', { hvTimer: 'exact' }],
     ['4.18', {}],
-    ['5.6', { periodicSync: 'per-vcpu', tscWriteByGuest: 'sync', syncZero: 'host' }],
-    ['5.7', { tscWriteByGuest: 'sync', syncZero: 'host' }],
+    ['4.15', { hvTimer: 'exact', hvclockIsTsc: false }],
+    [
+      '5.6',
+      {
+        periodicSync: 'per-vcpu',
+        tscWriteByGuest: 'sync',
+        setTscKhzUnscaled: false,
+        syncZero: 'host',
+      },
+    ],
+    ['5.7', { tscWriteByGuest: 'sync', setTscKhzUnscaled: false, syncZero: 'host' }],
+    ['5.8', { tscWriteByGuest: 'sync', syncZero: 'host' }],
     [
       '5.12',
       { suspendStopsGuests: false, tscAdjustRaisesClockUpdate: false, nestedScaling: 'none' },

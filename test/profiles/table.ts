@@ -90,6 +90,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   tscAdjustRaisesClockUpdate: row([...of(5, false), true], true, true),
   tscOffsetAttr: row([...of(6, false), true], true, true),
   tscScaleAttr: row(['none'], 'always', 'with-scaling'),
+  setTscKhzUnscaled: row([...of(4, false), true], true, true),
   vmTscKhz: row(
     [...of(6, 'none' as const), ...of(3, 'always' as const), 'before-vcpus'],
     'always',

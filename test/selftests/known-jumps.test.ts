@@ -8,7 +8,7 @@ import { MSRS } from '../../events/index.ts';
 import type { HostOptions } from '../../src/engine/index.ts';
 import { pvclockRead } from '../../src/num/index.ts';
 import { PROFILES, type ProfileId } from '../../src/profiles/index.ts';
-import { KERNELS, Rig, split } from './rig.ts';
+import { KERNELS, Rig, resultOf, split } from './rig.ts';
 
 const SECOND = 1_000_000_000n;
 const DAY = 86_400n * SECOND;
@@ -213,7 +213,17 @@ describe('a guest faster than its host, without scaling', () => {
     return rig.tscAt(0, rig.tsc) - rig.tsc - before;
   }
 
-  const { holds: byReference, fails: byNow } = split((s) => s.catchupFormula === 'reference');
+  /** Until v5.7 no ioctl makes such a guest. */
+  const { holds: made, fails: refused } = split((s) => s.setTscKhzUnscaled);
+  const byReference = made.filter((id) => PROFILES[id].switches.catchupFormula === 'reference');
+  const byNow = made.filter((id) => !byReference.includes(id));
+
+  test.each(refused)('%s: there is none', (id) => {
+    const rig = new Rig(id, { tscKhz: 3_000_000, hasTscControl: false }).createVm(1);
+    const done = rig.ioctl(0, 'KVM_SET_TSC_KHZ', { khz: 3_500_000 });
+    expect(resultOf(done, 'ioctl_result').ret).toBe(-22);
+    expect(rig.vcpu(0)).toMatchObject({ catchup: 'off', virtualTscKhz: 3_000_000 });
+  });
 
   // 5.0e10 cycles, 14.29 s of the guest's, are due after 100 s.
   test.each(byReference)(
@@ -224,7 +234,7 @@ describe('a guest faster than its host, without scaling', () => {
   );
 
   test.each([
-    ...KERNELS.map((id) => [id, 'without the masterclock', 0] as const),
+    ...made.map((id) => [id, 'without the masterclock', 0] as const),
     ...byNow.map((id) => [id, 'with the masterclock', 1] as const),
   ])('%s: %s it catches up', (id, _how, vclockMode) => {
     const due = 50_000_000_000n;

@@ -1,6 +1,6 @@
 /** What KVM takes the host's TSC for, and what comes of it as vCPUs are made and loaded. */
 import type { Rig } from '../selftests/rig.ts';
-import { countSince, DAY, showing } from './showing.ts';
+import { countSince, DAY, returnOf, showing } from './showing.ts';
 
 const TWO_GHZ = { tscKhz: 2_000_000 };
 /** VDSO_CLOCKMODE_HVCLOCK. */
@@ -46,6 +46,21 @@ export const HOST_SHOWINGS = [
     expected: [
       [false, [1, false, false]],
       [true, [0, true, true]],
+    ],
+  }),
+  showing({
+    name: 'setTscKhzUnscaled',
+    what: 'a frequency that is 100 ppm off, on a host that does not scale: the answer, and what the vCPU has',
+    on: 'v7.3',
+    host: { ...TWO_GHZ, hasTscControl: false },
+    tell: (rig) => {
+      rig.boot(1);
+      const ret = returnOf(rig.ioctl(0, 'KVM_SET_TSC_KHZ', { khz: 2_000_200 }));
+      return [ret, rig.vcpu(0).virtualTscKhz];
+    },
+    expected: [
+      [false, [-22, 2_000_000]],
+      [true, [0, 2_000_200]],
     ],
   }),
 ];

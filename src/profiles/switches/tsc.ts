@@ -25,6 +25,10 @@ export const TSC_SWITCHES = {
     'The read-only attribute KVM_VCPU_TSC_SCALE of vCPUs. with-scaling: only where the hardware scales, else ENXIO.',
     { always: posted('rfc-v3', 7), 'with-scaling': posted('series-v6', 9) },
   ),
+  setTscKhzUnscaled: flag(
+    'KVM_SET_TSC_KHZ on a vCPU is taken where the hardware does not scale TSCs (“KVM: x86: allow TSC to differ by NTP correction bounds without TSC scaling”); false: the greatest frequency there is 0, and so any is EINVAL.',
+    { true: around('v5.8') },
+  ),
   vmTscKhz: choice(
     ['none', 'always', 'before-vcpus'],
     'KVM_SET_TSC_KHZ on a VM: not known, taken at any time for vCPUs to come, or EINVAL once a vCPU exists.',
