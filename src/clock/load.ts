@@ -7,6 +7,7 @@
  */
 import { addU64, asS64, defaultTscRatio, scaleTsc } from '../num/index.ts';
 import type { Ctx, VcpuGuard, VcpuRecipe, VmRecipe } from './context.ts';
+import { isVmx } from './nested-tsc.ts';
 import { raise } from './requests.ts';
 import { checkTscUnstable } from './timekeeper.ts';
 import { l1TscOffset, readL1Tsc, writeTscOffset } from './tsc.ts';
@@ -96,7 +97,7 @@ export const loadRecipes = {
   nameVcpu: (self, ctx) => {
     if ('vcpu' in ctx.input) self.vcpuId = ctx.input.vcpu;
     self.vcpuIdx = ctx.vm.createdVcpus;
-    self.cpu = -1;
+    self.cpu = ctx.switches.vmxCreateSetsCpu && isVmx(ctx) ? cpuOf(ctx) : -1;
     self.l2TscMultiplier = defaultTscRatio(ctx.host.tscScalingRatioFracBits);
     self.tscRatioMsr = self.l2TscMultiplier;
   },

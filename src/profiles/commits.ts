@@ -109,6 +109,11 @@ export const COMMITS = Object.freeze({
     'v5.15',
     'pushed for Linus on 2021-09-06, in the merge window of 5.15; stable mails quote hash and subject',
   ),
+  '06692e4b8055': found(
+    'KVM: VMX: Move RESET emulation to vmx_vcpu_reset()',
+    'v5.16',
+    'list of commits pushed in October 2021; pull request “First batch of KVM changes for Linux 5.16”',
+  ),
   c68dc1b577ea: found(
     'KVM: x86: Report host tsc and realtime values in KVM_GET_CLOCK',
     'v5.16',

@@ -41,6 +41,7 @@ const OLDEST: Switches = {
   stableBit: 'masterclock',
   globalUpdateOnSystemTimeMsr: true,
   globalUpdateOnLoad: 'no-master-or-first',
+  vmxCreateSetsCpu: true,
   globalUpdateRateLimit: false,
   globalUpdateMechanism: 'delayed',
   periodicSync: 'per-vcpu',
@@ -170,6 +171,7 @@ export const PROFILE_DATA = {
     covers: ['v5.16', 'v6.6'],
     from: 'v5.15',
     switches: {
+      vmxCreateSetsCpu: false,
       getClockRealtime: true,
       setClockFlags: 14,
       tscOffsetAttr: true,

@@ -41,6 +41,7 @@ const SHOWN: readonly (readonly [setting: string, recording: string])[] = [
   ['tscAdjustRaisesClockUpdate=false', 'tsc-guest-6.1'],
   ['tscOffsetAttr=false', 'loadburst-deep-7.3'],
   ['tscOffsetAttr=true', 'clock-deep-5.10'],
+  ['setTscKhzUnscaled=false', 'tsckhz-7.3'],
   ['vmTscKhz=always', 'tsckhz-7.3'],
   ['vmTscKhz=none', 'tsckhz-7.3'],
   ['syncWindow=cycles-after-user-set', 'clock-deep-5.10'],

@@ -72,6 +72,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   stableBit: row(['masterclock'], 'masterclock', 'masterclock-and-offsets'),
   globalUpdateOnSystemTimeMsr: row([true], false, false),
   globalUpdateOnLoad: row(['no-master-or-first'], 'no-master', 'no-master-own-first'),
+  vmxCreateSetsCpu: row([...of(6, true), false], false, false),
   globalUpdateRateLimit: row([...of(10, false), true], false, true),
   globalUpdateMechanism: row([...of(9, 'delayed' as const), 'immediate'], 'delayed', 'immediate'),
   periodicSync: row(

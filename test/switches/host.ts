@@ -1,6 +1,6 @@
 /** What KVM takes the host's TSC for, and what comes of it as vCPUs are made and loaded. */
 import type { Rig } from '../selftests/rig.ts';
-import { countSince, DAY, returnOf, showing } from './showing.ts';
+import { countSince, DAY, requestsSince, returnOf, showing } from './showing.ts';
 
 const TWO_GHZ = { tscKhz: 2_000_000 };
 /** VDSO_CLOCKMODE_HVCLOCK. */
@@ -63,4 +63,22 @@ export const HOST_SHOWINGS = [
       [true, [0, 2_000_200]],
     ],
   }),
+  ...(['vmx', 'svm'] as const).map((vendor) =>
+    showing({
+      name: 'vmxCreateSetsCpu',
+      what: `requests at the creation of a second vCPU, ${vendor}`,
+      on: 'v5.10',
+      host: { ...TWO_GHZ, vendor },
+      tell: (rig) => {
+        rig.boot(1);
+        const from = rig.observed.length;
+        rig.on(1, 'KVM_CREATE_VCPU', { cpu: 1 });
+        return requestsSince(rig, from, 1).filter((name) => name !== 'STEAL_UPDATE');
+      },
+      expected: [
+        [false, ['GLOBAL_CLOCK_UPDATE', 'MIGRATE_TIMER']],
+        [true, vendor === 'vmx' ? [] : ['GLOBAL_CLOCK_UPDATE', 'MIGRATE_TIMER']],
+      ],
+    }),
+  ),
 ];

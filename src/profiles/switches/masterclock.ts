@@ -51,6 +51,10 @@ export const MASTERCLOCK_SWITCHES = {
     'When a load on another pCPU updates the pages of all vCPUs. no-master: without the masterclock; or-first: also at a vCPU’s first load; own-first: then only its own page.',
     { 'no-master': posted('rfc-v3', 18), 'no-master-own-first': posted('series-v6', 25) },
   ),
+  vmxCreateSetsCpu: flag(
+    'VMX’s vmx_create_vcpu() says which CPU a new vCPU is on, so that its first load there finds nothing to do; false: on VMX as on SVM it is on none, and its first load is one onto another CPU.',
+    { false: by('06692e4b8055') },
+  ),
   globalUpdateRateLimit: flag(
     'Global updates of vCPU loads are limited to 10 a second and VM; beyond that the vCPU updates its own page.',
     { true: by('8fe2e698fce4') },
