@@ -38,6 +38,7 @@ export {
   type Ioctl,
   type IoctlName,
   type IoctlScope,
+  KVM_ENOSYS,
   MSRS,
 } from './kvm-abi.ts';
 export type {

@@ -16,7 +16,7 @@ export const HostState = struct('Host', {
   /** vDSO clock mode, as tracepoints print it: 0 none, 1 tsc, 2 pvclock, 3 hvclock. */
   vclockMode: u32,
   tscKhz: u32,
-  /** What new vCPUs get until v5.10, taken when KVM was loaded; 0: `tscKhz`. */
+  /** What new vCPUs get where that was taken when KVM was loaded (`newVcpuTscKhz`); 0: `tscKhz`. */
   maxTscKhz: u32,
   /** X86_FEATURE_CONSTANT_TSC. */
   constantTsc: bool,

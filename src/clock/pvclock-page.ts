@@ -72,6 +72,7 @@ function emitTrace({ vcpuId }: PagePlace, version: number, content: PageContent,
  * Writes a page under its version.
  *
  * @param before - the version that the page has.
+ * @param traced - what the tracepoint tells of it.
  * @returns the version that it has then.
  */
 export function writeUnderVersion(
@@ -79,16 +80,17 @@ export function writeUnderVersion(
   before: number,
   content: PageContent,
   ctx: Ctx,
+  traced: PageContent = content,
 ): number {
-  const { pvTraceVersionParity: traced } = ctx.switches;
+  const { pvTraceVersionParity: parity } = ctx.switches;
   const odd = oddVersion(before, ctx) >>> 0;
   const even = (odd + 1) >>> 0;
   if (ctx.out.seesWrites) emitWrite(place, versionBytes(odd), ctx);
-  if (traced === 'odd') emitTrace(place, odd, content, ctx);
+  if (parity === 'odd') emitTrace(place, odd, traced, ctx);
   if (ctx.out.seesWrites) {
     emitWrite(place, pageBytes(odd, content), ctx);
     emitWrite(place, versionBytes(even), ctx);
   }
-  if (traced === 'even') emitTrace(place, even, content, ctx);
+  if (parity === 'even') emitTrace(place, even, traced, ctx);
   return even;
 }

@@ -4,7 +4,7 @@
  * Source: `kvm_get_msr_common()`, `kvm_hv_get_msr()`, `kvm_arch_vcpu_ioctl()`,
  * `kvm_pv_clock_pairing()`, arch/x86/kvm.
  */
-import { ERRNO, MSRS } from '../../events/index.ts';
+import { ERRNO, KVM_ENOSYS, MSRS } from '../../events/index.ts';
 import { asU64 } from '../num/index.ts';
 import { type Ctx, inputOf, type VcpuRecipe } from './context.ts';
 import { timeRefCount } from './hyperv-page.ts';
@@ -19,10 +19,11 @@ const CLOCK_PAIRING_WALLCLOCK = 0n;
 type Vcpu = Readonly<VcpuState>;
 type Reader = (vcpu: Vcpu, ctx: Ctx) => bigint;
 
-/** The host sees L1's TSC, the guest that of the level it runs at. */
+/** The host sees L1's TSC (from v5.9 on), the guest that of the level it runs at. */
 const readTsc: Reader = (vcpu, ctx) => {
   const tsc = ctx.read('getClock.tsc');
-  return ctx.input.type === 'KVM_GET_MSRS' && hasTscHostAccess(ctx)
+  const byHost = ctx.input.type === 'KVM_GET_MSRS' && hasTscHostAccess(ctx);
+  return byHost && ctx.switches.hostReadsL1Tsc
     ? readL1Tsc(vcpu, ctx.host, tsc)
     : emulatedTsc(vcpu, ctx.host, tsc);
 };
@@ -97,12 +98,14 @@ export const resultRecipes = {
   /** Realtime and guest TSC of one instant, where the host's clock is the TSC. */
   pairClocks: (self, ctx) => {
     const { gpa, clockType } = inputOf(ctx, 'clock_pairing');
+    const { clockPairing } = ctx.switches;
+    if (clockPairing === 'none') {
+      answerVcpu(self, -KVM_ENOSYS, ctx);
+      return;
+    }
     const known = clockType === CLOCK_PAIRING_WALLCLOCK;
-    if (
-      !known ||
-      !gtodIsBasedOnTsc(ctx.host.vclockMode, ctx.switches) ||
-      self.catchup === 'always'
-    ) {
+    const catchesUp = self.catchup === 'always' && clockPairing === 'not-catching-up';
+    if (!known || !gtodIsBasedOnTsc(ctx.host.vclockMode, ctx.switches) || catchesUp) {
       answerVcpu(self, -ERRNO.EOPNOTSUPP, ctx);
       return;
     }

@@ -148,12 +148,18 @@ function requestedClock(ctx: Ctx): bigint {
   return now > realtime ? addU64(clock, now - realtime) : clock;
 }
 
+/** Until v5.18 whatever was found when KVM was loaded, also where the TSC is constant. */
+function newVcpuTscKhz({ host, switches }: Ctx): number {
+  const isCurrent = switches.newVcpuTscKhz === 'tsc-khz' && host.constantTsc;
+  return isCurrent || host.maxTscKhz === 0 ? host.tscKhz : host.maxTscKhz;
+}
+
 export const vmClockRecipes = {
   /** A new VM's clock starts at 0 (before v4.9 at the host's boot), and in series-v6 its TSC too. */
   initVmClock: (self, ctx) => {
     const fromZero = ctx.switches.kvmclockOffsetInit !== 'zero';
     storeOffset(self, fromZero ? -ctx.read('create.ns') : 0n, ctx);
-    self.defaultTscKhz = ctx.host.maxTscKhz || ctx.host.tscKhz;
+    self.defaultTscKhz = newVcpuTscKhz(ctx);
     self.allVcpusMatchedFreq = ctx.switches.mclkCriterion === 'frequency-generation';
     if (ctx.switches.masterclockAtVmCreate) seedGeneration(self, ctx);
   },

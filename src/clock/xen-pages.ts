@@ -39,7 +39,11 @@ const writePage =
     const { vcpuId } = self;
     const place: PagePlace = { vcpuId, gpa: self.xenPageGpa.get(which), what: 'xen_pvclock' };
     const before = self.xenPageVersion.get(which);
-    self.xenPageVersion.set(which, writeUnderVersion(place, before, content, ctx));
+    // Until v6.14 the bit is cleared only in what the guest has.
+    const traced = ctx.switches.xenUnstableTraced
+      ? content
+      : { ...content, flags: content.flags | (self.pvFlags & PVCLOCK_TSC_STABLE_BIT) };
+    self.xenPageVersion.set(which, writeUnderVersion(place, before, content, ctx, traced));
   };
 
 const gpaOf = (ctx: Ctx): bigint =>

@@ -4,6 +4,7 @@ import {
   type Ctx,
   hasTscControl,
   isPageRefused,
+  isTscProtected,
   refusesRunstate,
   refusesTscRatio,
   type VcpuState,
@@ -99,7 +100,8 @@ export const ANSWERS: { readonly [T in InputType]?: Answer<T> } = {
   KVM_SET_CLOCK: ({ flags }, { switches }) =>
     (flags & ~switches.setClockFlags) === 0 ? undefined : EINVAL,
   KVM_SET_TSC_KHZ: ({ khz }, ctx) => {
-    const { setTscKhzUnscaled } = ctx.switches;
+    const { setTscKhzUnscaled, protectedTscKhzRefused } = ctx.switches;
+    if (protectedTscKhzRefused && isTscProtected(ctx.vcpu, ctx.switches)) return EINVAL;
     const isUnscaled = !hasTscControl(ctx.host, ctx.switches) && !setTscKhzUnscaled;
     return isUnscaled || tooFast(khz, ctx) ? EINVAL : undefined;
   },

@@ -21,7 +21,10 @@ export interface HostOptions {
   readonly constantTsc?: boolean;
   /** The copy of the frequency that KVM took when it was loaded, kHz; default `tscKhz`. */
   readonly cpuTscKhz?: number;
-  /** Frequency that new vCPUs get, taken when KVM was loaded (until v5.10), kHz; default `tscKhz`. */
+  /**
+   * Frequency that new vCPUs get, taken when KVM was loaded, kHz; from v5.19 on only where the TSC is
+   * not constant; default `tscKhz`.
+   */
   readonly maxTscKhz?: number;
   /** Host CPUs online; default 4. */
   readonly cpus?: number;

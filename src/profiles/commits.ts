@@ -72,6 +72,11 @@ export const COMMITS = Object.freeze({
   ),
   '53fafdbb8b21': found('KVM: x86: switch KVMCLOCK base to monotonic raw clock', 'v5.5', PULL_5_5),
   '8171cd68806b': found('KVM: x86: use raw clock values consistently', 'v5.6', PULL_5_6),
+  ee6fa0530194: found(
+    'KVM: x86: fix MSR_IA32_TSC read for nested migration',
+    'v5.9',
+    'list of commits pushed during 5.9-rc; short log of the mail “Linux 5.9-rc7”',
+  ),
   '0c899c25d754': found(
     'KVM: x86: do not attempt TSC synchronization on guest writes',
     'v5.10',
@@ -121,6 +126,11 @@ export const COMMITS = Object.freeze({
   ),
   '828ca89628bf': found('KVM: x86: Expose TSC offset controls to userspace', 'v5.16', PULL_5_16),
   '5228eb96a487': found('KVM: x86: nSVM: implement nested TSC scaling', 'v5.16', PULL_5_16),
+  '3a55f729240a': found(
+    'kvm: x86: Disable KVM_HC_CLOCK_PAIRING if tsc is in always catchup mode',
+    'v5.17',
+    'pull request “KVM changes for 5.17-rc6”; stable mails quote hash and subject',
+  ),
   '42dcbe7d8bac': found(
     'KVM: x86: hyper-v: Avoid writing to TSC page without an active vCPU',
     'v5.18',
@@ -133,6 +143,11 @@ export const COMMITS = Object.freeze({
   ),
   '916d3608df82': found('KVM: x86: Use gfn_to_pfn_cache for pv_time', 'v5.19', PULL_5_19),
   ffbb61d09fc5: found('KVM: x86: Accept KVM_[GS]ET_TSC_KHZ as a VM ioctl.', 'v5.19', PULL_5_19),
+  '741e511b4208': found(
+    'KVM: x86: Don\'t snapshot "max" TSC if host TSC is constant',
+    'v5.19',
+    'list of commits pushed for 5.19, next to ffbb61d09fc5',
+  ),
   '536395260582': found('KVM: x86/xen: handle PV timers oneshot mode', 'v5.19', PULL_5_19),
   '3ebcbd2244f5': found(
     'KVM: x86: Use current rather than snapshotted TSC frequency if it is constant',
@@ -194,6 +209,11 @@ export const COMMITS = Object.freeze({
     'v6.15',
     TAG_6_15,
   ),
+  '1b3c38050b5c': found(
+    'KVM: x86: Override TSC_STABLE flag for Xen PV clocks in kvm_guest_time_update()',
+    'v6.15',
+    TAG_6_15,
+  ),
   a2b00f85d783: found(
     'KVM: x86: Update Xen TSC leaves during CPUID emulation',
     'v6.15',
@@ -205,6 +225,11 @@ export const COMMITS = Object.freeze({
     'KVM: x86: avoid underflow when scaling TSC frequency',
     'v6.16',
     'pushed for Linus on 2025-07-09 and pulled between 6.16-rc5 and -rc6',
+  ),
+  b24bbb534c2d: found(
+    'KVM: x86: Reject KVM_SET_TSC_KHZ vCPU ioctl for TSC protected guest',
+    'v6.16',
+    'tag pushed for Linus on 2025-07-17, before 6.16; its pull request begins at 4578a747f3c7',
   ),
   dcbe5a466c12: found(
     'KVM: x86: Reject KVM_SET_TSC_KHZ VM ioctl when vCPUs have been created',

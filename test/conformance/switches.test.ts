@@ -42,6 +42,7 @@ const SHOWN: readonly (readonly [setting: string, recording: string])[] = [
   ['tscOffsetAttr=false', 'loadburst-deep-7.3'],
   ['tscOffsetAttr=true', 'clock-deep-5.10'],
   ['setTscKhzUnscaled=false', 'tsckhz-7.3'],
+  ['newVcpuTscKhz=tsc-khz', 'clock-deep-5.10'],
   ['vmTscKhz=always', 'tsckhz-7.3'],
   ['vmTscKhz=none', 'tsckhz-7.3'],
   ['syncWindow=cycles-after-user-set', 'clock-deep-5.10'],

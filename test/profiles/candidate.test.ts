@@ -111,11 +111,21 @@ describe('a release that is not the one its profile describes', () => {
         periodicSync: 'per-vcpu',
         tscWriteByGuest: 'sync',
         setTscKhzUnscaled: false,
+        hostReadsL1Tsc: false,
         syncZero: 'host',
       },
     ],
-    ['5.7', { tscWriteByGuest: 'sync', setTscKhzUnscaled: false, syncZero: 'host' }],
-    ['5.8', { tscWriteByGuest: 'sync', syncZero: 'host' }],
+    [
+      '5.7',
+      {
+        tscWriteByGuest: 'sync',
+        setTscKhzUnscaled: false,
+        hostReadsL1Tsc: false,
+        syncZero: 'host',
+      },
+    ],
+    ['5.8', { tscWriteByGuest: 'sync', hostReadsL1Tsc: false, syncZero: 'host' }],
+    ['5.9', { tscWriteByGuest: 'sync', syncZero: 'host' }],
     [
       '5.12',
       { suspendStopsGuests: false, tscAdjustRaisesClockUpdate: false, nestedScaling: 'none' },
@@ -123,6 +133,7 @@ describe('a release that is not the one its profile describes', () => {
     [
       '5.18',
       {
+        newVcpuTscKhz: 'snapshot',
         vmTscKhz: 'none',
         pvPageWrite: 'three-writes',
         pvTraceVersionParity: 'odd',
@@ -144,8 +155,11 @@ describe('a release that is not the one its profile describes', () => {
     ],
     ['6.8', { xenTimer: 'host-scale' }],
     ['6.15.3', {}],
-    ['6.16', { pvScaleUnit: 'khz-nonzero' }],
-    ['6.17', { pvScaleUnit: 'khz-nonzero', vmTscKhz: 'before-vcpus' }],
+    ['6.16', { pvScaleUnit: 'khz-nonzero', protectedTscKhzRefused: true }],
+    [
+      '6.17',
+      { pvScaleUnit: 'khz-nonzero', protectedTscKhzRefused: true, vmTscKhz: 'before-vcpus' },
+    ],
     ['7.0', {}],
     ['7.1', {}],
   ])('%s', (release, expected) => {

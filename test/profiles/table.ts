@@ -57,6 +57,11 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
     'guest-scale',
   ),
   clockGuestIoctls: row(['none'], 'rfc-v3', 'v6'),
+  clockPairing: row(
+    ['none', 'none', ...of(4, 'any' as const), 'not-catching-up'],
+    'not-catching-up',
+    'not-catching-up',
+  ),
   suspendStopsGuests: row([...of(5, false), true], true, true),
   hvclockIsTsc: row([false, false, true], true, true),
   mclkCriterion: row(['offsets'], 'frequency', 'frequency-generation'),
@@ -92,6 +97,9 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   tscOffsetAttr: row([...of(6, false), true], true, true),
   tscScaleAttr: row(['none'], 'always', 'with-scaling'),
   setTscKhzUnscaled: row([...of(4, false), true], true, true),
+  protectedTscKhzRefused: row([...of(9, false), true], false, true),
+  newVcpuTscKhz: row([...of(6, 'snapshot' as const), 'tsc-khz'], 'tsc-khz', 'tsc-khz'),
+  hostReadsL1Tsc: row([...of(4, false), true], true, true),
   vmTscKhz: row(
     [...of(6, 'none' as const), ...of(3, 'always' as const), 'before-vcpus'],
     'always',
@@ -134,6 +142,7 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   xenTimerPast: row([...of(7, 'etime' as const), 'fires'], 'fires', 'fires'),
   xenRunstate: row([...of(5, false), true], true, true),
   xenTscUnstableFlag: row([...of(7, false), true], true, true),
+  xenUnstableTraced: row([...of(8, false), true], false, true),
   xenRunstateClamp: row([...of(11, 'none' as const), 'clamp'], 'skip', 'clamp'),
   xenCpuidLeaf: row(
     [...of(7, 'none' as const), 'at-update', ...of(3, 'at-read' as const), 'none'],

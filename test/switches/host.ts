@@ -1,5 +1,6 @@
 /** What KVM takes the host's TSC for, and what comes of it as vCPUs are made and loaded. */
-import type { Rig } from '../selftests/rig.ts';
+import { MSRS } from '../../events/index.ts';
+import { Rig, resultOf } from '../selftests/rig.ts';
 import { countSince, DAY, requestsSince, returnOf, showing } from './showing.ts';
 
 const TWO_GHZ = { tscKhz: 2_000_000 };
@@ -81,4 +82,78 @@ export const HOST_SHOWINGS = [
       ],
     }),
   ),
+  showing({
+    name: 'newVcpuTscKhz',
+    what: 'the frequency of a vCPU where KVM found 1 kHz less when it was loaded; and where the TSC is not constant',
+    on: 'v6.1',
+    host: { ...TWO_GHZ, maxTscKhz: 1_999_999 },
+    tell: (rig) => {
+      rig.createVm(1);
+      const loose = new Rig(rig.world.switches, {
+        ...TWO_GHZ,
+        maxTscKhz: 2_100_000,
+        constantTsc: false,
+      }).createVm(1);
+      return [rig.vcpu(0).virtualTscKhz, loose.vcpu(0).virtualTscKhz];
+    },
+    expected: [
+      ['snapshot', [1_999_999, 2_100_000]],
+      ['tsc-khz', [2_000_000, 2_100_000]],
+    ],
+  }),
+  showing({
+    name: 'protectedTscKhzRefused',
+    what: 'half the frequency on a vCPU whose TSC is protected: the answer, and what it has',
+    on: 'v6.19',
+    host: TWO_GHZ,
+    tell: (rig) => {
+      rig.createVm();
+      rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0 });
+      rig.on(0, 'protect_tsc', {});
+      rig.on(0, 'vcpu_postcreate', {});
+      const ret = returnOf(rig.ioctl(0, 'KVM_SET_TSC_KHZ', { khz: 1_000_000 }));
+      return [ret, rig.vcpu(0).virtualTscKhz];
+    },
+    expected: [
+      [false, [0, 1_000_000]],
+      [true, [-22, 2_000_000]],
+    ],
+  }),
+  showing({
+    name: 'hostReadsL1Tsc',
+    what: 'how much more than L1’s TSC userspace reads while L2 runs a million cycles ahead of it',
+    on: 'v5.10',
+    host: TWO_GHZ,
+    tell: (rig) => {
+      rig.boot(1);
+      rig.exitFor(0, 'kvm_nested_vmenter', { tscOffset: 1_000_000n });
+      rig.leave(0);
+      rig.on(0, 'vcpu_load', { cpu: 0 });
+      const { l1TscOffset } = rig.vcpu(0);
+      const l1 = BigInt.asUintN(64, rig.tsc + l1TscOffset);
+      const read = rig.on(0, 'KVM_GET_MSRS', { index: MSRS.IA32_TSC });
+      return resultOf(read, 'msr_result').data! - l1;
+    },
+    expected: [
+      [false, 1_000_000n],
+      [true, 0n],
+    ],
+  }),
+  showing({
+    name: 'clockPairing',
+    what: 'what the hypercall returns, and to a vCPU that is always pushed forward',
+    on: 'v7.3',
+    host: { ...TWO_GHZ, hasTscControl: false },
+    tell: (rig) => {
+      rig.boot(2);
+      rig.ioctl(1, 'KVM_SET_TSC_KHZ', { khz: 2_500_000 });
+      const ask = { gpa: 0x6000n, clockType: 0n };
+      return [0, 1].map((vcpu) => returnOf(rig.exitFor(vcpu, 'clock_pairing', ask)));
+    },
+    expected: [
+      ['none', [-1000, -1000]],
+      ['any', [0, 0]],
+      ['not-catching-up', [0, -95]],
+    ],
+  }),
 ];

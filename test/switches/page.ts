@@ -180,6 +180,26 @@ export const PAGE_SHOWINGS = [
     ],
   }),
   showing({
+    name: 'xenUnstableTraced',
+    what: 'STABLE there in what is traced of the two pages, and in Xen’s',
+    on: 'v6.8',
+    tell: (rig) => {
+      rig.boot(1);
+      rig.do('KVM_XEN_HVM_CONFIG', { flags: 128 });
+      rig.ioctl(0, 'KVM_XEN_SET_VCPU_TIME_INFO', { gpa: pageGpa(9) });
+      const from = rig.observed.length;
+      rig.enter(0);
+      const traced = rig.observed
+        .slice(from)
+        .flatMap((o) => (o.type === 'kvm_pvclock_update' ? [o.flags & 1] : []));
+      return [traced, rig.vcpu(0).xenPageFlags.get(1) & 1];
+    },
+    expected: [
+      [false, [[1, 1], 0]],
+      [true, [[1, 0], 0]],
+    ],
+  }),
+  showing({
     name: 'xenAttributes',
     what: 'what placing vcpu_info, reading where it is and reading the runstate return',
     on: 'v7.3',

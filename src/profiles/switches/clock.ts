@@ -67,6 +67,11 @@ export const CLOCK_SWITCHES = {
       ),
     },
   ),
+  clockPairing: choice(
+    ['none', 'any', 'not-catching-up'],
+    'KVM_HC_CLOCK_PAIRING. none: no such hypercall; any: of every vCPU, if the host’s clock is the TSC; not-catching-up: of none whose TSC is pushed forward at each exit.',
+    { any: around('v4.11'), 'not-catching-up': by('3a55f729240a') },
+  ),
   suspendStopsGuests: flag(
     'The host’s suspend notifier sets GUEST_STOPPED on every vCPU with a kvmclock page.',
     { true: by('7d62874f69d7') },

@@ -61,6 +61,10 @@ export const PAGE_SWITCHES = {
     'Userspace can have TSC_STABLE cleared on Xen’s pages (KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE).',
     { true: by('6d7228352609') },
   ),
+  xenUnstableTraced: flag(
+    'What kvm_pvclock_update records of Xen’s pages lacks TSC_STABLE where userspace had it cleared; false: it is cleared in guest memory alone.',
+    { true: by('1b3c38050b5c') },
+  ),
   xenRunstateClamp: choice(
     ['none', 'clamp', 'skip'],
     'A runstate change at a clock that went backwards. none: the negative time is added, modulo 2^64; clamp: the state changes, no time is added; skip: nothing changes.',

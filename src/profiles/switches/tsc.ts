@@ -29,6 +29,19 @@ export const TSC_SWITCHES = {
     'KVM_SET_TSC_KHZ on a vCPU is taken where the hardware does not scale TSCs (“KVM: x86: allow TSC to differ by NTP correction bounds without TSC scaling”); false: the greatest frequency there is 0, and so any is EINVAL.',
     { true: around('v5.8') },
   ),
+  protectedTscKhzRefused: flag(
+    'KVM_SET_TSC_KHZ on a vCPU whose TSC is protected is EINVAL; false: the frequency is taken, and the TSC is not KVM’s to change.',
+    { true: by('b24bbb534c2d') },
+  ),
+  newVcpuTscKhz: choice(
+    ['snapshot', 'tsc-khz'],
+    'The frequency of new vCPUs. snapshot: tsc_khz as it was when KVM was loaded, or cpufreq’s limit where the TSC is not constant; tsc-khz: the current one where it is.',
+    { 'tsc-khz': by('741e511b4208') },
+  ),
+  hostReadsL1Tsc: flag(
+    'Userspace’s read of IA32_TSC gives L1’s TSC also while L2 runs; false: that of the level that runs.',
+    { true: by('ee6fa0530194') },
+  ),
   vmTscKhz: choice(
     ['none', 'always', 'before-vcpus'],
     'KVM_SET_TSC_KHZ on a VM: not known, taken at any time for vCPUs to come, or EINVAL once a vCPU exists.',
