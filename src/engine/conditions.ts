@@ -87,6 +87,8 @@ export const CONDITIONS = {
   setsAgainstReference: ({ switches }) => switches.setClockOrder === 'update-then-reference',
 
   syncWorkGoesOn: ({ vm }) => vm.syncWork === 'armed',
+  setsKhzBeforeLoad: ({ switches }) => switches.createSetsKhz === 'before-load',
+  destroyLoads: ({ switches }) => switches.destroyLoads,
   suspendStopsGuests: ({ switches }) => switches.suspendStopsGuests,
   hasKvmclock: ({ vcpu }) => vcpu.kvmclock !== 'off',
   /** Taking the page away asks for nothing. */

@@ -150,7 +150,10 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   resume: [host('RESUME'), ENABLE_CPU],
   suspend_end: [host('SUSPEND_END')],
   KVM_CREATE_VM: [vm('CREATE_VM'), UPDATE_COPY],
-  destroy_vm: [eachVcpu(LOAD, vcpu('PUT'), vcpu('DESTROY_VCPU')), vm('DESTROY_VM')],
+  destroy_vm: [
+    eachVcpu(when('destroyLoads', LOAD, vcpu('PUT')), vcpu('DESTROY_VCPU')),
+    vm('DESTROY_VM'),
+  ],
   KVM_GET_CLOCK: [vm('GET_CLOCK')],
   KVM_SET_CLOCK: [SET_CLOCK],
   KVM_SET_VM_TSC_KHZ: [vm('SET_DEFAULT_TSC_KHZ')],
@@ -159,7 +162,14 @@ export const ROUTES: Readonly<Record<Exclude<InputType, 'wrmsr' | 'KVM_SET_MSRS'
   kvmclock_update_work: [vm('UPDATE_WORK'), eachVcpu(vcpu('REQUEST_CLOCK_UPDATE'))],
   // The work queues the other one at once, which is what brings the pages up to date.
   kvmclock_sync_work: [vm('SYNC_WORK'), when('syncWorkGoesOn', vm('QUEUE_UPDATE_WORK'))],
-  KVM_CREATE_VCPU: [vcpu('CREATE_VCPU'), LOAD, SET_TSC_KHZ, vcpu('PUT'), vm('COUNT_VCPU')],
+  KVM_CREATE_VCPU: [
+    vcpu('CREATE_VCPU'),
+    when('setsKhzBeforeLoad', SET_TSC_KHZ),
+    LOAD,
+    unless('setsKhzBeforeLoad', SET_TSC_KHZ),
+    vcpu('PUT'),
+    vm('COUNT_VCPU'),
+  ],
   vcpu_postcreate: [
     LOAD,
     SYNCHRONIZE_TSC,

@@ -108,6 +108,11 @@ export const COMMITS = Object.freeze({
     'pull request “KVM changes for Linux 5.12-rc6”',
   ),
   '7d62874f69d7': found('kvm: x86: implement KVM PM-notifier', 'v5.14', PULL_5_14),
+  '1ab9287add5e': found(
+    'KVM: X86: Add vendor callbacks for writing the TSC multiplier',
+    'v5.14',
+    'lists of pushed commits have it before d041b5ea9335, of whose series it is',
+  ),
   d041b5ea9335: found('KVM: nVMX: Enable nested TSC scaling', 'v5.14', PULL_5_14),
   d9130a2dfdd4: found(
     "KVM: x86: Update vCPU's hv_clock before back to guest when tsc_offset is adjusted",
@@ -218,6 +223,11 @@ export const COMMITS = Object.freeze({
     'KVM: x86: Update Xen TSC leaves during CPUID emulation',
     'v6.15',
     'tag kvm-x86-xen-6.15',
+  ),
+  ed09b50b5411: found(
+    "KVM: x86: Don't load/put vCPU when unloading its MMU during teardown",
+    'v6.15',
+    PULL_6_15,
   ),
   '5f3b30b2b0d9': found('KVM: x86: Push down setting vcpu.arch.user_set_tsc', 'v6.15', PULL_6_15),
   adafea110600: found('KVM: x86: Add infrastructure for secure TSC', 'v6.15', PULL_6_15),

@@ -56,6 +56,8 @@ const OLDEST: Switches = {
   setTscKhzUnscaled: false,
   protectedTscKhzRefused: false,
   newVcpuTscKhz: 'snapshot',
+  createSetsKhz: 'before-load',
+  destroyLoads: true,
   hostReadsL1Tsc: false,
   vmTscKhz: 'none',
   syncWindow: 'usdiff',
@@ -164,6 +166,7 @@ export const PROFILE_DATA = {
     switches: {
       setClockOrder: 'update-then-reference',
       hvPage: 'status',
+      createSetsKhz: 'after-load',
       nestedScaling: 'vmx',
       tscAdjustRaisesClockUpdate: true,
       mclkUpdateOnXenSharedInfo: true,
@@ -219,6 +222,7 @@ export const PROFILE_DATA = {
     switches: {
       tscWriteByGuest: 'offset-unless-protected',
       userSetTsc: 'in-sync',
+      destroyLoads: false,
       pvStoppedInCache: false,
       xenUnstableTraced: true,
       hvPageBeforeXen: true,

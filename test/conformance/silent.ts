@@ -4,7 +4,7 @@ import type { SwitchName } from '../../src/profiles/index.ts';
 /**
  * Switches on which no recording says anything: what they change needs hardware that the recorded
  * hosts lack (TSC scaling, nesting, a backwards TSC, a preemption timer), patches that no recorded kernel has, or was not
- * done by any driver (runstates, synthetic timers, reads of Xen's leaf).
+ * done by any driver (runstates, synthetic timers, reads of Xen's leaf, an unstable TSC as a VM ends).
  */
 export const SILENT: readonly SwitchName[] = [
   'countsFromZero',
@@ -22,6 +22,7 @@ export const SILENT: readonly SwitchName[] = [
   'backwardsTscRecord',
   'tscScaleAttr',
   'protectedTscKhzRefused',
+  'destroyLoads',
   'hostReadsL1Tsc',
   'syncStore',
   'syncRecord',

@@ -43,6 +43,7 @@ const SHOWN: readonly (readonly [setting: string, recording: string])[] = [
   ['tscOffsetAttr=true', 'clock-deep-5.10'],
   ['setTscKhzUnscaled=false', 'tsckhz-7.3'],
   ['newVcpuTscKhz=tsc-khz', 'clock-deep-5.10'],
+  ['createSetsKhz=before-load', 'tsc-unstable-6.12'],
   ['vmTscKhz=always', 'tsckhz-7.3'],
   ['vmTscKhz=none', 'tsckhz-7.3'],
   ['syncWindow=cycles-after-user-set', 'clock-deep-5.10'],

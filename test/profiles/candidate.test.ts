@@ -128,7 +128,12 @@ describe('a release that is not the one its profile describes', () => {
     ['5.9', { tscWriteByGuest: 'sync', syncZero: 'host' }],
     [
       '5.12',
-      { suspendStopsGuests: false, tscAdjustRaisesClockUpdate: false, nestedScaling: 'none' },
+      {
+        suspendStopsGuests: false,
+        tscAdjustRaisesClockUpdate: false,
+        createSetsKhz: 'before-load',
+        nestedScaling: 'none',
+      },
     ],
     [
       '5.18',

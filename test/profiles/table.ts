@@ -99,6 +99,8 @@ export const TABLE: { readonly [K in SwitchName]: Row<K> } = {
   setTscKhzUnscaled: row([...of(4, false), true], true, true),
   protectedTscKhzRefused: row([...of(9, false), true], false, true),
   newVcpuTscKhz: row([...of(6, 'snapshot' as const), 'tsc-khz'], 'tsc-khz', 'tsc-khz'),
+  createSetsKhz: row([...of(5, 'before-load' as const), 'after-load'], 'after-load', 'after-load'),
+  destroyLoads: row([...of(8, true), false], true, false),
   hostReadsL1Tsc: row([...of(4, false), true], true, true),
   vmTscKhz: row(
     [...of(6, 'none' as const), ...of(3, 'always' as const), 'before-vcpus'],

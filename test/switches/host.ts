@@ -156,4 +156,38 @@ export const HOST_SHOWINGS = [
       ['not-catching-up', [0, -95]],
     ],
   }),
+  showing({
+    name: 'createSetsKhz',
+    what: 'the TSC that a new vCPU’s first offset makes, where the host’s is unstable: is it 0',
+    on: 'v5.10',
+    host: { ...TWO_GHZ, tscUnstable: true },
+    tell: (rig) => {
+      rig.createVm();
+      const { tsc } = rig;
+      const done = rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0 });
+      const { nextTscOffset } = resultOf(done, 'kvm_write_tsc_offset');
+      return BigInt.asUintN(64, tsc + nextTscOffset) === 0n;
+    },
+    // Without a ratio KVM reckons with a TSC that stands still: the offset is 0.
+    expected: [
+      ['before-load', true],
+      ['after-load', false],
+    ],
+  }),
+  showing({
+    name: 'destroyLoads',
+    what: 'offsets written as a VM of two vCPUs ends, where the host’s TSC is unstable',
+    on: 'v6.8',
+    host: { ...TWO_GHZ, tscUnstable: true },
+    tell: (rig) => {
+      rig.createVm(2);
+      const from = rig.observed.length;
+      rig.do('destroy_vm', { cpu: 0 });
+      return countSince(rig, from, 'kvm_write_tsc_offset');
+    },
+    expected: [
+      [true, 2],
+      [false, 0],
+    ],
+  }),
 ];

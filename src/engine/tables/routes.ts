@@ -90,9 +90,11 @@ function kvm_arch_vcpu_load(run: Run): void {
   run.vcpuCell!.LOAD(run);
 }
 
-function each_vcpu_kvm_arch_vcpu_load_PUT_DESTROY_VCPU(run: Run): void {
-  kvm_arch_vcpu_load(run);
-  run.vcpuCell!.PUT(run);
+function each_vcpu_if_destroyLoads_kvm_arch_vcpu_load_PUT_DESTROY_VCPU(run: Run): void {
+  if (is.destroyLoads(run)) {
+    kvm_arch_vcpu_load(run);
+    run.vcpuCell!.PUT(run);
+  }
   run.vcpuCell!.DESTROY_VCPU(run);
 }
 
@@ -431,7 +433,7 @@ export const WALKS: Walks = {
     pvclock_update_vm_gtod_copy(run);
   },
   destroy_vm(run) {
-    run.eachVcpu(each_vcpu_kvm_arch_vcpu_load_PUT_DESTROY_VCPU);
+    run.eachVcpu(each_vcpu_if_destroyLoads_kvm_arch_vcpu_load_PUT_DESTROY_VCPU);
     run.vmOf!.cell.DESTROY_VM(run);
   },
   KVM_GET_CLOCK(run) {
@@ -461,8 +463,13 @@ export const WALKS: Walks = {
   },
   KVM_CREATE_VCPU(run) {
     run.vcpuCell!.CREATE_VCPU(run);
+    if (is.setsKhzBeforeLoad(run)) {
+      kvm_set_tsc_khz(run);
+    }
     kvm_arch_vcpu_load(run);
-    kvm_set_tsc_khz(run);
+    if (!is.setsKhzBeforeLoad(run)) {
+      kvm_set_tsc_khz(run);
+    }
     run.vcpuCell!.PUT(run);
     run.vmOf!.cell.COUNT_VCPU(run);
   },

@@ -38,6 +38,15 @@ export const TSC_SWITCHES = {
     'The frequency of new vCPUs. snapshot: tsc_khz as it was when KVM was loaded, or cpufreq’s limit where the TSC is not constant; tsc-khz: the current one where it is.',
     { 'tsc-khz': by('741e511b4208') },
   ),
+  createSetsKhz: choice(
+    ['before-load', 'after-load'],
+    'When a new vCPU gets its frequency, and with it the ratio by which its first load reckons on an unstable TSC.',
+    { 'after-load': by('1ab9287add5e') },
+  ),
+  destroyLoads: flag(
+    'The end of a VM loads each vCPU once more, which on an unstable TSC writes its offset.',
+    { false: by('ed09b50b5411') },
+  ),
   hostReadsL1Tsc: flag(
     'Userspace’s read of IA32_TSC gives L1’s TSC also while L2 runs; false: that of the level that runs.',
     { true: by('ee6fa0530194') },
