@@ -2,6 +2,7 @@
  * The profiles as data: the oldest one whole, every other as its difference from the one it grew
  * out of, so that each fact stands once.
  */
+import { OLDEST } from './oldest.ts';
 import type { Release } from './release.ts';
 import type { Switches } from './switches.ts';
 
@@ -17,81 +18,6 @@ export interface ProfileData<Id extends string = string> {
   readonly from?: Id;
   readonly switches: Partial<Switches>;
 }
-
-/** v4.3 to v4.8: where the history starts. */
-const OLDEST: Switches = {
-  masterBase: 'boottime',
-  otherBase: 'boottime',
-  kvmclockOffsetInit: 'zero',
-  countsFromZero: false,
-  getClock: 'base',
-  getClockRealtime: false,
-  setClockOrder: 'base-then-update',
-  setClockFlags: 0,
-  wallClock: 'boottime',
-  clockGuestIoctls: 'none',
-  clockPairing: 'none',
-  suspendStopsGuests: false,
-  hvclockIsTsc: false,
-  mclkCriterion: 'offsets',
-  mclkRequestOnTrack: 'active-or-matched',
-  mclkRequestChecksAll: false,
-  mclkUpdateOnXenSharedInfo: false,
-  mclkUpdateDedup: false,
-  masterclockAtVmCreate: false,
-  stableBit: 'masterclock',
-  globalUpdateOnSystemTimeMsr: true,
-  globalUpdateOnLoad: 'no-master-or-first',
-  vmxCreateSetsCpu: true,
-  globalUpdateRateLimit: false,
-  globalUpdateMechanism: 'delayed',
-  periodicSync: 'per-vcpu',
-  backwardsTsc: 'global',
-  backwardsTscRecord: 'forget-last',
-  tscKhzSource: 'per-cpu',
-  tscWriteByGuest: 'sync',
-  tscAdjustRaisesClockUpdate: false,
-  tscOffsetAttr: false,
-  tscScaleAttr: 'none',
-  setTscKhzUnscaled: false,
-  protectedTscKhzRefused: false,
-  newVcpuTscKhz: 'snapshot',
-  createSetsKhz: 'before-load',
-  destroyLoads: true,
-  hostReadsL1Tsc: false,
-  vmTscKhz: 'none',
-  syncWindow: 'usdiff',
-  syncZero: 'none',
-  userSetTsc: 'none',
-  syncStore: 'both',
-  syncRecord: 'raw',
-  syncOnSetTscKhz: 'none',
-  catchupFormula: 'reference',
-  scalingNeedsConstantTsc: false,
-  tscStateIoctls: 'none',
-  tscHostAccessQuirk: false,
-  tscAdjustSynchronizes: false,
-  hvTimer: 'none',
-  nestedScaling: 'none',
-  pvScaleUnit: 'user-khz',
-  pvPageWrite: 'three-writes',
-  pvTraceVersionParity: 'odd',
-  pvStoppedInCache: true,
-  hvPage: 'none',
-  hvPageFrom: 'vcpu0',
-  hvPageBeforeXen: false,
-  xenAttributes: false,
-  xenTimer: 'none',
-  xenTimerPast: 'etime',
-  xenRunstate: false,
-  xenTscUnstableFlag: false,
-  xenUnstableTraced: false,
-  xenRunstateClamp: 'none',
-  xenCpuidLeaf: 'none',
-  eventInjCheck: 'none',
-  hvStimerByHost: true,
-  stealPreempted: 'every-put',
-};
 
 export const PROFILE_DATA = {
   'v4.2-cfz': {
