@@ -71,13 +71,13 @@ export const MSRS = {
   MSR_AMD64_TSC_RATIO: 0xc0000104,
 } as const;
 
+/** What a hypercall returns that KVM does not know, negative: no errno, and so above them all. */
+export const KVM_ENOSYS = 1000;
+
 /**
  * Linux's numbers of what KVM's clock calls fail with; they return them negated. Other systems number
  * them otherwise.
  */
-/** What a hypercall returns that KVM does not know, negative: no errno, and so above them all. */
-export const KVM_ENOSYS = 1000;
-
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,

@@ -7,6 +7,7 @@
  * nearly all, are let go at once.
  */
 import type { Input, InputOf, InputRows, Observation, ObservationOf } from '../../events/index.ts';
+import { checkTscUnstable } from '../../src/clock/index.ts';
 import type { Dispatched, World } from '../../src/engine/index.ts';
 import { asU64 } from '../../src/num/index.ts';
 import type { Cause } from '../causes.ts';
@@ -264,8 +265,8 @@ export class WorldFindings {
    * The host's TSC lost time while it slept, which KVM gives back to each vCPU's offset: that the two
    * cancel out is nothing a guest sees.
    */
-  #loseTsc({ host }: World): void {
-    const lost = host.tsc === 'stable' ? host.tscDeficit : 0n;
+  #loseTsc({ host, switches }: World): void {
+    const lost = checkTscUnstable(host, switches) ? 0n : host.tscDeficit;
     if (lost === 0n) return;
     this.#clock.lostTsc += lost;
     for (const followed of this.#vms.values()) followed.loseTsc(lost);
