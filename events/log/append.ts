@@ -117,7 +117,7 @@ export class LogWriter {
   /**
    * Appends some entries; when it returns they are acknowledged, all of them.
    *
-   * Entries are taken as typed: whether an input can be one at all is the world's to say.
+   * What could not be read again is refused; whether an input can have happened is the world's to say.
    *
    * @throws LogError when they can't be written; then the log is as it was before.
    */
@@ -230,7 +230,7 @@ const encoderOf = (
   { form, header, structs = [] }: LogWriterOptions,
   soFar: LogSoFar,
 ): LogEncoder =>
-  form === 'mclog' ? new MclogEncoder(header, structs, soFar) : new JsonlEncoder(header);
+  form === 'mclog' ? new MclogEncoder(header, structs, soFar) : new JsonlEncoder(header, soFar);
 
 /** JSON in which the order of members does not matter. */
 const textOf = (value: unknown): string =>

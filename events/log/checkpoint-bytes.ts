@@ -15,6 +15,7 @@ import type { ByteReader, ByteWriter } from './bytes.ts';
 import type { Checkpoint, CheckpointStruct } from './entry.ts';
 import { EntryError } from './error.ts';
 import { type JsonObject, membersOf, type StructTypes } from './json-entry.ts';
+import { checkValue } from './value-ranges.ts';
 
 /** A struct as a log's header names it. */
 export interface StructEntry {
@@ -74,19 +75,22 @@ export const encodeStructEntries = (entries: readonly StructEntry[]): JsonObject
 /**
  * Writes a checkpoint.
  *
- * @throws EntryError for a struct that the log's header does not list.
+ * @throws EntryError for a struct that the log's header does not list, or a number out of range.
  */
 export function writeCheckpoint(
   out: ByteWriter,
   { inputs, lastTsc, structs }: Checkpoint,
   entries: readonly StructEntry[],
 ): void {
+  checkValue('u64', lastTsc, 'checkpoint.lastTsc');
   out.u64(BigInt(inputs));
   out.u64(lastTsc);
   out.u32(structs.length);
   for (const { vm, vcpu, state } of structs) {
     const code = entries.findIndex(({ name }) => name === state.layout.name);
     if (code < 0) throw new EntryError(undefined, 'a struct of this log', state.layout.name);
+    if (vm !== undefined) checkValue('u32', vm, 'checkpoint.vm');
+    if (vcpu !== undefined) checkValue('u32', vcpu, 'checkpoint.vcpu');
     out.u8(code);
     out.u8((vm === undefined ? 0 : HAS_VM) | (vcpu === undefined ? 0 : HAS_VCPU));
     out.u32(vm ?? 0);

@@ -1,6 +1,7 @@
 /** What writes a log of either form: entries in, bytes out. Files are somebody else's affair. */
 import type { CheckpointPlace } from './decoder.ts';
-import type { LogEntry } from './entry.ts';
+import type { Checkpoint, LogEntry } from './entry.ts';
+import { EntryError } from './error.ts';
 
 /** From where an encoder goes on: what its log holds already. */
 export interface LogSoFar {
@@ -23,4 +24,10 @@ export interface LogEncoder {
   encode(entries: readonly LogEntry[]): Uint8Array;
   /** What a log ends with that is closed in peace. */
   end(): Uint8Array;
+}
+
+/** @throws EntryError for a checkpoint that does not stand after the inputs it says. */
+export function checkPlace({ inputs }: Checkpoint, before: number): void {
+  if (inputs === before) return;
+  throw new EntryError('checkpoint.inputs', String(before), String(inputs));
 }

@@ -12,7 +12,13 @@ import { type AnyStructType, describeValue, StructJsonError } from '../../src/nu
 import type { Readings } from '../inputs.ts';
 import type { Checkpoint, CheckpointStruct, LogEntry } from './entry.ts';
 import { EntryError } from './error.ts';
-import { decodeReadings, decodeValue, encodeReadings, encodeValue } from './json-values.ts';
+import {
+  checkReadingNames,
+  decodeReadings,
+  decodeValue,
+  encodeReadings,
+  encodeValue,
+} from './json-values.ts';
 import {
   entryOf,
   RECORD_OF,
@@ -22,6 +28,7 @@ import {
   recordKey,
   recordOf,
 } from './records.ts';
+import { checkValue } from './value-ranges.ts';
 
 /** Types of the structs that checkpoints are made of; those of others are passed over. */
 export type StructTypes = readonly AnyStructType[];
@@ -34,30 +41,44 @@ const TAGS: readonly RecordTag[] = ['input', 'composite', 'gap'];
 /**
  * A record as JSON, its tag first.
  *
+ * @throws EntryError for a value that the record's reader would refuse.
  * @internal
  */
 export function encodeRecord({ tag, name, fields }: RecordSpec, values: RecordValues): JsonObject {
   const json: Record<string, unknown> = { [tag]: name };
   for (const field of fields) {
     const value = values[field.name];
-    if (value !== undefined) json[field.name] = encodeValue(field.type, value);
+    if (value === undefined && field.optional) continue;
+    json[field.name] = encodeValue(field.type, value, field.name);
   }
   const readings = values['readings'] as Readings | undefined;
   if (readings !== undefined) json['readings'] = encodeReadings(readings);
   return json;
 }
 
+function encodeStruct({ state, ...names }: CheckpointStruct, field: string): JsonObject {
+  for (const [name, id] of Object.entries(names)) checkValue('u32', id, `${field}.${name}`);
+  return { ...names, state: state.toJSON() };
+}
+
 const encodeCheckpoint = ({ inputs, lastTsc, structs }: Checkpoint): JsonObject => ({
   inputs,
-  lastTsc: String(lastTsc),
-  structs: structs.map(({ state, ...names }) => ({ ...names, state: state.toJSON() })),
+  lastTsc: encodeValue('u64', lastTsc, 'checkpoint.lastTsc'),
+  structs: structs.map((struct, i) => encodeStruct(struct, `checkpoint.structs[${i}]`)),
 });
 
-/** An entry as JSON. */
+/**
+ * An entry as JSON.
+ *
+ * @throws EntryError when it is none that `decodeEntry` would take.
+ */
 export function encodeEntry(entry: LogEntry): JsonObject {
   if (entry.kind === 'checkpoint') return { checkpoint: encodeCheckpoint(entry.checkpoint) };
   const { key, values } = recordOf(entry);
-  return encodeRecord(RECORD_OF.get(key)!, values);
+  const spec = RECORD_OF.get(key);
+  if (spec === undefined) throw new EntryError(undefined, 'a known record', describeValue(key));
+  if (values['readings'] !== undefined) checkReadingNames(values['readings']);
+  return encodeRecord(spec, values);
 }
 
 /**

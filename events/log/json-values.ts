@@ -4,6 +4,7 @@ import type { Readings } from '../inputs.ts';
 import type { ValueType } from '../model-spec.ts';
 import { READINGS, type ReadingName } from '../readings.ts';
 import { EntryError } from './error.ts';
+import { checkValue, EXPECTED, isValue, MAX_TEXT_BYTES } from './value-ranges.ts';
 
 /** How a type of value looks in JSON. */
 interface JsonType {
@@ -26,17 +27,18 @@ const wide = (name: string, parse: (text: string) => bigint): JsonType => ({
   },
 });
 
-const narrow = (name: string, least: number, most: number): JsonType => ({
-  expected: name,
+/** A type whose values are JSON as they are. */
+const same = (type: ValueType): JsonType => ({
+  expected: EXPECTED[type],
   encode: (value) => value,
-  decode: (json) =>
-    typeof json === 'number' && Number.isInteger(json) && json >= least && json <= most
-      ? json + 0
-      : undefined,
+  decode: (json) => (isValue(type, json) ? json : undefined),
 });
 
-/** Most bytes of a text. */
-export const MAX_TEXT_BYTES = 4096;
+const narrow = (type: 'u32' | 's32'): JsonType => ({
+  ...same(type),
+  // Of −0, which JSON has, 0 is left.
+  decode: (json) => (isValue(type, json) ? (json as number) + 0 : undefined),
+});
 
 const HEX = /^(?:[0-9a-f]{2})*$/;
 
@@ -45,31 +47,29 @@ const U64 = wide('a u64', parseU64);
 const TYPES: Readonly<Record<ValueType, JsonType>> = {
   u64: U64,
   s64: wide('an s64', parseS64),
-  u32: narrow('a u32', 0, 0xffff_ffff),
-  s32: narrow('an s32', -0x8000_0000, 0x7fff_ffff),
-  bool: {
-    expected: 'true or false',
-    encode: (value) => value,
-    decode: (json) => (typeof json === 'boolean' ? json : undefined),
-  },
-  text: {
-    expected: `text of at most ${MAX_TEXT_BYTES} bytes`,
-    encode: (value) => value,
-    decode: (json) =>
-      typeof json === 'string' && Buffer.byteLength(json) <= MAX_TEXT_BYTES ? json : undefined,
-  },
+  u32: narrow('u32'),
+  s32: narrow('s32'),
+  bool: same('bool'),
+  text: same('text'),
   bytes: {
-    expected: 'bytes as hexadecimal digits',
+    expected: `${EXPECTED.bytes} as hexadecimal digits`,
     encode: (value) => Buffer.from(value as Uint8Array).toString('hex'),
     decode: (json) =>
-      typeof json === 'string' && HEX.test(json)
+      typeof json === 'string' && json.length <= 2 * MAX_TEXT_BYTES && HEX.test(json)
         ? new Uint8Array(Buffer.from(json, 'hex'))
         : undefined,
   },
 };
 
-/** A value as JSON. */
-export const encodeValue = (type: ValueType, value: unknown): unknown => TYPES[type].encode(value);
+/**
+ * A value as JSON.
+ *
+ * @throws EntryError when it is none of this type, so that `decodeValue` would refuse it.
+ */
+export function encodeValue(type: ValueType, value: unknown, field: string): unknown {
+  checkValue(type, value, field);
+  return TYPES[type].encode(value);
+}
 
 /**
  * The value that JSON is.
@@ -82,17 +82,34 @@ export function decodeValue(type: ValueType, json: unknown, field: string): unkn
   return value;
 }
 
-/** Readings as JSON; a turn of a list that is not known is null. */
+/**
+ * Readings as JSON; a turn of a list that is not known is null.
+ *
+ * @throws EntryError for what is no u64.
+ */
 export function encodeReadings(readings: Readings): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   for (const [name, told] of Object.entries(readings)) {
     if (told === undefined) continue;
-    json[name] =
-      typeof told === 'bigint'
-        ? String(told)
-        : told.map((value) => (value === undefined ? null : String(value)));
+    const field = `readings.${name}`;
+    json[name] = Array.isArray(told)
+      ? told.map((value: unknown, i) =>
+          value === undefined ? null : encodeValue('u64', value, `${field}[${i}]`),
+        )
+      : encodeValue('u64', told, field);
   }
   return json;
+}
+
+/** @throws EntryError unless these are readings by the names that there are. */
+export function checkReadingNames(readings: unknown): void {
+  if (typeof readings !== 'object' || readings === null) {
+    throw new EntryError('readings', 'an object', describeValue(readings));
+  }
+  for (const name of Object.keys(readings)) {
+    if (Object.hasOwn(READINGS, name)) continue;
+    throw new EntryError('readings', 'names of clock reads', describeValue(name));
+  }
 }
 
 /**
@@ -101,15 +118,11 @@ export function encodeReadings(readings: Readings): Record<string, unknown> {
  * @throws EntryError for an unknown name or what is no u64.
  */
 export function decodeReadings(json: unknown): Readings {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new EntryError('readings', 'an object', describeValue(json));
-  }
+  if (Array.isArray(json)) throw new EntryError('readings', 'an object', describeValue(json));
+  checkReadingNames(json);
   const readings: { -readonly [N in ReadingName]?: Readings[N] } = {};
   for (const [name, told] of Object.entries(json as Record<string, unknown>)) {
     const field = `readings.${name}`;
-    if (!Object.hasOwn(READINGS, name)) {
-      throw new EntryError('readings', 'names of clock reads', describeValue(name));
-    }
     const one = (value: unknown, at: string): bigint => decodeValue('u64', value, at) as bigint;
     readings[name as ReadingName] = Array.isArray(told)
       ? told.map((value: unknown, i) => (value === null ? undefined : one(value, `${field}[${i}]`)))

@@ -12,7 +12,7 @@ import {
   type ReadLogOptions,
   withDefaults,
 } from './decoder.ts';
-import type { LogEncoder } from './encoder.ts';
+import { checkPlace, type LogEncoder, type LogSoFar } from './encoder.ts';
 import type { LogEntry, LogHeader, TornTail } from './entry.ts';
 import { EntryError, LogError } from './error.ts';
 import { MAX_FRAME_BYTES } from './frame.ts';
@@ -31,9 +31,12 @@ const text = new TextDecoder('utf-8', { fatal: true });
 export class JsonlEncoder implements LogEncoder {
   readonly form = 'jsonl';
   readonly #header: LogHeader;
+  #inputs: number;
 
-  constructor(header: LogHeader) {
+  /** @param soFar - what the log holds already; by default it is new. */
+  constructor(header: LogHeader, soFar?: Pick<LogSoFar, 'inputs'>) {
     this.#header = header;
+    this.#inputs = soFar?.inputs ?? 0;
   }
 
   begin(): Uint8Array {
@@ -41,7 +44,23 @@ export class JsonlEncoder implements LogEncoder {
   }
 
   encode(entries: readonly LogEntry[]): Uint8Array {
-    return utf8.encode(entries.map((entry) => `${JSON.stringify(encodeEntry(entry))}\n`).join(''));
+    let inputs = this.#inputs;
+    let lines = '';
+    for (const entry of entries) {
+      if (entry.kind === 'input') inputs += 1;
+      else if (entry.kind === 'checkpoint') checkPlace(entry.checkpoint, inputs);
+      const line = JSON.stringify(encodeEntry(entry));
+      if (line.length > MAX_FRAME_BYTES) {
+        throw new EntryError(
+          undefined,
+          `a line of at most ${MAX_FRAME_BYTES} bytes`,
+          'a longer one',
+        );
+      }
+      lines += `${line}\n`;
+    }
+    this.#inputs = inputs;
+    return utf8.encode(lines);
   }
 
   end(): Uint8Array {
@@ -148,11 +167,8 @@ export class JsonlDecoder implements LogDecoder {
     if (entry === undefined) return;
     if (entry.kind === 'input') this.inputs += 1;
     if (entry.kind === 'checkpoint') {
-      const { inputs } = entry.checkpoint;
-      if (inputs !== this.inputs) {
-        throw new EntryError('checkpoint.inputs', String(this.inputs), String(inputs));
-      }
-      this.checkpoints.push({ inputs, offset: this.#pending.offset });
+      checkPlace(entry.checkpoint, this.inputs);
+      this.checkpoints.push({ inputs: this.inputs, offset: this.#pending.offset });
     }
     into.add(entry);
   }

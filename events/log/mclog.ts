@@ -20,7 +20,7 @@ import {
   type ReadLogOptions,
   withDefaults,
 } from './decoder.ts';
-import type { LogEncoder, LogSoFar } from './encoder.ts';
+import { checkPlace, type LogEncoder, type LogSoFar } from './encoder.ts';
 import type { LogEntry, LogHeader, TornTail } from './entry.ts';
 import { EntryError, LogError } from './error.ts';
 import {
@@ -103,9 +103,7 @@ export class MclogEncoder implements LogEncoder {
 
   #checkpointFrame(entry: LogEntry & { kind: 'checkpoint' }, inputs: number): Uint8Array {
     const { checkpoint } = entry;
-    if (checkpoint.inputs !== inputs) {
-      throw new EntryError('checkpoint.inputs', String(inputs), String(checkpoint.inputs));
-    }
+    checkPlace(checkpoint, inputs);
     this.#out.clear();
     writeCheckpoint(this.#out, checkpoint, this.#types.map(structEntry));
     return encodeFrame(FRAME.checkpoint, this.#out.bytes);

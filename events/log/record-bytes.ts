@@ -13,15 +13,17 @@
  * Values have fixed widths: a log is made for being read fast, and the instants of a busy host differ
  * in most of their bytes anyway.
  */
+import { describeValue } from '../../src/num/index.ts';
 import { inputCode } from '../input-batch.ts';
 import type { InputType, Readings } from '../inputs.ts';
 import type { ValueType } from '../model-spec.ts';
 import { BareReader, LEADING } from './bare-bytes.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
 import { EntryError } from './error.ts';
-import { MAX_TEXT_BYTES } from './json-values.ts';
+import { checkReadingNames } from './json-values.ts';
 import { type RecordSpec, type RecordValues, recordKey } from './records.ts';
 import type { Schema } from './schema.ts';
+import { checkValue, EXPECTED, isU32, isU64, MAX_TEXT_BYTES, refuse } from './value-ranges.ts';
 
 /** In the place of a list's length: a single value. */
 const SINGLE = 0xffff;
@@ -29,10 +31,7 @@ const SINGLE = 0xffff;
 const utf8 = new TextEncoder();
 const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-function writeBytes(out: ByteWriter, bytes: Uint8Array, field: string): void {
-  if (bytes.length > MAX_TEXT_BYTES) {
-    throw new EntryError(field, `at most ${MAX_TEXT_BYTES} bytes`, `${bytes.length}`);
-  }
+function writeBytes(out: ByteWriter, bytes: Uint8Array): void {
   out.u16(bytes.length);
   out.raw(bytes);
 }
@@ -40,10 +39,24 @@ function writeBytes(out: ByteWriter, bytes: Uint8Array, field: string): void {
 function writeValue(out: ByteWriter, type: ValueType, value: unknown, field: string): void {
   switch (type) {
     case 'u64':
+      if (!isU64(value)) refuse(type, value, field);
+      out.u64(value);
+      break;
+    case 'u32':
+      if (!isU32(value)) refuse(type, value, field);
+      out.u32(value);
+      break;
+    default:
+      checkValue(type, value, field);
+      writeRare(out, type, value);
+  }
+}
+
+function writeRare(out: ByteWriter, type: ValueType, value: unknown): void {
+  switch (type) {
     case 's64':
       out.u64(value as bigint);
       break;
-    case 'u32':
     case 's32':
       out.u32(value as number);
       break;
@@ -51,10 +64,10 @@ function writeValue(out: ByteWriter, type: ValueType, value: unknown, field: str
       out.u8(value === true ? 1 : 0);
       break;
     case 'text':
-      writeBytes(out, utf8.encode(value as string), field);
+      writeBytes(out, utf8.encode(value as string));
       break;
     case 'bytes':
-      writeBytes(out, value as Uint8Array, field);
+      writeBytes(out, value as Uint8Array);
       break;
   }
 }
@@ -66,10 +79,18 @@ function readBool(from: ByteReader, field: string): boolean {
   return byte === 1;
 }
 
+/** The bytes themselves, not a copy. */
+function readBytes(from: ByteReader, type: 'text' | 'bytes', field: string): Uint8Array {
+  const { at } = from;
+  const length = from.u16();
+  if (length <= MAX_TEXT_BYTES) return from.raw(length);
+  throw new EntryError(field, EXPECTED[type], `${length} bytes`, at);
+}
+
 function readText(from: ByteReader, field: string): string {
   const { at } = from;
   try {
-    return text.decode(from.raw(from.u16()));
+    return text.decode(readBytes(from, 'text', field));
   } catch (error) {
     if (error instanceof EntryError) throw error;
     throw new EntryError(field, 'UTF-8', 'other bytes', at);
@@ -91,7 +112,7 @@ function readValue(from: ByteReader, type: ValueType, field: string): unknown {
     case 'text':
       return readText(from, field);
     case 'bytes':
-      return from.raw(from.u16()).slice();
+      return readBytes(from, 'bytes', field).slice();
   }
 }
 
@@ -106,29 +127,36 @@ function writeBits(out: ByteWriter, bits: readonly boolean[]): void {
 
 /** Writes records of one schema. */
 export class RecordWriter {
-  readonly #records: ReadonlyMap<string, { code: number; spec: RecordSpec }>;
+  readonly #records: ReadonlyMap<
+    string,
+    { code: number; fields: RecordSpec['fields']; optional: readonly string[] }
+  >;
   readonly #readings: ReadonlyMap<string, number>;
 
   constructor({ records, readings }: Schema) {
     this.#records = new Map(
-      records.map((spec, code) => [recordKey(spec.tag, spec.name), { code, spec }]),
+      records.map(({ tag, name, fields }, code) => {
+        const optional = fields.filter((field) => field.optional).map((field) => field.name);
+        return [recordKey(tag, name), { code, fields, optional }];
+      }),
     );
     this.#readings = new Map(readings.map((name, code) => [name, code]));
   }
 
-  /** @throws EntryError for a record or a reading that the schema does not have. */
+  /** @throws EntryError for a record, a reading or a value that the schema does not have. */
   write(out: ByteWriter, key: string, values: RecordValues): void {
     const known = this.#records.get(key);
-    if (known === undefined) throw new EntryError(undefined, 'a record of this log', key);
-    const { code, spec } = known;
+    if (known === undefined) {
+      throw new EntryError(undefined, 'a record of this log', describeValue(key));
+    }
+    const { code, fields, optional } = known;
     const told = toldOf(values['readings'] as Readings | undefined);
     out.u8(code);
-    const optional = spec.fields.filter((field) => field.optional);
-    const present = optional.map(({ name }) => values[name] !== undefined);
+    const present = optional.map((name) => values[name] !== undefined);
     writeBits(out, [...present, told.length > 0]);
-    for (const { name, type } of spec.fields) {
+    for (const { name, type, optional: isOptional } of fields) {
       const value = values[name];
-      if (value !== undefined) writeValue(out, type, value, name);
+      if (value !== undefined || !isOptional) writeValue(out, type, value, name);
     }
     if (told.length > 0) this.#writeReadings(out, told);
   }
@@ -139,9 +167,9 @@ export class RecordWriter {
       const code = this.#readings.get(name);
       if (code === undefined) throw new EntryError('readings', 'a reading of this log', name);
       out.u8(code);
-      if (typeof value === 'bigint') {
+      if (!Array.isArray(value)) {
         out.u16(SINGLE);
-        out.u64(value);
+        writeValue(out, 'u64', value, `readings.${name}`);
         continue;
       }
       if (value.length >= SINGLE) {
@@ -152,19 +180,20 @@ export class RecordWriter {
         out,
         Array.from(value, (one) => one !== undefined),
       );
-      for (const one of value) if (one !== undefined) out.u64(one);
+      for (const one of value) {
+        if (one !== undefined) writeValue(out, 'u64', one, `readings.${name}`);
+      }
     }
   }
 }
 
-type Told = readonly [name: string, value: bigint | readonly (bigint | undefined)[]];
+type Told = readonly [name: string, value: unknown];
 
-const toldOf = (readings: Readings | undefined): readonly Told[] =>
-  readings === undefined
-    ? []
-    : Object.entries(readings).filter(
-        (entry): entry is [string, Told[1]] => entry[1] !== undefined,
-      );
+function toldOf(readings: Readings | undefined): readonly Told[] {
+  if (readings === undefined) return [];
+  checkReadingNames(readings);
+  return Object.entries(readings).filter(([, value]) => value !== undefined);
+}
 
 /** Reads records of one kind, from behind their code. */
 class KindReader {
@@ -226,7 +255,7 @@ class KindReader {
   }
 
   #readReadings(from: ByteReader): Readings {
-    const readings: Record<string, Told[1]> = {};
+    const readings: Record<string, bigint | (bigint | undefined)[]> = {};
     for (let left = from.u8(); left > 0; left--) {
       const { at } = from;
       const code = from.u8();

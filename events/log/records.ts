@@ -2,10 +2,12 @@
  * The fields of everything a log holds but checkpoints, derived from the tables of inputs and of
  * composite events. Both forms of a log are written, read and checked by these.
  */
+import { describeValue } from '../../src/num/index.ts';
 import { COMPOSITES, type Composite } from '../composites.ts';
 import { INPUTS, type Input } from '../inputs.ts';
 import type { InputSpec, ValueSpec, ValueSpecs, ValueType } from '../model-spec.ts';
 import type { CompositeEntry, GapEntry, InputEntry, LogEntry } from './entry.ts';
+import { EntryError } from './error.ts';
 
 /** What a record is; also the member of a line that holds its name. */
 export type RecordTag = 'input' | 'composite' | 'gap';
@@ -78,7 +80,11 @@ export const RECORD_OF: ReadonlyMap<string, RecordSpec> = new Map(
   RECORDS.map((record) => [recordKey(record.tag, record.name), record]),
 );
 
-/** The record that an entry is, and its values. */
+/**
+ * The record that an entry is, and its values.
+ *
+ * @throws EntryError for what is no kind of entry, which only types keep away.
+ */
 export function recordOf(entry: RecordEntry): { key: string; values: RecordValues } {
   switch (entry.kind) {
     case 'input':
@@ -89,6 +95,8 @@ export function recordOf(entry: RecordEntry): { key: string; values: RecordValue
     }
     case 'gap':
       return { key: recordKey('gap', GAP), values: { ...entry } };
+    default:
+      throw new EntryError('kind', 'a kind of entry', describeValue((entry as LogEntry).kind));
   }
 }
 

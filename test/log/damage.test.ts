@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
 import { LOG_VERSION, type LogEntry, LogError, openLog } from '../../events/log/index.ts';
+import { RECORDS } from '../../events/log/records.ts';
 import { runs } from '../engine/arbitraries.ts';
 import {
   bytesOf,
@@ -210,6 +211,21 @@ describe('hostile logs', () => {
         },
       ),
       runs(500),
+    );
+  });
+
+  it('a text longer than any that is written', async () => {
+    const head = whole.mclog.subarray(0, headerSize.mclog);
+    const code = RECORDS.findIndex(({ tag }) => tag === 'gap');
+    const payload = Buffer.alloc(8 + 1 + 1 + 8 + 2 + 60_000, 0x78);
+    payload.fill(0, 0, 20).writeUInt32LE(1);
+    payload.writeUInt8(code, 8);
+    payload.writeUInt16LE(60_000, 18);
+    const error = await outcome(
+      new Uint8Array(Buffer.concat([head, encodeFrame(FRAME.records, payload)])),
+    );
+    expect((error as LogError).message).toMatch(
+      /reason: expected text of at most 4096 bytes, found 60000 bytes$/,
     );
   });
 

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMPOSITES, INPUTS, type Input } from '../../events/index.ts';
+import { EntryError } from '../../events/log/error.ts';
 import { decodeFrame, encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
 import { type LogEntry, structEntry } from '../../events/log/index.ts';
 import { RECORDS } from '../../events/log/records.ts';
@@ -101,6 +102,44 @@ describe('tables', () => {
     for (const form of FORMS) {
       expect((await readAll(bytesOf(form, { header, entries }))).entries).toEqual(entries);
     }
+  });
+
+  it.each(FORMS)('%s: what could not be read again is not written', (form) => {
+    const { header, entries } = logOf(SPEC);
+    const gap = { kind: 'gap', tsc: 1n, reason: '' } as const;
+    const entry = { type: 'kvm_entry', tsc: 1n, vm: 0, vcpu: 0 };
+    const input = (values: object): unknown => ({ kind: 'input', input: { ...entry, ...values } });
+    const checkpoint = logOf(SPEC, 1).entries.find(({ kind }) => kind === 'checkpoint');
+    const refused: readonly [unknown, RegExp][] = [
+      [{ ...gap, reason: 'x'.repeat(5000) }, /^reason: expected text of at most 4096 bytes, found/],
+      [{ ...gap, reason: 'ö'.repeat(2049) }, /^reason: expected text of at most 4096 bytes, found/],
+      [{ ...gap, reason: undefined }, /^reason: expected text .*, found nothing/],
+      [{ ...gap, tsc: -1n }, /^tsc: expected a u64 as a bigint, found -1/],
+      [
+        { ...gap, lost: 2n ** 64n },
+        /^lost: expected a u64 as a bigint, found 18446744073709551616/,
+      ],
+      [input({ tsc: -1n }), /^tsc: expected a u64 as a bigint, found -1/],
+      [input({ tsc: 5 }), /^tsc: expected a u64 as a bigint, found 5/],
+      [input({ vm: 2 ** 33 }), /^vm: expected a u32, found 8589934592/],
+      [input({ vcpu: -1 }), /^vcpu: expected a u32, found -1/],
+      [input({ vcpu: undefined }), /^vcpu: expected a u32, found nothing/],
+      [input({ type: 'nope' }), /: expected a .*record.*, found "input nope"/],
+      [input({ type: 'vcpu_put', preempted: 1 }), /^preempted: expected true or false, found 1/],
+      [input({ type: 'resume', cpu: 0, offsBoot: 2n ** 63n }), /^offsBoot: expected an s64 as a/],
+      [input({ readings: { 'sync.tsc': -1n } }), /^readings\.sync\.tsc: expected a u64/],
+      [input({ readings: { 'sync.tsc': [1n, 2] } }), /^readings\.sync\.tsc.*: expected a u64/],
+      [input({ readings: { nope: 1n } }), /^readings: expected names of clock reads, found "nope"/],
+      [input({ readings: null }), /^readings: expected an object, found null/],
+      [{ kind: 'nope' }, /^kind: expected a kind of entry, found "nope"/],
+      [checkpoint, /^checkpoint\.inputs: expected 0, found 1/],
+    ];
+    for (const [found, message] of refused) {
+      const log = { header, entries: [found as LogEntry] };
+      expect(() => bytesOf(form, log), JSON.stringify(found, String)).toThrow(EntryError);
+      expect(() => bytesOf(form, log), JSON.stringify(found, String)).toThrow(message);
+    }
+    expect(() => bytesOf(form, { header, entries })).not.toThrow();
   });
 
   // A change here is a change of the form: raise LOG_VERSION and add an upgrade (upgrade.ts). New
