@@ -2,6 +2,7 @@
 import type { CheckpointPlace, LogDecoder, ReadLogOptions } from './decoder.ts';
 import type { LogEntry, LogHeader, TornTail } from './entry.ts';
 import { LogError } from './error.ts';
+import { FRAME_HEAD_BYTES, MAX_FRAME_BYTES } from './frame.ts';
 import { JsonlDecoder } from './jsonl.ts';
 import { isJsonl, isMclog } from './magic.ts';
 import { MclogDecoder } from './mclog.ts';
@@ -80,6 +81,8 @@ async function readIndex(bytes: LogBytes): Promise<LogIndex | undefined> {
   const endAt = bytes.size - END_BYTES;
   const offset = indexOffset(await bytesAt(bytes, endAt, END_BYTES));
   if (offset === undefined || offset >= endAt) return undefined;
+  // An end frame may say anything; an index is one frame, and no more is made room for.
+  if (endAt - offset > FRAME_HEAD_BYTES + MAX_FRAME_BYTES) return undefined;
   return decodeIndex(await bytesAt(bytes, offset, endAt - offset));
 }
 

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, encodePreamble, FRAME } from '../../events/log/frame.ts';
-import { LOG_VERSION, type LogEntry, LogError, openLog } from '../../events/log/index.ts';
+import {
+  LOG_VERSION,
+  type LogBytes,
+  type LogEntry,
+  LogError,
+  openLog,
+} from '../../events/log/index.ts';
 import { RECORDS } from '../../events/log/records.ts';
 import { runs } from '../engine/arbitraries.ts';
 import {
@@ -227,6 +233,24 @@ describe('hostile logs', () => {
     expect((error as LogError).message).toMatch(
       /reason: expected text of at most 4096 bytes, found 60000 bytes$/,
     );
+  });
+
+  it('an end frame that says its index is as large as the whole of a large log', async () => {
+    const end = encodeFrame(FRAME.end, new Uint8Array(8));
+    const asked: number[] = [];
+    const size = 9 * 2 ** 30;
+    const bytes: LogBytes = {
+      name: 'a.log',
+      size,
+      readInto: async (target, offset, length, position) => {
+        asked.push(length);
+        const isEnd = position === size - end.length;
+        target.set(isEnd ? end : whole.mclog.subarray(position, position + length), offset);
+        return length;
+      },
+    };
+    expect((await openLog(bytes, { chunkBytes: headerSize.mclog })).index).toBeUndefined();
+    expect(Math.max(...asked)).toBeLessThanOrEqual(headerSize.mclog);
   });
 
   it('what looks like ever more large frames ends soon', async () => {
