@@ -60,6 +60,13 @@ const cpuOf = ({
   stealResync,
 });
 
+/** @throws RangeError for a vCPU of which the guest keeps no account. */
+function checkCpu(vcpu: number): void {
+  if (Number.isInteger(vcpu) && vcpu >= 0 && vcpu < MAX_GUEST_CPUS) return;
+  throw new RangeError(`expected a vCPU below ${MAX_GUEST_CPUS}, found ${vcpu}`);
+}
+
+/** Clocks are read on any vCPU; stolen time and TSC_ADJUST are kept for the first 64. */
 export class Guest {
   readonly #cell: ActorCell<GuestState, GuestSignal, GuestCtx>;
   readonly #memory: GuestMemory;
@@ -212,9 +219,7 @@ export class Guest {
    * @throws RangeError for a vCPU beyond those whose steal time is accounted.
    */
   enableSteal(vcpu: number, gpa: bigint, by: StealClock = 'kvm'): MsrWrite {
-    if (vcpu >= MAX_GUEST_CPUS) {
-      throw new RangeError(`expected a vCPU below ${MAX_GUEST_CPUS}, found ${vcpu}`);
-    }
+    checkCpu(vcpu);
     this.#steals.set(vcpu, [by, gpa]);
     this.#step('ENABLE_STEAL', vcpu);
     return { index: MSRS.MSR_KVM_STEAL_TIME, data: gpa | ENABLE };
@@ -225,8 +230,10 @@ export class Guest {
    *
    * @param tickNs - time since its last tick, ns.
    * @returns what it reported as stolen, ns; undefined while the record is being written.
+   * @throws RangeError as `enableSteal`.
    */
   tick(vcpu: number, tickNs: bigint): bigint | undefined {
+    checkCpu(vcpu);
     const stealClockNs = this.#stealClock(vcpu);
     if (stealClockNs === undefined) return undefined;
     const before = this.state.stolenNs.get(vcpu);
@@ -254,8 +261,10 @@ export class Guest {
    * @param tsc - its own TSC, cycles.
    * @param sourceTsc - the other one's, read just before.
    * @returns what it writes to TSC_ADJUST; undefined for nothing.
+   * @throws RangeError for a vCPU beyond those whose TSC_ADJUST is kept.
    */
   bringUp(vcpu: number, tsc: bigint, sourceTsc: bigint): MsrWrite | undefined {
+    checkCpu(vcpu);
     this.#step('BRING_UP', vcpu, tsc, { sourceTsc });
     if (this.state.tscSync !== 'adjusted') return undefined;
     return { index: MSRS.IA32_TSC_ADJUST, data: this.state.tscAdjust.get(vcpu) };

@@ -41,3 +41,13 @@ test('it is persisted', () => {
   const other = new Guest({ from: JSON.parse(JSON.stringify(guest.persist())) });
   expect(other.bringUp(1, 990n, 1000n)).toEqual(adjusted(610n));
 });
+
+test.each([64, -1, 0.5, Number.NaN])('vCPU %s is refused, and the guest goes on', (vcpu) => {
+  const guest = new Guest();
+  guest.register(0, 0x1000n);
+  expect(() => guest.bringUp(vcpu, 5n, 9n)).toThrow(/expected a vCPU below 64, found/);
+  expect(() => guest.tick(vcpu, 1n)).toThrow(/expected a vCPU below 64, found/);
+  expect(() => guest.enableSteal(vcpu, 0n)).toThrow(/expected a vCPU below 64, found/);
+  expect(guest.read(0, 5n)).toBe(0n);
+  expect(guest.bringUp(63, 5n, 9n)).toEqual(adjusted(4n));
+});
