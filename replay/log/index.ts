@@ -24,4 +24,4 @@ export {
   replayLogAll,
   replayLogInGroups,
 } from './replay-log.ts';
-export { type LogState, stateAt } from './state-at.ts';
+export { type LogState, NoSuchInputError, stateAt } from './state-at.ts';

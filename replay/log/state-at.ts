@@ -75,12 +75,25 @@ async function checkpointAt(
   return undefined;
 }
 
+/** An input was asked for that is not in the log. */
+export class NoSuchInputError extends RangeError {
+  override readonly name = 'NoSuchInputError';
+  /** How many it has. */
+  readonly inputs: number;
+
+  /** @internal */
+  constructor(inputs: number) {
+    super(`the log has ${inputs} inputs`);
+    this.inputs = inputs;
+  }
+}
+
 /**
  * The state after `at` inputs of a log, and what the last of them changed.
  *
  * One step back is `at - 1`.
  *
- * @throws RangeError when the log has fewer inputs; LogError and ProfileError as `replayLog` does.
+ * @throws NoSuchInputError when the log has fewer inputs; LogError and ProfileError as `replayLog` does.
  */
 export async function stateAt(
   log: OpenedLog,
@@ -135,7 +148,7 @@ class Walk {
         if (inputs >= this.#at) break;
       }
     }
-    if (inputs < this.#at) throw new RangeError(`the log has ${inputs} inputs`);
+    if (inputs < this.#at) throw new NoSuchInputError(inputs);
     return this.#state(skip);
   }
 

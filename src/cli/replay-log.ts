@@ -3,6 +3,7 @@ import { type OpenedLog, openLog } from '../../events/log/index.ts';
 import type { LogFile } from '../../replay/index.ts';
 import {
   type LogSummary,
+  NoSuchInputError,
   type ReplayLogOptions,
   replayLog,
   replayLogInGroups,
@@ -83,7 +84,9 @@ async function reportState(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const state = await stateAt(log, at, how.kernel).catch((error: unknown) => {
-    throw error instanceof RangeError ? new UsageError(`--at ${at}: ${error.message}`) : error;
+    throw error instanceof NoSuchInputError
+      ? new UsageError(`--at ${at}: ${error.message}`)
+      : error;
   });
   if (how.json) {
     out.line(stateToJson(state));

@@ -6,7 +6,7 @@
  * back is checked first for everything that recipes count on.
  */
 import { gtodIsBasedOnTsc, HostState, MAX_HOST_CPUS, VcpuState, VmState } from '../clock/index.ts';
-import { parseU64, StructJsonError } from '../num/index.ts';
+import { parseU64, StructJsonError, scaleTsc } from '../num/index.ts';
 import { isSwitchValue, SWITCH_NAMES, SWITCHES, type Switches } from '../profiles/index.ts';
 import { RestoreError } from './restore-error.ts';
 import type { Stepper } from './stepper.ts';
@@ -134,12 +134,26 @@ const hostRules = (switches: Switches): readonly Rule<HostState>[] => [
   ['rawShift', 'below 64', (h) => h.rawShift < 64],
 ];
 
+/** Whether a ratio leaves at least 1 Hz of a host's CPUs, as no scale can be made of less. */
+function leavesHz(ratio: bigint, host: HostState): boolean {
+  const cpus = host.constantTsc ? [] : host.cpuTscKhz;
+  return [host.tscKhz, ...cpus].every(
+    (khz) => khz === 0 || scaleTsc(BigInt(khz) * 1000n, ratio, host.tscScalingRatioFracBits) > 0n,
+  );
+}
+
 const VM_RULES: readonly Rule<VmState>[] = [
   ['life', 'alive', (vm) => vm.life === 'alive'],
   [
     'defaultTscKhz',
     'what a ratio can express',
     (vm, h) => !h.hasTscControl || !h.constantTsc || vm.defaultTscKhz < h.tscKhz * MOST_RATIO,
+  ],
+  [
+    'lastTscScalingRatio',
+    '0 or a ratio that leaves at least 1 Hz',
+    (vm, h) =>
+      vm.lastTscScalingRatio === 0n || !h.hasTscControl || leavesHz(vm.lastTscScalingRatio, h),
   ],
 ];
 

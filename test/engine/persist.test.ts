@@ -117,6 +117,13 @@ describe('JSON that is no world', () => {
       '0',
     ],
     [
+      'a ratio that leaves nothing',
+      (j) => set(j['vms']![0]!['state']!, 'lastTscScalingRatio', '1'),
+      'vms[0].state.lastTscScalingRatio',
+      '0 or a ratio that leaves at least 1 Hz',
+      '1',
+    ],
+    [
       'a vCPU of another id',
       (j) => set(j['vms']![0]!['vcpus']![0]!, 'id', 9),
       'vms[0].vcpus[0].state.vcpuId',

@@ -10,6 +10,7 @@ import {
   headerOf,
   LoggedWorld,
   modelOf,
+  NoSuchInputError,
   replayLog,
   stateAt,
   stepOf,
@@ -150,6 +151,13 @@ describe('VMs that do not touch each other', () => {
     );
     expect(new Set(digests).size).toBe(5);
   });
+});
+
+it('an input that the log does not have is an error of its own', async () => {
+  const log = await open(bytesOf('mclog', logOf(SPEC)));
+  const asked = stateAt(log, 99);
+  await expect(asked).rejects.toThrow(NoSuchInputError);
+  await expect(asked).rejects.toThrow('the log has 40 inputs');
 });
 
 describe('gaps', () => {
