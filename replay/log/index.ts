@@ -20,6 +20,7 @@ export {
 export { Checkpoints, headerOf, INPUTS_PER_CHECKPOINT, LoggedWorld } from './record.ts';
 export {
   type LogSummary,
+  lostAll,
   replayLog,
   replayLogAll,
   replayLogInGroups,

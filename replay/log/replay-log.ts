@@ -49,6 +49,10 @@ export interface LogSummary {
   readonly digests: LogDigests;
 }
 
+/** Whether a log's end was torn off before anything came that a clock can be judged by. */
+export const lostAll = ({ torn, findings }: LogSummary): boolean =>
+  torn !== undefined && findings.pages === 0;
+
 /**
  * Replays a log and yields its findings in order of time as they are settled, many at once.
  *

@@ -2,7 +2,7 @@
 
 import type { Finding } from '../findings/finding.ts';
 import { printable } from '../formats/index.ts';
-import type { Change, LogState, LogSummary } from '../log/index.ts';
+import { type Change, type LogState, type LogSummary, lostAll } from '../log/index.ts';
 import { count } from '../quantity.ts';
 import { foundText, verdictOn } from './text.ts';
 
@@ -12,12 +12,15 @@ const kernelText = (summary: Pick<LogSummary, 'profile'>): string => {
 };
 
 /** Why the log can't be judged, or not by its findings alone; else `undefined`. */
-function complaint({ isUnknown, checkpoints }: LogSummary): string | undefined {
-  if (isUnknown) return 'cannot tell: inputs are missing from the log';
-  const differing = checkpoints.differing[0];
-  return differing === undefined
-    ? undefined
-    : `the model does not come to what the log says: first after input ${differing}`;
+function complaint(summary: LogSummary): string | undefined {
+  if (summary.isUnknown) return 'cannot tell: inputs are missing from the log';
+  const differing = summary.checkpoints.differing[0];
+  if (differing !== undefined) {
+    return `the model does not come to what the log says: first after input ${differing}`;
+  }
+  return lostAll(summary)
+    ? 'cannot tell: the log’s end was torn off before a page was written'
+    : undefined;
 }
 
 /** The verdict in one line. */

@@ -3,6 +3,7 @@ import { type OpenedLog, openLog } from '../../events/log/index.ts';
 import type { LogFile } from '../../replay/index.ts';
 import {
   type LogSummary,
+  lostAll,
   NoSuchInputError,
   type ReplayLogOptions,
   replayLog,
@@ -29,9 +30,10 @@ async function asked<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-function exitOf({ isUnknown, checkpoints }: LogSummary, byFindings: ExitCode): ExitCode {
-  if (isUnknown) return EXIT.unjudgeable;
-  return checkpoints.differing.length > 0 ? EXIT.findings : byFindings;
+function exitOf(summary: LogSummary, byFindings: ExitCode): ExitCode {
+  if (summary.isUnknown) return EXIT.unjudgeable;
+  if (summary.checkpoints.differing.length > 0) return EXIT.findings;
+  return lostAll(summary) ? EXIT.unjudgeable : byFindings;
 }
 
 /** Replays a log, or goes to one of its inputs. */

@@ -293,4 +293,16 @@ describe('the command line', () => {
       /^cut +[\d,]+ bytes at byte \d+: the last entry was not written whole$/m,
     );
   });
+
+  it('cannot tell where the end was torn off before a page was written', async () => {
+    const path = join(folder, 'g.mclog');
+    const whole = bytesOf('mclog', logOf(SPEC, 1000), [1000]);
+    writeFileSync(path, whole.subarray(0, -100));
+    const { code, stdout } = await cli('replay', path);
+    expect(stdout).toMatch(
+      /^cannot tell: the log’s end was torn off before a page was written; 0 inputs replayed/,
+    );
+    expect(code).toBe(4);
+    expect((await cli('replay', '--json', path)).code).toBe(4);
+  });
 });
