@@ -14,13 +14,15 @@ import {
   ftruncateSync,
   openSync,
   readSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { describeErrno } from '../errno.ts';
 import type { LogDecoder } from './decoder.ts';
 import type { LogEncoder, LogSoFar } from './encoder.ts';
 import type { LogEntry, LogHeader, TornTail } from './entry.ts';
-import { EntryError, LogError } from './error.ts';
+import { EntryError, LogError, LogWriteError } from './error.ts';
 import type { StructTypes } from './json-entry.ts';
 import { JsonlDecoder, JsonlEncoder } from './jsonl.ts';
 import { MclogDecoder, MclogEncoder } from './mclog.ts';
@@ -73,19 +75,24 @@ export class LogWriter {
   #size: number;
   #inputs: number;
   #entries: number;
-  #broken = false;
+  #state: 'open' | 'closed' | 'broken' = 'open';
 
   /**
    * Opens a log to go on with it, or begins one.
    *
-   * @throws LogError when the file can't be written, is another log or is damaged, or is of an older
-   * version (which `masterclock convert` brings up to date).
+   * @throws LogWriteError when the file can't be written, and none is left that was not there; LogError
+   * when it is another log or damaged, or of an older version (`masterclock convert` brings it up to date).
    */
   constructor(path: string, options: LogWriterOptions) {
     this.path = path;
     this.#by = options.acknowledge ?? 'written';
     const isNew = !existsSync(path);
-    this.#fd = doing(path, 'a file to write to', () => openSync(path, isNew ? 'wx+' : 'r+'));
+    try {
+      this.#fd = openSync(path, isNew ? 'wx+' : 'r+');
+    } catch (error) {
+      const found = describeErrno(error, 'written');
+      throw new LogWriteError(path, undefined, undefined, 'a file to write to', found);
+    }
     try {
       const begin = encoderOf(options, NEW).begin();
       const existing = this.#read(options, begin);
@@ -99,7 +106,8 @@ export class LogWriter {
       else if (existing.endsOpen) this.#write(Uint8Array.of(0x0a));
       if (isNew && this.#by === 'synced') syncFolder(dirname(path));
     } catch (error) {
-      closeSync(this.#fd);
+      this.#end('broken');
+      if (isNew) unlinkSync(path);
       throw error;
     }
   }
@@ -119,11 +127,14 @@ export class LogWriter {
    *
    * What could not be read again is refused; whether an input can have happened is the world's to say.
    *
-   * @throws LogError when they can't be written; then the log is as it was before.
+   * @throws LogError when they can't be read again, and the log is as it was before; LogWriteError when
+   * they can't be written: the log is as it was, as far as it can be cut, and this writer has ended.
    */
   append(entries: readonly LogEntry[]): Acknowledged {
-    if (this.#broken)
-      throw new LogError(this.path, undefined, undefined, 'an open log', 'a closed one');
+    if (this.#state !== 'open') {
+      const found = this.#state === 'closed' ? 'a closed one' : 'one whose writing failed';
+      throw new LogError(this.path, undefined, undefined, 'an open log', found);
+    }
     if (entries.length > 0) {
       let bytes: Uint8Array;
       try {
@@ -138,21 +149,35 @@ export class LogWriter {
     return { inputs: this.#inputs, entries: this.#entries, size: this.#size, by: this.#by };
   }
 
-  /** Ends the log in peace: a binary one gets its index. */
+  /**
+   * Ends the log in peace: a binary one gets its index. Where writing failed there is nothing to do.
+   *
+   * @throws LogWriteError when the index can't be written; the log is closed without it.
+   */
   close(): void {
-    if (this.#broken) return;
+    if (this.#state !== 'open') return;
     const end = this.#encoder.end();
     if (end.length > 0) this.#write(end);
-    this.#broken = true;
+    this.#end('closed');
+  }
+
+  #end(state: 'closed' | 'broken'): void {
+    if (this.#state !== 'open') return;
+    this.#state = state;
     closeSync(this.#fd);
   }
 
-  /** Writes all of it at the log's end, or nothing. */
+  /**
+   * Writes all of it at the log's end, or nothing.
+   *
+   * What was encoded and not written cannot be told apart from what was: where it fails the writer ends.
+   */
   #write(bytes: Uint8Array): void {
     const found = fstatSync(this.#fd).size;
     if (found !== this.#size) {
+      this.#end('broken');
       const expected = `${this.#size} bytes, as this writer left it`;
-      throw new LogError(this.path, undefined, undefined, expected, `${found}`);
+      throw new LogWriteError(this.path, undefined, undefined, expected, `${found}`);
     }
     try {
       for (let done = 0; done < bytes.length; ) {
@@ -160,19 +185,22 @@ export class LogWriter {
       }
       if (this.#by === 'synced') fdatasyncSync(this.#fd);
     } catch (error) {
-      // What was encoded and not written cannot be told apart from what was: this writer ends here.
-      this.#broken = true;
-      ftruncateSync(this.#fd, this.#size);
-      closeSync(this.#fd);
-      throw new LogError(
-        this.path,
-        { byte: this.#size },
-        undefined,
-        'room to write',
-        codeOf(error),
-      );
+      this.#cutBack();
+      this.#end('broken');
+      const at = { byte: this.#size };
+      const why = describeErrno(error, 'written');
+      throw new LogWriteError(this.path, at, undefined, 'room to write', why);
     }
     this.#size += bytes.length;
+  }
+
+  /** A part that stays is a torn tail, which is cut when the log is opened again. */
+  #cutBack(): void {
+    try {
+      ftruncateSync(this.#fd, this.#size);
+    } catch {
+      // The error that led here says what is wrong.
+    }
   }
 
   /** What the file holds; undefined when it is empty or did not get further than its beginning. */
@@ -215,9 +243,8 @@ export class LogWriter {
     const fail = (field: string, expected: string, found: string): never => {
       throw new LogError(this.path, undefined, field, expected, found);
     };
-    if (!decoder.isToday)
-      fail('version', 'a log as written today (convert it first)', 'an older one');
-    const { header } = decoder;
+    const { header, misfit } = decoder;
+    if (misfit !== undefined) throw misfit.in(this.path, undefined);
     for (const field of ['profile', 'switches', 'host', 'options'] as const) {
       const isSame =
         header !== undefined && textOf(header[field]) === textOf(options.header[field]);
@@ -239,17 +266,6 @@ const textOf = (value: unknown): string =>
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
       : inner,
   );
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error);
-
-function doing<T>(path: string, expected: string, body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    throw new LogError(path, undefined, undefined, expected, codeOf(error));
-  }
-}
 
 /** The name of a new file is on the disk when its folder is. */
 function syncFolder(path: string): void {

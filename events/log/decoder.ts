@@ -1,5 +1,6 @@
 /** What reads a log of either form: bytes in as they come, entries out as they are whole. */
 import type { LogHeader, TornTail } from './entry.ts';
+import { EntryError } from './error.ts';
 import type { StructTypes } from './json-entry.ts';
 import type { LogStretch, Stretches } from './stretch.ts';
 import { UPGRADES, type Upgrades } from './upgrade.ts';
@@ -27,8 +28,8 @@ export interface LogDecoder {
   readonly header: LogHeader | undefined;
   /** The log's version, once the header is there. */
   readonly version: number;
-  /** It was written as logs are today, so that one can go on with it. */
-  readonly isToday: boolean;
+  /** Why one cannot go on writing it; undefined where it was written as logs are today. */
+  readonly misfit: EntryError | undefined;
   /** Inputs delivered so far. */
   readonly inputs: number;
   /** Checkpoints passed so far. */
@@ -53,6 +54,10 @@ export interface LogDecoder {
    */
   finish(room?: Stretches): readonly LogStretch[];
 }
+
+/** The misfit of a log that is older than those of today. @internal */
+export const olderLog = (): EntryError =>
+  new EntryError('version', 'a log as written today (convert it first)', 'an older one');
 
 /** Options with their defaults. */
 export interface DecoderOptions {

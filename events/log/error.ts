@@ -6,7 +6,7 @@ export type LogPosition = { readonly line: number } | { readonly byte: number };
  * place and the field, what was expected there and what was found.
  */
 export class LogError extends Error {
-  override readonly name = 'LogError';
+  override readonly name: string = 'LogError';
   /** Path of the log, or what its reader was told to call it. */
   readonly log: string;
   readonly position: LogPosition | undefined;
@@ -33,6 +33,11 @@ export class LogError extends Error {
     this.expected = expected;
     this.found = found;
   }
+}
+
+/** A log that can't be written: its file can't be made, or not be written to. */
+export class LogWriteError extends LogError {
+  override readonly name = 'LogWriteError';
 }
 
 const placeOf = (position: LogPosition): string =>

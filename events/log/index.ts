@@ -22,7 +22,7 @@ export {
   type OtherEntry,
   type TornTail,
 } from './entry.ts';
-export { LogError, type LogPosition } from './error.ts';
+export { LogError, type LogPosition, LogWriteError } from './error.ts';
 export type { StructTypes } from './json-entry.ts';
 export { JsonlDecoder, JsonlEncoder } from './jsonl.ts';
 export { MclogDecoder, MclogEncoder } from './mclog.ts';

@@ -9,6 +9,7 @@ import {
   type CheckpointPlace,
   type DecoderOptions,
   type LogDecoder,
+  olderLog,
   type ReadLogOptions,
   withDefaults,
 } from './decoder.ts';
@@ -94,8 +95,8 @@ export class JsonlDecoder implements LogDecoder {
     return this.#path?.version ?? 0;
   }
 
-  get isToday(): boolean {
-    return this.#path?.isCurrent ?? false;
+  get misfit(): EntryError | undefined {
+    return this.#path?.isCurrent === true ? undefined : olderLog();
   }
 
   push(chunk: Uint8Array, room = new Stretches()): readonly LogStretch[] {

@@ -12,11 +12,18 @@
  */
 import type { AnyStructType } from '../../src/num/index.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
-import { knownTypes, readCheckpoint, structEntry, writeCheckpoint } from './checkpoint-bytes.ts';
+import {
+  knownTypes,
+  readCheckpoint,
+  type StructEntry,
+  structEntry,
+  writeCheckpoint,
+} from './checkpoint-bytes.ts';
 import {
   type CheckpointPlace,
   type DecoderOptions,
   type LogDecoder,
+  olderLog,
   type ReadLogOptions,
   withDefaults,
 } from './decoder.ts';
@@ -117,6 +124,11 @@ export class MclogEncoder implements LogEncoder {
   }
 }
 
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+const namesOf = (structs: readonly StructEntry[]): string =>
+  structs.length === 0 ? 'no structs' : structs.map(({ name }) => name).join(', ');
+
 /** Reads the binary form. */
 export class MclogDecoder implements LogDecoder {
   readonly form = 'mclog';
@@ -147,11 +159,14 @@ export class MclogDecoder implements LogDecoder {
     return this.#header?.header;
   }
 
-  get isToday(): boolean {
-    const now = { schema: encodeSchema(SCHEMA), structs: this.#options.structs.map(structEntry) };
-    const { schema, structs, upgrade } = this.#header ?? {};
-    const then = { schema: schema && encodeSchema(schema), structs };
-    return upgrade === undefined && JSON.stringify(now) === JSON.stringify(then);
+  get misfit(): EntryError | undefined {
+    const { schema, structs = [], upgrade } = this.#header ?? {};
+    const isToday = upgrade === undefined && schema !== undefined;
+    if (!isToday || !isSame(encodeSchema(schema), encodeSchema(SCHEMA))) return olderLog();
+    const types = this.#options.structs.map(structEntry);
+    if (isSame(structs, types)) return undefined;
+    const [expected, found] = [namesOf(structs), namesOf(types)];
+    return expected === found ? olderLog() : new EntryError('structs', expected, found);
   }
 
   /** Another reader of the same log that begins at one of its checkpoints. */

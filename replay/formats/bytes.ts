@@ -3,7 +3,8 @@ import { readSync } from 'node:fs';
 import { type FileHandle, open as openFile, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeErrno, FormatError } from './error.ts';
+import { describeErrno } from '../../events/errno.ts';
+import { FormatError } from './error.ts';
 
 /** A piece of a file: read while the one before it is being worked on. */
 const READ_AHEAD_BYTES = 1 << 20;

@@ -22,25 +22,6 @@ export class FormatError extends Error {
   }
 }
 
-const ERRNO_TEXT: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  ENOTDIR: 'a path through something that is no directory',
-  EACCES: 'a file that may not be read (permission denied)',
-  EPERM: 'a file that may not be read (operation not permitted)',
-  EISDIR: 'a directory',
-  ELOOP: 'a loop of symbolic links',
-  ENAMETOOLONG: 'a name that is too long',
-  EIO: 'an input/output error',
-  ENOSPC: 'no space left on the device',
-  EMFILE: 'too many open files',
-};
-
-/** An error of the operating system in words, for `found`. */
-export function describeErrno(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  return (code !== undefined ? ERRNO_TEXT[code] : undefined) ?? `an error (${code ?? error})`;
-}
-
 function place(position: Position | undefined): string {
   if (position === undefined) return '';
   return 'byte' in position ? `: byte ${position.byte}` : `: line ${position.line}`;

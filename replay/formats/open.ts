@@ -4,6 +4,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
+import { describeErrno } from '../../events/errno.ts';
 import type { LogBytes } from '../../events/log/index.ts';
 import { isLog } from '../../events/log/magic.ts';
 import {
@@ -14,7 +15,7 @@ import {
   SequentialBytes,
   spool,
 } from './bytes.ts';
-import { describeErrno, FormatError } from './error.ts';
+import { FormatError } from './error.ts';
 import type { ReadOptions, Recording } from './recording.ts';
 import { paysForThread } from './thread/pays.ts';
 import { HEAD_BYTES, isCompressed, isTraceDat } from './tracedat/magic.ts';

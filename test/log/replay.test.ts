@@ -1,11 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { applyPatches, enablePatches } from 'immer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Input } from '../../events/index.ts';
-import { type LogEntry, LogError, LogWriter } from '../../events/log/index.ts';
+import { type LogEntry, LogError, LogWriteError, LogWriter } from '../../events/log/index.ts';
 import {
   headerOf,
   LoggedWorld,
@@ -231,6 +241,62 @@ describe('appending', () => {
       /as this writer left it/,
     );
   });
+
+  it('where writing failed the writer ends, and its file is closed', () => {
+    const path = join(folder, 'ended.mclog');
+    const writer = writerOf(path, newWorld(SPEC));
+    const gap: LogEntry = { kind: 'gap', tsc: 1n, reason: '' };
+    const open = readdirSync('/dev/fd').length;
+    writeFileSync(path, 'x', { flag: 'a' });
+    expect(() => writer.append([gap])).toThrow(LogWriteError);
+    expect(readdirSync('/dev/fd').length).toBe(open - 1);
+    truncateSync(path, statSync(path).size - 1);
+    expect(() => writer.append([gap])).toThrow(
+      /expected an open log, found one whose writing failed$/,
+    );
+    expect(() => writer.close()).not.toThrow();
+    const closed = writerOf(path, newWorld(SPEC));
+    writeFileSync(path, 'x', { flag: 'a' });
+    expect(() => closed.close()).toThrow(LogWriteError);
+    expect(readdirSync('/dev/fd').length).toBe(open - 1);
+  });
+
+  it('an entry that no log can hold leaves the writer as it was', async () => {
+    for (const form of FORMS) {
+      const path = join(folder, `refused.${form}`);
+      const writer = writerOf(path, newWorld(SPEC));
+      const gap: LogEntry = { kind: 'gap', tsc: 1n, reason: '' };
+      expect(() => writer.append([gap, { ...gap, reason: 'x'.repeat(5000) }])).toThrow(LogError);
+      writer.append([gap]);
+      writer.close();
+      expect((await readAll(new Uint8Array(readFileSync(path)))).entries).toEqual([gap]);
+    }
+  });
+
+  it('a log with structs is not gone on with without them', () => {
+    const path = join(folder, 'structs.mclog');
+    const header = headerOf(newWorld(SPEC), profile(SPEC.profile));
+    writerOf(path, newWorld(SPEC)).close();
+    expect(() => new LogWriter(path, { form: 'mclog', header })).toThrow(
+      /: structs: expected Host, Vm, Vcpu, found no structs$/,
+    );
+  });
+
+  it('a file that cannot be made, and one that cannot be begun, are told in words', () => {
+    const header = headerOf(newWorld(SPEC), profile(SPEC.profile));
+    const begin = (name: string, reason: RegExp) => {
+      const make = () => new LogWriter(join(folder, name), { form: 'jsonl', header });
+      expect(make).toThrow(LogWriteError);
+      expect(make).toThrow(reason);
+    };
+    begin('none/a.jsonl', /expected a file to write to, found no such folder$/);
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'link.jsonl'));
+    begin('link.jsonl', /found a symbolic link that leads nowhere$/);
+    const loop = { ...header, host: { n: 1n } };
+    const path = join(folder, 'bad.jsonl');
+    expect(() => new LogWriter(path, { form: 'jsonl', header: loop })).toThrow(TypeError);
+    expect(existsSync(path)).toBe(false);
+  });
 });
 
 describe('the command line', () => {
@@ -277,6 +343,23 @@ describe('the command line', () => {
     expect((await cli('convert', from, to)).code).toBe(2);
     expect((await cli('convert', from, join(folder, 'd.txt'))).code).toBe(2);
     expect((await cli('convert', join(folder, 'none'), join(folder, 'e.mclog'))).code).toBe(3);
+  });
+
+  it('output that cannot be written is a failure of its own', async () => {
+    const from = written('h.jsonl');
+    for (const args of [
+      ['convert', from],
+      ['simulate', 'raw-residue', '--log'],
+    ]) {
+      const { code, stdout, stderr } = await cli(...args, join(folder, 'missing', 'a.mclog'));
+      expect(stderr).toMatch(/a\.mclog: expected a file to write to, found no such folder\n$/);
+      expect({ code, stdout }).toEqual({ code: 70, stdout: '' });
+    }
+    const link = join(folder, 'dangling.mclog');
+    symlinkSync(join(folder, 'nowhere'), link);
+    const { code, stderr } = await cli('convert', from, link);
+    expect(stderr).toMatch(/dangling\.mclog exists already\n$/);
+    expect(code).toBe(2);
   });
 
   it('says where a log is damaged, and what was cut', async () => {
