@@ -1,10 +1,9 @@
 /** What `masterclock convert` does: reads a log, or a recording with its driver's log, and writes a log. */
-import { existsSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import {
   type LogEntry,
   LogError,
   type LogHeader,
-  LogWriter,
   openLog,
   type TornTail,
 } from '../../events/log/index.ts';
@@ -22,6 +21,7 @@ import { count } from '../../replay/quantity.ts';
 import { tornText } from '../../replay/report/log-text.ts';
 import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import { checkNew, exitOfError, writeNewLogs } from './new-log.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What is written. */
@@ -31,13 +31,6 @@ interface Source {
   /** What was cut from its end; known when all was read. */
   readonly torn: () => TornTail | undefined;
   readonly close: () => Promise<void>;
-}
-
-function formOf(to: string): 'jsonl' | 'mclog' {
-  if (existsSync(to)) throw new UsageError(`${to} exists already`);
-  if (to.endsWith('.jsonl')) return 'jsonl';
-  if (to.endsWith('.mclog')) return 'mclog';
-  throw new UsageError(`${to}: expected a name that ends in .jsonl or .mclog`);
 }
 
 async function sourceOf(from: string): Promise<Source> {
@@ -70,28 +63,15 @@ async function captureSource(from: string): Promise<Source> {
   return { header, entries: [entries], torn: () => undefined, close: async () => {} };
 }
 
-async function write(source: Source, to: string, form: 'jsonl' | 'mclog'): Promise<number> {
-  const writer = new LogWriter(to, { form, header: source.header, structs: CHECKPOINT_STRUCTS });
-  try {
-    for await (const batch of source.entries) writer.append(batch);
-    writer.close();
-    return writer.inputs;
-  } catch (error) {
-    writer.close();
-    unlinkSync(to);
-    throw error;
-  }
-}
-
 const ERRORS = [FormatError, LogError, UsageError, RecordingError, ActionError];
 
 /** Converts; returns how it ended. */
 export async function convert(from: string, to: string, terminal: Terminal): Promise<ExitCode> {
   try {
-    const form = formOf(to);
+    checkNew(to);
     const source = await sourceOf(from);
     try {
-      const inputs = await write(source, to, form);
+      const inputs = await writeNewLogs([{ path: to, ...source }]);
       terminal.stdout.write(`${count(inputs, 'input')} written to ${printable(to, 1000)}\n`);
       const torn = source.torn();
       if (torn !== undefined) terminal.stderr.write(`masterclock: ${tornText(torn)}\n`);
@@ -102,6 +82,6 @@ export async function convert(from: string, to: string, terminal: Terminal): Pro
   } catch (error) {
     if (!(error instanceof Error && ERRORS.some((type) => error instanceof type))) throw error;
     terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
-    return error instanceof UsageError ? EXIT.usage : EXIT.unreadable;
+    return exitOfError(error);
   }
 }

@@ -1,10 +1,8 @@
 /** What `masterclock simulate` does: plays a scenario and reports what came of it. */
-import { existsSync } from 'node:fs';
 import { Command } from 'commander';
-import { LogError, LogWriter } from '../../events/log/index.ts';
+import { LogError } from '../../events/log/index.ts';
 import { atLeast } from '../../replay/findings/severity.ts';
 import { printable } from '../../replay/formats/error.ts';
-import { CHECKPOINT_STRUCTS } from '../engine/index.ts';
 import { PROFILE_IDS, ProfileError, parseSet, type Switches } from '../profiles/index.ts';
 import { nearest } from '../profiles/nearest.ts';
 import { SCENARIOS, scenarioOf } from '../scenarios/all.ts';
@@ -16,6 +14,7 @@ import type { Scenario } from '../scenarios/scenario.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
 import { addFindingOptions, type FindingOptions } from './finding-options.ts';
 import { type LogOptions, setOption } from './log-options.ts';
+import { checkNew, exitOfError, type NewLog, writeNewLogs } from './new-log.ts';
 import { LineWriter, styleFor, type Terminal } from './terminal.ts';
 
 interface Options extends FindingOptions, Pick<LogOptions, 'profile' | 'set'> {
@@ -71,21 +70,13 @@ const givenParams = (scenario: Scenario, options: Given): Record<string, string>
 /** A host's name as it may stand in a file's. */
 const fileNameOf = (name: string): string => name.replace(/[^\w.-]+/g, '-').replace(/^-+|-+$/g, '');
 
-/** Writes the events of a played scenario, a log for each host. */
-function writeLogs({ hosts }: Played, to: string): void {
-  const form = to.endsWith('.mclog') ? 'mclog' : 'jsonl';
-  if (!/\.(mclog|jsonl)$/.test(to)) {
-    throw new UsageError(`${to}: expected a name that ends in .jsonl or .mclog`);
-  }
-  for (const [i, { simulation }] of hosts.entries()) {
-    const path = i === 0 ? to : to.replace(/(\.\w+)$/, `-${fileNameOf(simulation.name)}$1`);
-    if (existsSync(path)) throw new UsageError(`${path} exists already`);
-    const { header, entries } = simulation;
-    const writer = new LogWriter(path, { form, header, structs: CHECKPOINT_STRUCTS });
-    writer.append(entries);
-    writer.close();
-  }
-}
+/** The events of a played scenario as logs, one for each host. */
+const logsOf = ({ hosts }: Played, to: string): NewLog[] =>
+  hosts.map(({ simulation: { name, header, entries } }, i) => ({
+    path: i === 0 ? to : to.replace(/(\.\w+)$/, `-${fileNameOf(name)}$1`),
+    header,
+    entries: [entries],
+  }));
 
 async function report(
   scenario: Scenario,
@@ -96,8 +87,9 @@ async function report(
   const set: Partial<Switches> = Object.assign({}, ...options.set.map(parseSet));
   const params = givenParams(scenario, options);
   const asked = profile === undefined ? {} : { profile };
+  if (log !== undefined) checkNew(log);
   const played = await play(scenario, { ...asked, set, minNs, params });
-  if (log !== undefined) writeLogs(played, log);
+  if (log !== undefined) await writeNewLogs(logsOf(played, log));
   const out = new LineWriter(terminal.stdout);
   for (const line of json ? playedToJson(played) : playedLines(played, styleFor(terminal))) {
     out.line(line);
@@ -155,7 +147,7 @@ export async function simulate(
     }
     if (!(error instanceof LogError)) throw error;
     terminal.stderr.write(`masterclock: ${printable(error.message, 1000)}\n`);
-    return EXIT.unreadable;
+    return exitOfError(error);
   }
   return code;
 }

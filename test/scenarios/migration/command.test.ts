@@ -1,4 +1,6 @@
 /** `masterclock simulate migration`: its table, its first line and its parameters. */
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { VMM_POLICY_IDS } from '../../../src/engine/index.ts';
 import {
@@ -6,6 +8,7 @@ import {
   type MigrationNumbers,
 } from '../../../src/scenarios/migration/options.ts';
 import { cli, json } from '../../cli/run.ts';
+import { emptyFolder } from '../../conformance/bundled.ts';
 import { MS, migrate, SECOND } from './migrate.ts';
 
 describe('masterclock simulate migration', () => {
@@ -23,6 +26,23 @@ describe('masterclock simulate migration', () => {
       VMM_POLICY_IDS.flatMap((policy) => [0, 1, 2].map((vcpu) => `${policy} ${vcpu}`)),
     );
     expect(hosts).toHaveLength(2 * VMM_POLICY_IDS.length);
+  });
+
+  test('writes the logs of all hosts or none', async () => {
+    const folder = emptyFolder();
+    const to = join(folder, 'm.jsonl');
+    const other = 'm-destination.jsonl';
+    writeFileSync(join(folder, other), 'kept');
+    const done = await cli('simulate', 'migration', '--policy', 'qemu', '--log', to);
+    expect(done).toMatchObject({ code: 2, stdout: '' });
+    expect(done.stderr).toMatch(/m-destination\.jsonl exists already\n$/);
+    expect(readdirSync(folder)).toEqual([other]);
+    // The first host's log has a name that is just short enough.
+    const long = join(folder, `${'m'.repeat(249)}.jsonl`);
+    const failed = await cli('simulate', 'migration', '--policy', 'qemu', '--log', long);
+    expect(failed).toMatchObject({ code: 70, stdout: '' });
+    expect(failed.stderr).toMatch(/expected a file to write to, found a name that is too long\n$/);
+    expect(readdirSync(folder)).toEqual([other]);
   });
 
   test('has no numbers where a VMM gives up', async () => {
