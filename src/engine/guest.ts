@@ -21,7 +21,6 @@ import {
   decodePvclockPage,
   PVCLOCK_GUEST_STOPPED,
   PVCLOCK_PAGE_BYTES,
-  parseU64,
   subU64,
 } from '../num/index.ts';
 import { ActorCell, onCopies } from './actor-stepper.ts';
@@ -33,6 +32,7 @@ import type {
   PersistedGuest,
   StealClock,
 } from './guest-options.ts';
+import { savedGuest } from './guest-saved.ts';
 
 const GUEST = onCopies(guestMachine);
 const WALL_CLOCK_BYTES = 12;
@@ -79,17 +79,16 @@ export class Guest {
 
   /** @throws StructJsonError, SyntaxError or RangeError when `from` is no persisted guest. */
   constructor(options: GuestOptions = {}) {
-    const { from } = options;
-    const state =
-      from === undefined ? GuestState.of(cpuOf(options)) : GuestState.fromJSON(from.state);
+    const saved = options.from === undefined ? undefined : savedGuest(options.from);
+    const state = saved?.state ?? GuestState.of(cpuOf(options));
     this.#cell = new ActorCell(GUEST, state, 'guest', options.inspect);
     this.#clearsStopped = options.clearsStopped;
-    this.#memory = GuestMemory.fromJSON(from?.memory ?? {});
-    this.#pages = new Map(from?.pages.map(([vcpu, gpa]) => [vcpu, parseU64(gpa)]));
-    this.#steals = new Map(from?.steals?.map(([vcpu, by, gpa]) => [vcpu, [by, parseU64(gpa)]]));
-    if (from === undefined) return;
-    this.#wallClockGpa = parseU64(from.wallClockGpa);
-    this.#reading = from.reading;
+    this.#memory = saved?.memory ?? new GuestMemory();
+    this.#pages = saved?.pages ?? new Map();
+    this.#steals = saved?.steals ?? new Map();
+    if (saved === undefined) return;
+    this.#wallClockGpa = saved.wallClockGpa;
+    this.#reading = saved.reading;
   }
 
   /** All there is of it, as plain JSON. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MSRS, type Observation } from '../../events/index.ts';
-import { Guest } from '../../src/engine/index.ts';
+import { Guest, type PersistedGuest } from '../../src/engine/index.ts';
 import { encodePvclockPage, type PvclockPage } from '../../src/num/index.ts';
 
 const GPA = 0x1000n;
@@ -256,4 +256,34 @@ test('kvmclock can be given up', () => {
   const guest = guestWith();
   expect(guest.disable()).toEqual({ index: MSRS.MSR_KVM_SYSTEM_TIME_NEW, data: 0n });
   expect(guest.state.clock).toBe('unregistered');
+});
+
+test.each<[string, object, RegExp]>([
+  ['null', { from: null }, /^guest: expected an object, found null$/],
+  ['no state', { state: undefined }, /^Guest: expected an object, found nothing$/],
+  ['no memory', { memory: null }, /^guest\.memory: expected an object, found null$/],
+  ['no bytes', { memory: { '0': 'xx' } }, /^memory at 0: no bytes$/],
+  ['no pages', { pages: null }, /^guest\.pages: expected an array, found null$/],
+  ['a page of none', { pages: [['0', '4096']] }, /^guest\.pages\[0\]: expected a vCPU in 0 …/],
+  ['a page nowhere', { pages: [[0, 5]] }, /^guest\.pages\[0\]: expected a u64 as a decimal string/],
+  [
+    'a steal clock of none',
+    { steals: [[64, 'kvm', '0']] },
+    /\.steals\[0\]: expected a vCPU in 0 … 63/,
+  ],
+  ['another steal clock', { steals: [[0, 'hv', '0']] }, /expected kvm or xen, found "hv"$/],
+  ['no reading', { reading: null }, /^guest\.reading: expected an object, found null$/],
+  ['another reader', { reading: { vcpu: 0, by: 'x' } }, /expected clocksource or sched_clock/],
+  ['no wall clock', { wallClockGpa: null }, /^guest\.wallClockGpa: expected a u64 as a decimal/],
+])('a saved guest with %s is refused', (_, damage, message) => {
+  const saved = guestWith().persist();
+  const from = 'from' in damage ? damage.from : { ...saved, ...damage };
+  expect(() => new Guest({ from: from as PersistedGuest })).toThrow(message);
+});
+
+test('a saved guest in mid-read has the page that it reads', () => {
+  const guest = guestWith();
+  guest.begin(0);
+  const from = { ...guest.persist(), reading: { vcpu: 1, by: 'clocksource' } as const };
+  expect(() => new Guest({ from })).toThrow(/expected a vCPU with a page, found 1$/);
 });

@@ -13,11 +13,12 @@
 import type { Composite, CompositeType } from '../../../events/index.ts';
 import { vmmMachine, vmmVcpuMachine } from '../../../machines/index.ts';
 import { VmmState, VmmVcpuState } from '../../clock/index.ts';
+import { describeValue, StructJsonError } from '../../num/index.ts';
 import { ActorCell, type Inspect, onCopies } from '../actor-stepper.ts';
 import { InputError } from '../input-error.ts';
 import type { World } from '../world.ts';
 import type { Plan } from './plan.ts';
-import { VMM_POLICIES, type VmmPolicyId } from './policies.ts';
+import { VMM_POLICIES, VMM_POLICY_IDS, type VmmPolicyId } from './policies.ts';
 import { type PerformedInput, type SavedVm, type VmmCell, type VmmVcpuCell, Walk } from './walk.ts';
 
 /** What was done: an event and its inputs. */
@@ -72,6 +73,23 @@ function stateFrom(json: unknown): VmmState {
   return state;
 }
 
+/** What was saved of a VMM. */
+interface Saved {
+  readonly vmm: VmmState;
+  readonly vcpus: readonly VmmVcpuState[];
+}
+
+/** It comes as JSON, from anywhere. */
+function savedFrom(json: unknown): Saved {
+  if (typeof json !== 'object' || json === null) {
+    throw new StructJsonError('the saved VM', 'an object', describeValue(json));
+  }
+  const { vmm, vcpus } = json as { readonly vmm?: unknown; readonly vcpus?: unknown };
+  const state = stateFrom(vmm);
+  if (!Array.isArray(vcpus)) throw new StructJsonError('vcpus', 'an array', describeValue(vcpus));
+  return { vmm: state, vcpus: vcpus.map((vcpu) => VmmVcpuState.fromJSON(vcpu)) };
+}
+
 export class Vmm {
   readonly #world: World;
   readonly #vm: number;
@@ -80,17 +98,21 @@ export class Vmm {
   readonly #cell: VmmCell;
   readonly #vcpus = new Map<number, VmmVcpuCell>();
   readonly #log: Performed[] = [];
-  #saved: { readonly vmm: VmmState; readonly vcpus: readonly VmmVcpuState[] } | undefined;
+  #saved: Saved | undefined;
 
-  /** @throws as `receive`, when `from` is no persisted VMM. */
+  /** @throws RangeError for a policy that is none; as `receive`, when `from` is no persisted VMM. */
   constructor({ world, vm, policy, from, inspect }: VmmOptions) {
+    if (!Object.hasOwn(VMM_POLICIES, policy)) {
+      const expected = VMM_POLICY_IDS.join(', ');
+      throw new RangeError(`policy: expected one of ${expected}, found ${describeValue(policy)}`);
+    }
     this.#world = world;
     this.#vm = vm;
     this.#policy = policy;
     this.#inspect = inspect;
-    const state = from === undefined ? new VmmState() : stateFrom(from.vmm);
-    this.#cell = new ActorCell(VMM, state, `vmm ${vm}`, inspect);
-    for (const vcpu of from?.vcpus ?? []) this.#addCell(VmmVcpuState.fromJSON(vcpu));
+    const saved = from === undefined ? undefined : savedFrom(from);
+    this.#cell = new ActorCell(VMM, saved?.vmm ?? new VmmState(), `vmm ${vm}`, inspect);
+    for (const vcpu of saved?.vcpus ?? []) this.#addCell(vcpu);
     if (from?.received !== undefined) this.receive(from.received);
   }
 
@@ -130,7 +152,8 @@ export class Vmm {
    * Does an event.
    *
    * @returns the event and its inputs, also kept in `log`.
-   * @throws InputError when the VMM or the vCPU is in no state for it, and nothing was done; or from
+   * @throws InputError when there is no such event, or the VMM or the vCPU is in no state for it, and
+   * nothing was done; or from
    * an input that the plan or the world made impossible, before which the others were done (`log`).
    */
   perform(event: Composite, plan: Plan): Performed {
@@ -156,10 +179,7 @@ export class Vmm {
    * @throws StructJsonError when it is no saved VM; RangeError for a page that no KVM wrote.
    */
   receive(saved: SavedVm): void {
-    this.#saved = {
-      vmm: stateFrom(saved.vmm),
-      vcpus: saved.vcpus.map((vcpu) => VmmVcpuState.fromJSON(vcpu)),
-    };
+    this.#saved = savedFrom(saved);
   }
 
   #cellOf(id: number): VmmVcpuCell {
@@ -179,6 +199,15 @@ export class Vmm {
 
   #admit(event: Composite): void {
     const { run } = this.state;
+    if (!Object.hasOwn(POSSIBLE, event.type)) {
+      const at = { index: this.#world.count, type: describeValue(event.type) };
+      throw new InputError(
+        'unknown-input',
+        at,
+        `one of ${Object.keys(POSSIBLE).join(', ')}`,
+        at.type,
+      );
+    }
     const incoming = event.type === 'migration' && event.incoming;
     const possible = incoming ? ['launched'] : POSSIBLE[event.type];
     if (!possible.includes(run)) {
