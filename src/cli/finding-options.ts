@@ -25,6 +25,13 @@ export const addFindingOptions = (command: Command): Command =>
         .default('warning'),
     );
 
+/** How those were written that were given. */
+export const givenFindingOptions = (command: Command): readonly string[] =>
+  command.options
+    .filter((option) => ['vm', 'minNs', 'failOn'].includes(option.attributeName()))
+    .filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
+    .map(({ long }) => long ?? '');
+
 function parseNs(text: string): bigint {
   if (!/^\d{1,19}$/.test(text)) {
     throw new InvalidArgumentError('A whole number of nanoseconds is expected.');

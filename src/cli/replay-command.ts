@@ -1,8 +1,8 @@
 /** `masterclock replay`: what it is given. What it does is loaded when it is done (`replay.ts`). */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ExitCode } from './exit-codes.ts';
-import { addFindingOptions } from './finding-options.ts';
-import { setOption } from './log-options.ts';
+import { type ExitCode, UsageError } from './exit-codes.ts';
+import { addFindingOptions, givenFindingOptions } from './finding-options.ts';
+import { givenLogOptions, setOption } from './log-options.ts';
 import type { ReplayCommandOptions } from './replay.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -27,10 +27,17 @@ export function addReplayCommand(
     .addOption(setOption('set a switch of that kernel otherwise'))
     .option('--no-model', 'do not compare a recording with the model of its kernel')
     .addHelpText('after', HELP)
-    .action(async (files: string[], options: ReplayCommandOptions) => {
+    .action(async (files: string[], options: ReplayCommandOptions, command: Command) => {
+      refuseBoth(givenLogOptions(options), givenFindingOptions(command));
       const { replayFiles } = await import('./replay.ts');
       finished(await replayFiles(files, options, terminal));
     });
+}
+
+/** Where a state is shown no findings are reported. */
+function refuseBoth(state: readonly string[], findings: readonly string[]): void {
+  if (state.length === 0 || findings.length === 0) return;
+  throw new UsageError(`${findings.join(', ')}: ${state.join(', ')} shows a state and no findings`);
 }
 
 const HELP = `

@@ -40,6 +40,8 @@ async function replayLog(
   terminal: Terminal,
 ): Promise<ExitCode> {
   try {
+    // What a log holds is run: there is nothing to compare a model with.
+    if (!options.model) throw new UsageError(`--no-model: ${log.name} is no recording`);
     const { reportLog } = await import('./replay-log.ts');
     return await reportLog(log, options, terminal);
   } finally {

@@ -333,6 +333,17 @@ describe('the command line', () => {
     expect((await cli('replay', path, '--profile', 'v6.8')).stdout).toContain('under v6.8');
   });
 
+  it.each([
+    [['--no-model'], /--no-model: .*o\.mclog is no recording\n$/],
+    [['--no-model', '--profile', 'v6.8'], /--no-model: .*o\.mclog is no recording\n$/],
+    [['--at', '3', '--vm', '77'], /: --vm: --at shows a state and no findings\n$/],
+    [['--diff', '--min-ns', '1', '--fail-on', 'error'], /: --min-ns, --fail-on: --diff shows/],
+  ])('refuses %j, which would have no effect', async (options, message) => {
+    const { code, stdout, stderr } = await cli('replay', written('o.mclog'), ...options);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+
   it('converts there and back', async () => {
     const from = written('c.jsonl');
     const to = join(folder, 'd.mclog');
