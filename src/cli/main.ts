@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../../replay/formats/error.ts';
 import { addConvertCommand } from './convert-command.ts';
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts';
+import { addHelpCommand } from './help-command.ts';
 import { addReplayCommand } from './replay-command.ts';
 import { addSimulateCommand } from './simulate-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -22,7 +23,7 @@ export async function main(
     .description('The clock of KVM guests: finds when and why it jumped.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', 'print the help of a command')
+    .helpCommand(false)
     .addHelpText('after', EXAMPLES)
     .showSuggestionAfterError()
     .exitOverride()
@@ -37,6 +38,7 @@ export async function main(
   addReplayCommand(program, terminal, finished);
   addConvertCommand(program, terminal, finished);
   addSimulateCommand(program, terminal, finished);
+  addHelpCommand(program, terminal, finished);
   try {
     if (args.length === 0) {
       program.outputHelp();

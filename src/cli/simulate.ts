@@ -152,6 +152,18 @@ export async function simulate(
   return code;
 }
 
+/** Prints the help of `simulate`, or of a scenario. @throws as `simulate`. */
+export async function helpOnSimulate(
+  names: readonly string[],
+  command: Command,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  // With --help, commander would not look at a name that is none.
+  const [name] = names;
+  const isKnown = name === undefined || SCENARIOS.some((scenario) => scenario.name === name);
+  return simulate(isKnown ? [...names, '--help'] : names, command, terminal);
+}
+
 /** Output and exits as the program has them, also where help names the program. */
 function inherit(command: Command, program: Command): void {
   for (const its of [command, ...command.commands]) {

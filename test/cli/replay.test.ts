@@ -146,6 +146,26 @@ describe('options', () => {
     });
   });
 
+  test('help of any command and scenario, or what is known', async () => {
+    for (const names of [[], ['replay'], ['convert'], ['simulate'], ['simulate', 'ntp-hotplug']]) {
+      const help = await cli('help', ...names);
+      expect(help).toEqual(await cli(...names, '--help'));
+      expect(help).toMatchObject({ code: 0, stderr: '' });
+      expect(help.stdout).not.toContain('Usage: masterclock simulate [args...]');
+    }
+    expect(await cli('help', 'nope')).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'masterclock: help: expected one of replay, convert, simulate, help, found nope\n',
+    });
+    const unknown = await cli('help', 'simulate', 'ntp-hotplog');
+    expect(unknown).toMatchObject({ code: 2, stdout: '' });
+    expect(unknown.stderr).toContain('ntp-hotplug');
+    expect((await cli('help', 'replay', 'x')).stderr).toBe(
+      'masterclock: help: expected one command, found x too\n',
+    );
+  });
+
   test('help has examples, version is the package’s', async () => {
     const help = await cli('replay', '--help');
     expect(help).toMatchObject({ code: 0, stderr: '' });
