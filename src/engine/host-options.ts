@@ -2,12 +2,17 @@
 import { HostState, isTscMode, MAX_HOST_CPUS } from '../clock/index.ts';
 import {
   clocksourceMultShift,
+  describeValue,
+  S64_MAX,
+  S64_MIN,
   SVM_MAX_TSC_RATIO,
   SVM_TSC_FRAC_BITS,
   TSC_TOLERANCE_PPM,
+  U64_MAX,
   VMX_MAX_TSC_RATIO,
   VMX_TSC_FRAC_BITS,
 } from '../num/index.ts';
+import { HOST_RULES } from './host-rules.ts';
 
 /** What a host is like. */
 export interface HostOptions {
@@ -57,26 +62,58 @@ function maxGuestTscKhz(tscKhz: number, maxRatio: bigint, fracBits: number): num
   return reach > 0x7fff_ffffn ? 0x7fff_ffff : Number(reach);
 }
 
+type Whole = number | bigint;
+
+const U32_MAX = 0xffff_ffff;
+
+/** What whole numbers may be; others would wrap and become another host. */
+const RANGES: readonly (readonly [name: keyof HostOptions, least: Whole, most: Whole])[] = [
+  ['cpus', 1, MAX_HOST_CPUS],
+  ['preemptionTimerRate', 0, 31],
+  ['vclockMode', 0, 3],
+  ['cpuTscKhz', 0, U32_MAX],
+  ['maxTscKhz', 0, U32_MAX],
+  ['timerAdvanceNs', 0, U32_MAX],
+  ['tscTolerancePpm', 0, U32_MAX],
+  ['tsc', 0n, U64_MAX],
+  ['monotonicNs', 0n, U64_MAX],
+  ['monotonicRawNs', 0n, U64_MAX],
+  ['offsBoot', S64_MIN, S64_MAX],
+  ['offsReal', S64_MIN, S64_MAX],
+];
+
+const isWithin = (value: unknown, least: Whole, most: Whole): boolean =>
+  (typeof value === 'bigint' || Number.isInteger(value)) &&
+  typeof value === typeof least &&
+  (value as Whole) >= least &&
+  (value as Whole) <= most;
+
+function checkOptions(options: HostOptions): void {
+  for (const [name, least, most] of RANGES) {
+    const value = options[name];
+    if (value === undefined || isWithin(value, least, most)) continue;
+    throw new RangeError(`${name}: expected ${least} … ${most}, found ${describeValue(value)}`);
+  }
+  const { vendor = 'vmx' } = options;
+  if (vendor !== 'vmx' && vendor !== 'svm') {
+    throw new RangeError(`vendor: expected vmx or svm, found ${describeValue(vendor)}`);
+  }
+}
+
 /**
  * A host.
  *
- * @throws RangeError for a frequency that no clocksource can be made of, too many CPUs, or a
- * preemption timer that no hardware has.
+ * @throws RangeError for a frequency that no clocksource can be made of, and for what is out of its
+ * range: too many CPUs, a clock mode or a preemption timer that there is none of.
  */
 export function makeHost(options: HostOptions): HostState {
+  checkOptions(options);
   const { tscKhz, vendor = 'vmx', cpus = 4, tsc = 0n } = options;
-  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_HOST_CPUS) {
-    throw new RangeError(`cpus: expected 1 … ${MAX_HOST_CPUS}, found ${cpus}`);
-  }
-  const rate = options.preemptionTimerRate ?? 0;
-  if (!Number.isInteger(rate) || rate < 0 || rate > 31) {
-    throw new RangeError(`preemptionTimerRate: expected 0 … 31, found ${rate}`);
-  }
   const fracBits = vendor === 'vmx' ? VMX_TSC_FRAC_BITS : SVM_TSC_FRAC_BITS;
   const maxRatio = vendor === 'vmx' ? VMX_MAX_TSC_RATIO : SVM_MAX_TSC_RATIO;
   const { mult, shift } = clocksourceMultShift(tscKhz);
   const vclockMode = options.vclockMode ?? 1;
-  return HostState.of({
+  const host = HostState.of({
     clocksource: isTscMode(vclockMode) ? 'tsc' : 'other',
     tsc: options.tscUnstable === true ? 'unstable' : 'stable',
     vclockMode,
@@ -104,4 +141,9 @@ export function makeHost(options: HostOptions): HostState {
     offsReal: options.offsReal ?? 0n,
     cpuTscKhz: new Array<number>(cpus).fill(options.cpuTscKhz ?? tscKhz),
   });
+  for (const [field, expected, holds] of HOST_RULES) {
+    if (holds(host, host)) continue;
+    throw new RangeError(`${field}: expected ${expected}, found ${describeValue(host[field])}`);
+  }
+  return host;
 }

@@ -8,6 +8,7 @@
 import { gtodIsBasedOnTsc, HostState, MAX_HOST_CPUS, VcpuState, VmState } from '../clock/index.ts';
 import { parseU64, StructJsonError, scaleTsc } from '../num/index.ts';
 import { isSwitchValue, SWITCH_NAMES, SWITCHES, type Switches } from '../profiles/index.ts';
+import { HOST_RULES, MOST_RATIO, type Rule } from './host-rules.ts';
 import { RestoreError } from './restore-error.ts';
 import type { Stepper } from './stepper.ts';
 import { World } from './world.ts';
@@ -110,28 +111,14 @@ function switchesOf(json: unknown): Switches {
   return Object.freeze(Object.fromEntries(members)) as Switches;
 }
 
-/** What must hold of a struct beyond the types of its fields. */
-type Rule<S> = readonly [
-  field: string & keyof S,
-  expected: string,
-  holds: (state: S, host: HostState) => boolean,
-];
-
-/** Largest multiple of the host's frequency that a ratio of 64 bits can express (VMX). */
-const MOST_RATIO = 65_536;
-
+/** Of a saved host, which stands in a world of a kernel: also which clocksource is the TSC to it. */
 const hostRules = (switches: Switches): readonly Rule<HostState>[] => [
   [
     'vclockMode',
     'that of the clocksource',
     (h) => gtodIsBasedOnTsc(h.vclockMode, switches) === (h.clocksource === 'tsc'),
   ],
-  ['tscKhz', 'a frequency', (h) => h.tscKhz > 0],
-  ['tscScalingRatioFracBits', '32 or 48', (h) => [32, 48].includes(h.tscScalingRatioFracBits)],
-  ['maxGuestTscKhz', 'what a ratio can express', (h) => h.maxGuestTscKhz <= h.tscKhz * MOST_RATIO],
-  ['tscTolerancePpm', 'at most 1000000', (h) => h.tscTolerancePpm <= 1_000_000],
-  ['monoShift', 'below 64', (h) => h.monoShift < 64],
-  ['rawShift', 'below 64', (h) => h.rawShift < 64],
+  ...HOST_RULES,
 ];
 
 /** Whether a ratio leaves at least 1 Hz of a host's CPUs, as no scale can be made of less. */

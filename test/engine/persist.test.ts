@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { InputError, persist, RestoreError, restore, type World } from '../../src/engine/index.ts';
+import {
+  type HostOptions,
+  InputError,
+  makeHost,
+  persist,
+  RestoreError,
+  restore,
+  type World,
+} from '../../src/engine/index.ts';
 import { histories, runs } from './arbitraries.ts';
 import { futureOf } from './future.ts';
 import { type HistorySpec, newWorld, play } from './history.ts';
@@ -216,3 +224,25 @@ function exercise(world: World): void {
     expect(error).toBeInstanceOf(InputError);
   }
 }
+
+describe('a host', () => {
+  it.each<[Partial<Record<keyof HostOptions, unknown>>, RegExp]>([
+    [{ vclockMode: 77 }, /^vclockMode: expected 0 … 3, found 77$/],
+    [{ vendor: 'arm' }, /^vendor: expected vmx or svm, found "arm"$/],
+    [{ maxTscKhz: -1 }, /^maxTscKhz: expected 0 … 4294967295, found -1$/],
+    [{ cpuTscKhz: 0.5 }, /^cpuTscKhz: expected 0 … 4294967295, found 0.5$/],
+    [{ tsc: -1n }, /^tsc: expected 0 … 18446744073709551615, found -1$/],
+    [{ tsc: 5 }, /^tsc: expected 0 … 18446744073709551615, found 5$/],
+    [{ monotonicNs: 2n ** 64n }, /^monotonicNs: expected 0 …/],
+    [{ offsReal: 2n ** 63n }, /^offsReal: expected -9223372036854775808 … 9223372036854775807/],
+    [{ timerAdvanceNs: 2 ** 32 }, /^timerAdvanceNs: expected 0 …/],
+    [{ tscTolerancePpm: 2_000_000 }, /^tscTolerancePpm: expected at most 1000000, found 2000000$/],
+    [{ cpus: 513 }, /^cpus: expected 1 … 512, found 513$/],
+    [{ preemptionTimerRate: 32 }, /^preemptionTimerRate: expected 0 … 31, found 32$/],
+    [{ tscKhz: 0 }, /tscKhz/],
+  ])('with %o cannot be', (options, message) => {
+    const make = () => makeHost({ tscKhz: 2e6, ...options } as HostOptions);
+    expect(make).toThrow(RangeError);
+    expect(make).toThrow(message);
+  });
+});
