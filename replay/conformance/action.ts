@@ -5,6 +5,7 @@
  * All 64-bit quantities are decimal strings. Fields that this program does not use are left alone.
  */
 
+import { describeValue } from '../../src/num/index.ts';
 import { printable } from '../formats/index.ts';
 
 /** The log is not what it should be. */
@@ -129,15 +130,15 @@ class Line {
   }
 
   wide(json: Json, name: string): bigint {
-    return wide(json[name]) ?? this.fail(`${name} as a number`, typeof json[name]);
+    return wide(json[name]) ?? this.fail(`${name} as a number`, describeValue(json[name]));
   }
 
   narrow(json: Json, name: string): number {
-    return narrow(json[name]) ?? this.fail(`${name} as a number`, typeof json[name]);
+    return narrow(json[name]) ?? this.fail(`${name} as a number`, describeValue(json[name]));
   }
 
   times(value: unknown, name: string): HostTimes {
-    const json = asObject(value) ?? this.fail(`${name} as an object`, typeof value);
+    const json = asObject(value) ?? this.fail(`${name} as an object`, describeValue(value));
     return {
       tsc: this.wide(json, 'tsc'),
       raw: this.wide(json, 'raw'),
@@ -192,7 +193,7 @@ class Line {
       vm: json['vm'],
       clock: this.clock(json['get_clock']),
       vcpus: vcpus.map((item) => {
-        const vcpu = asObject(item) ?? this.fail('a vCPU', typeof item);
+        const vcpu = asObject(item) ?? this.fail('a vCPU', describeValue(item));
         return {
           vcpu: this.narrow(vcpu, 'vcpu'),
           tscOffset: wide(vcpu['tsc_offset']),
@@ -215,11 +216,11 @@ function parseLine(text: string, file: string, number: number): Action {
   } catch {
     return line.fail('JSON', JSON.stringify(text.slice(0, 40)));
   }
-  const json = asObject(value) ?? line.fail('an object', typeof value);
+  const json = asObject(value) ?? line.fail('an object', describeValue(value));
   const op = json['op'];
   return {
     index: line.narrow(json, 'i'),
-    op: typeof op === 'string' ? op : line.fail('op as text', typeof op),
+    op: typeof op === 'string' ? op : line.fail('op as text', describeValue(op)),
     args: asObject(json['args']) ?? {},
     before: line.times(json['t0'], 't0'),
     after: line.times(json['t1'], 't1'),

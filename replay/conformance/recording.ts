@@ -45,8 +45,9 @@ export class RecordingError extends Error {
   override readonly name = 'RecordingError';
 
   /** @internal */
-  constructor(path: string, expected: string) {
-    super(`${printable(path)}: expected ${expected}`);
+  constructor(path: string, expected: string, found?: string) {
+    const what = found === undefined ? '' : `, found ${found}`;
+    super(`${printable(path)}: expected ${expected}${what}`);
   }
 }
 
@@ -136,8 +137,13 @@ async function unzippedOf(zipped: string, file: string): Promise<Content> {
   }
   try {
     return { file: zipped, bytes: gunzipSync(bytes, { maxOutputLength: MAX_BYTES }) };
-  } catch {
-    throw new RecordingError(zipped, `gzip data of at most ${MAX_BYTES} bytes`);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new RecordingError(zipped, `at most ${MAX_BYTES} bytes when unzipped`, 'more');
+    }
+    const found = code === 'Z_BUF_ERROR' ? 'data that ends in the midst' : 'damaged data';
+    throw new RecordingError(zipped, 'gzip data', found);
   }
 }
 

@@ -116,17 +116,23 @@ describe('what can’t be read is one line', () => {
     const zipped = damaged({ 'trace.txt': undefined });
     const trace = gzipSync(filesOf('boot-deep-5.10')['trace.txt']);
     writeFileSync(join(zipped, 'trace.txt.gz'), trace.subarray(0, 5000));
-    expectUnreadable(zipped, /trace\.txt\.gz: expected gzip data/);
+    expectUnreadable(
+      zipped,
+      /trace\.txt\.gz: expected gzip data, found data that ends in the midst/,
+    );
+    writeFileSync(join(zipped, 'trace.txt.gz'), trace.subarray(5000));
+    expectUnreadable(zipped, /trace\.txt\.gz: expected gzip data, found damaged data/);
   });
 
   const [first] = filesOf('boot-deep-5.10')['actions.jsonl'].split('\n');
   const trace = filesOf('boot-deep-5.10')['trace.txt'];
 
   test.each<[{ [K in keyof Files]?: string | undefined }, RegExp]>([
+    [{ 'actions.jsonl': 'null\n' }, /actions\.jsonl:1: expected an object, found null/],
     [{ 'actions.jsonl': `${first}\n{"i":` }, /actions\.jsonl:2: expected JSON, found/],
     [
       { 'actions.jsonl': first!.replace('"tsc":', '"other":') },
-      /actions\.jsonl:1: expected tsc as a number, found undefined/,
+      /actions\.jsonl:1: expected tsc as a number, found nothing/,
     ],
     [{ 'meta.json': 'null' }, /meta\.json: expected an object/],
     [{ 'meta.json': '{"kernel":"6.1"}' }, /meta\.json: expected kvm_tsc_khz as a number/],
