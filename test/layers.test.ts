@@ -13,7 +13,7 @@ const LAYERS = [
   ['src/clock'],
   ['machines'],
   ['src/engine'],
-  ['replay', 'src/check', 'src/embed'],
+  ['replay', 'src/check'],
   ['src/scenarios'],
   ['src/cli', 'src/index.ts'],
 ];
@@ -33,16 +33,38 @@ const all = ['events', 'src', 'replay', 'machines'].flatMap((folder) =>
 const layerOf = (file: string): number =>
   LAYERS.findIndex((folders) => folders.some((f) => file === f || file.startsWith(`${f}/`)));
 
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  return [...text.matchAll(/from '(\.[^']*)'/g)].map((m) =>
-    relative(ROOT, normalize(join(ROOT, dirname(file), m[1]!))).replaceAll('\\', '/'),
+/** What a text names of its own project: imported, also when it runs, or started as a thread. */
+const namedIn = (text: string): string[] =>
+  [...text.matchAll(/(?:\b(?:from|import)\s*|\b(?:import|URL)\(\s*)'(\.[^']*)'/g)].map(
+    (m) => m[1]!,
   );
-}
+
+const importsOf = (file: string): string[] =>
+  namedIn(readFileSync(join(ROOT, file), 'utf8')).map((name) =>
+    relative(ROOT, normalize(join(ROOT, dirname(file), name))).replaceAll('\\', '/'),
+  );
 
 test('every source file belongs to a layer', () => {
   expect(all.length).toBeGreaterThan(30);
   expect(all.filter((file) => layerOf(file) < 0)).toEqual([]);
+});
+
+test('every way to import is seen', () => {
+  const text = `
+    import { a } from './a.ts';
+    export * from '../b.ts';
+    import './c.ts';
+    const d = await import('./d.ts');
+    type E = typeof import(
+      './e.ts'
+    );
+    new Worker(new URL('./f.ts', import.meta.url));
+    import { readFileSync } from 'node:fs';`;
+  const found = namedIn(text).map((name) => name.replace(/.*(.)\.ts$/, '$1'));
+  expect(found).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  expect(importsOf('src/cli/replay.ts')).toContain('src/cli/replay-log.ts');
+  const folders = LAYERS.flat().filter((path) => !path.endsWith('.ts'));
+  for (const folder of folders) expect(sources(folder)).not.toEqual([]);
 });
 
 test('no file imports from a layer above its own', () => {
