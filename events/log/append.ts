@@ -240,11 +240,11 @@ export class LogWriter {
   }
 
   #checkSame(decoder: LogDecoder, options: LogWriterOptions): void {
-    const fail = (field: string, expected: string, found: string): never => {
+    const fail = (field: string | undefined, expected: string, found: string): never => {
       throw new LogError(this.path, undefined, field, expected, found);
     };
     const { header, misfit } = decoder;
-    if (misfit !== undefined) throw misfit.in(this.path, undefined);
+    if (misfit !== undefined) fail(misfit.field, misfit.expected, misfit.found);
     for (const field of ['profile', 'switches', 'host', 'options'] as const) {
       const isSame =
         header !== undefined && textOf(header[field]) === textOf(options.header[field]);

@@ -1,6 +1,6 @@
 /** What reads a log of either form: bytes in as they come, entries out as they are whole. */
 import type { LogHeader, TornTail } from './entry.ts';
-import { EntryError } from './error.ts';
+import type { LogError } from './error.ts';
 import type { StructTypes } from './json-entry.ts';
 import type { LogStretch, Stretches } from './stretch.ts';
 import { UPGRADES, type Upgrades } from './upgrade.ts';
@@ -21,6 +21,9 @@ export interface CheckpointPlace {
   readonly offset: number;
 }
 
+/** What keeps a log from being gone on with. */
+export type Misfit = Pick<LogError, 'field' | 'expected' | 'found'>;
+
 /** Reads a log. */
 export interface LogDecoder {
   readonly form: 'jsonl' | 'mclog';
@@ -29,7 +32,7 @@ export interface LogDecoder {
   /** The log's version, once the header is there. */
   readonly version: number;
   /** Why one cannot go on writing it; undefined where it was written as logs are today. */
-  readonly misfit: EntryError | undefined;
+  readonly misfit: Misfit | undefined;
   /** Inputs delivered so far. */
   readonly inputs: number;
   /** Checkpoints passed so far. */
@@ -55,9 +58,12 @@ export interface LogDecoder {
   finish(room?: Stretches): readonly LogStretch[];
 }
 
-/** The misfit of a log that is older than those of today. @internal */
-export const olderLog = (): EntryError =>
-  new EntryError('version', 'a log as written today (convert it first)', 'an older one');
+/** That of a log older than those of today. */
+export const OLDER_LOG: Misfit = {
+  field: 'version',
+  expected: 'a log as written today (convert it first)',
+  found: 'an older one',
+};
 
 /** Options with their defaults. */
 export interface DecoderOptions {

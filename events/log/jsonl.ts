@@ -9,7 +9,8 @@ import {
   type CheckpointPlace,
   type DecoderOptions,
   type LogDecoder,
-  olderLog,
+  type Misfit,
+  OLDER_LOG,
   type ReadLogOptions,
   withDefaults,
 } from './decoder.ts';
@@ -95,8 +96,8 @@ export class JsonlDecoder implements LogDecoder {
     return this.#path?.version ?? 0;
   }
 
-  get misfit(): EntryError | undefined {
-    return this.#path?.isCurrent === true ? undefined : olderLog();
+  get misfit(): Misfit | undefined {
+    return this.#path?.isCurrent === true ? undefined : OLDER_LOG;
   }
 
   push(chunk: Uint8Array, room = new Stretches()): readonly LogStretch[] {

@@ -23,7 +23,8 @@ import {
   type CheckpointPlace,
   type DecoderOptions,
   type LogDecoder,
-  olderLog,
+  type Misfit,
+  OLDER_LOG,
   type ReadLogOptions,
   withDefaults,
 } from './decoder.ts';
@@ -159,14 +160,14 @@ export class MclogDecoder implements LogDecoder {
     return this.#header?.header;
   }
 
-  get misfit(): EntryError | undefined {
+  get misfit(): Misfit | undefined {
     const { schema, structs = [], upgrade } = this.#header ?? {};
     const isToday = upgrade === undefined && schema !== undefined;
-    if (!isToday || !isSame(encodeSchema(schema), encodeSchema(SCHEMA))) return olderLog();
+    if (!isToday || !isSame(encodeSchema(schema), encodeSchema(SCHEMA))) return OLDER_LOG;
     const types = this.#options.structs.map(structEntry);
     if (isSame(structs, types)) return undefined;
     const [expected, found] = [namesOf(structs), namesOf(types)];
-    return expected === found ? olderLog() : new EntryError('structs', expected, found);
+    return expected === found ? OLDER_LOG : { field: 'structs', expected, found };
   }
 
   /** Another reader of the same log that begins at one of its checkpoints. */
