@@ -19,18 +19,33 @@ import type { StructBase } from '../num/index.ts';
 import { type Profile, profile, type Switches, withSwitches } from '../profiles/index.ts';
 import { actorStepper, type Inspect } from './actor-stepper.ts';
 import { type HostOptions, makeHost } from './host-options.ts';
+import { type PersistedWorld, restore } from './persist.ts';
 import { type Dispatched, World } from './world.ts';
 
-/** What a live world is made of. */
-export interface LiveOptions {
+/** What every live world has. */
+interface LiveBasics {
   /** Id of a profile: `v6.8`. */
   readonly profile: string;
-  /** Switches set otherwise than that kernel has them. */
-  readonly set?: Partial<Switches>;
-  readonly host: HostOptions;
   /** Sees every signal and snapshot of every machine: XState's inspection protocol. */
   readonly inspect?: Inspect;
 }
+
+/** A live world to begin with. */
+interface NewLive extends LiveBasics {
+  /** Switches set otherwise than that kernel has them. */
+  readonly set?: Partial<Switches>;
+  readonly host: HostOptions;
+  readonly from?: undefined;
+}
+
+/** One that goes on. */
+interface SavedLive extends LiveBasics {
+  /** What `persist` of a world told; its switches count, and `profile` is what they are told against. */
+  readonly from: PersistedWorld;
+}
+
+/** What a live world is made of. */
+export type LiveOptions = NewLive | SavedLive;
 
 /** The active state of each region of a machine; nested ones with dots. */
 export type ActiveStates = Readonly<Record<string, string>>;
@@ -86,19 +101,26 @@ const statesOfWorld = (world: World): LiveStates => ({
   })),
 });
 
+function worldOf(options: LiveOptions): { readonly kernel: Profile; readonly world: World } {
+  const named = profile(options.profile);
+  const stepper = actorStepper(options.inspect);
+  if (options.from !== undefined) {
+    const world = restore(options.from, { stepper });
+    return { kernel: withSwitches(named, world.switches), world };
+  }
+  const kernel = withSwitches(named, options.set ?? {});
+  const host = makeHost(options.host);
+  return { kernel, world: new World({ switches: kernel.switches, host, stepper }) };
+}
+
 /**
- * Makes a live world.
+ * Makes a live world, or goes on with one that was persisted.
  *
  * @throws UnknownProfileError, UnknownSwitchError, SwitchValueError for a profile or switches that
- * are none; RangeError for a host that cannot be.
+ * are none; RangeError for a host that cannot be; RestoreError for what is no persisted world.
  */
 export function live(options: LiveOptions): Live {
-  const kernel = withSwitches(profile(options.profile), options.set ?? {});
-  const world = new World({
-    switches: kernel.switches,
-    host: makeHost(options.host),
-    stepper: actorStepper(options.inspect),
-  });
+  const { kernel, world } = worldOf(options);
   const observations = new Subject<Observation>();
   const dispatched = new Subject<Dispatched>();
   let completed = false;

@@ -2,7 +2,15 @@ import { toArray } from 'rxjs';
 import { describe, expect, test } from 'vitest';
 import type { InspectionEvent } from 'xstate';
 import type { Input, Observation } from '../../events/index.ts';
-import { type Dispatched, live } from '../../src/engine/index.ts';
+import {
+  type Dispatched,
+  live,
+  makeHost,
+  type PersistedWorld,
+  persist,
+  RestoreError,
+  World,
+} from '../../src/engine/index.ts';
 import { UnknownProfileError } from '../../src/profiles/index.ts';
 
 const INPUTS: readonly Input[] = [
@@ -67,6 +75,31 @@ describe('a live world', () => {
     const clock = live(options);
     clock.complete();
     expect(() => clock.dispatch(INPUTS[0]!)).toThrow(/completed/);
+  });
+
+  test('goes on from a saved world, whichever way that was run', () => {
+    for (const cut of INPUTS.keys()) {
+      const whole = live({ ...options, set: { getClock: 'base' } });
+      const seen = INPUTS.map((input) => whole.dispatch(input));
+      const table = new World({ switches: whole.profile.switches, host: makeHost(options.host) });
+      const first = live({ ...options, set: { getClock: 'base' } });
+      for (const input of INPUTS.slice(0, cut)) {
+        first.dispatch(input);
+        table.dispatch(input);
+      }
+      for (const world of [first.world, table]) {
+        const from = JSON.parse(JSON.stringify(persist(world))) as PersistedWorld;
+        const signals: string[] = [];
+        const inspect = (event: InspectionEvent) => signals.push(event.type);
+        const other = live({ profile: options.profile, from, inspect });
+        expect(other.profile.overridden).toEqual(['getClock']);
+        expect(INPUTS.slice(cut).map((input) => other.dispatch(input))).toEqual(seen.slice(cut));
+        expect(other.states()).toEqual(whole.states());
+        expect(signals).toContain('@xstate.event');
+      }
+    }
+    const from = { form: 'else' } as unknown as PersistedWorld;
+    expect(() => live({ profile: options.profile, from })).toThrow(RestoreError);
   });
 
   test('takes switches on top of a profile, and refuses unknown ones', () => {
