@@ -97,6 +97,27 @@ function loadedWith(file: string, loaded = new Set<string>()): ReadonlySet<strin
   return loaded;
 }
 
+test.each(['./engine', './events', './machines', './num', './profiles'])(
+  'masterclock%s is free of Node: an emulator may run anywhere',
+  (entry) => {
+    const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      exports: Record<string, { default: string }>;
+    };
+    const file = exports[entry]!.default.replace('./dist/', '').replace(/\.js$/, '.ts');
+    const loaded = [...loadedWith(file)];
+    expect(loaded.length).toBeGreaterThan(5);
+    const packages = loaded.filter((name) => !name.endsWith('.ts'));
+    expect(packages.filter((name) => !['xstate', 'rxjs'].includes(name))).toEqual([]);
+    const texts = loaded
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => {
+        return [name, readFileSync(join(ROOT, name), 'utf8')] as const;
+      });
+    const globals = /^[^*/]*\b(?:Buffer\.|process\.|require\(|import\()/m;
+    expect(texts.flatMap(([name, text]) => (globals.test(text) ? [name] : []))).toEqual([]);
+  },
+);
+
 test('a log is replayed without loading XState and RxJS, which takes longer than a small log does', () => {
   const packages = ['xstate', 'rxjs'];
   const all = loadedWith('src/engine/index.ts');

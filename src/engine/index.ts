@@ -1,5 +1,6 @@
 /**
- * Runs the machines: inputs in, observations out.
+ * Runs the machines: inputs in, observations out. Nothing of it needs Node, so that emulators can have
+ * it wherever they run.
  *
  * @module
  */
