@@ -91,11 +91,11 @@ export function tscChange(from: ClockView, to: ClockView, hostTsc: bigint | unde
 /** The clock of one vCPU through a recording. */
 export class GuestClock {
   page: PageState = 'unknown';
-  tscOffset: bigint | undefined;
   tscScale: TscScale | undefined;
   seenPage: PageState = 'unknown';
-  seenOffset: bigint | undefined;
   seenScale: TscScale | undefined;
+  #offset: bigint | undefined;
+  #seenOffset: bigint | undefined;
   /** The offset in force when the page was written. */
   #pageOffset: bigint | undefined;
   /** Something was written since the vCPU last ran. */
@@ -106,12 +106,29 @@ export class GuestClock {
   inDoubt = false;
   /** An offset write after a loss does not continue the one before. */
   #missedOffset = false;
-  /** Though events were lost, the guest's TSC is known to have gone on as it did. */
-  offsetHolds = false;
+  /** Events were lost since the offset was written: one that was may be among them. */
+  offsetInDoubt = false;
+  /** So much may be from an offset of which the page after a loss shows no more than that it is near. */
+  slackNs = 0n;
   /** The page was written since the vCPU last ran. */
   #fresh = false;
   /** The last page written continues the versions of the one before. */
   #continues = false;
+
+  /** The offset in force; `undefined` while it is in doubt, or no write of it was seen. */
+  get tscOffset(): bigint | undefined {
+    return this.offsetInDoubt ? undefined : this.#offset;
+  }
+
+  /** The same when the vCPU last ran. */
+  get seenOffset(): bigint | undefined {
+    return this.offsetInDoubt ? undefined : this.#seenOffset;
+  }
+
+  /** The offset written last, in doubt or not. */
+  get writtenOffset(): bigint | undefined {
+    return this.#offset;
+  }
 
   get current(): ClockView {
     return { page: this.page, tscOffset: this.tscOffset, tscScale: this.tscScale };
@@ -135,17 +152,18 @@ export class GuestClock {
       this.page = sameUpdate(before, page);
       return true;
     } else {
-      this.#continues = isNextVersion(before.version, page.version);
+      const isSecond = this.inDoubt && this.#fresh;
+      this.#continues =
+        isNextVersion(before.version, page.version) && (this.#continues || !isSecond);
     }
     this.page = page;
-    this.#pageOffset = this.tscOffset;
     this.#fresh = true;
     this.dirty = true;
-    if (typeof before !== 'object') return true;
-    const isSame = sameTimes(before, page);
+    const isSame = typeof before === 'object' && sameTimes(before, page);
     // What moved the guest's TSC would have moved the page's.
-    if (isSame) this.offsetHolds = true;
-    return isSame || this.#continues || this.inDoubt;
+    if (isSame && this.offsetInDoubt) this.proveOffset(0n);
+    this.#pageOffset = this.tscOffset;
+    return isSame || this.#continues || this.inDoubt || typeof before !== 'object';
   }
 
   /** The host TSC that the page was made of, while it and its offset are known. */
@@ -168,14 +186,14 @@ export class GuestClock {
   }
 
   writeOffset(previous: bigint, next: bigint): void {
-    if (this.tscOffset !== previous) {
+    if (this.#offset !== previous) {
       if (this.inDoubt) this.#missedOffset = true;
       // Another write is missing, which came before the vCPU last ran, as far as anybody knows.
-      if (this.seenOffset === this.tscOffset) this.seenOffset = previous;
+      if (this.#seenOffset === this.#offset) this.#seenOffset = previous;
     }
     this.#pageOffset ??= previous;
-    this.offsetHolds = true;
-    this.tscOffset = next;
+    this.offsetInDoubt = false;
+    this.#offset = next;
     this.dirty = true;
   }
 
@@ -190,8 +208,8 @@ export class GuestClock {
    * as if the TSC had gone on.
    */
   loseTsc(lost: bigint): void {
-    if (this.seenOffset === undefined) return;
-    this.seenOffset = addU64(this.seenOffset, scaledTsc(this.seenScale, lost));
+    if (this.#seenOffset === undefined) return;
+    this.#seenOffset = addU64(this.#seenOffset, scaledTsc(this.seenScale, lost));
   }
 
   /** The guest itself cleared GUEST_STOPPED: nothing that it reads moved. */
@@ -203,9 +221,17 @@ export class GuestClock {
   /** Events were lost: what was written meanwhile is not known. */
   loseTrack(): void {
     this.inDoubt = true;
+    this.offsetInDoubt = true;
+    this.#fresh = false;
     this.#continues = false;
     this.#missedOffset = false;
-    this.offsetHolds = false;
+  }
+
+  /** The offset is what it was, or so near to it that it may account for `slackNs` at most. */
+  proveOffset(slackNs: bigint): void {
+    this.offsetInDoubt = false;
+    this.slackNs = slackNs;
+    this.#pageOffset = this.#offset;
   }
 
   /**
@@ -215,14 +241,14 @@ export class GuestClock {
   settleDoubt(): 'unsettled' | 'complete' | 'missed' {
     if (!this.#fresh) return 'unsettled';
     this.inDoubt = false;
-    if (!this.offsetHolds) this.tscOffset = undefined;
-    return this.#continues && this.offsetHolds && !this.#missedOffset ? 'complete' : 'missed';
+    return this.#continues && !this.#missedOffset && !this.offsetInDoubt ? 'complete' : 'missed';
   }
 
   /** The vCPU runs with what is current. */
   enter(): void {
     this.seenPage = this.page;
-    this.seenOffset = this.tscOffset;
+    this.#seenOffset = this.#offset;
+    this.slackNs = 0n;
     this.seenScale = this.tscScale;
     this.#fresh = false;
     this.dirty = false;

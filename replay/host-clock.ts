@@ -17,7 +17,7 @@ import {
 } from '../src/num/index.ts';
 import type { TraceClock } from './formats/recording.ts';
 import { isStable, type Page, sameScale } from './guest-clock.ts';
-import type { PageReading, Vcpu, Vm } from './identity/vm.ts';
+import type { Lateness, Vcpu, Vm } from './identity/vm.ts';
 
 /** Far above any TSC, far below what arithmetic in Hz can't take. */
 const MOST_HZ = 1n << 40n;
@@ -29,7 +29,7 @@ const NO_TSC = 64n;
 /** A TSC is read at most this long before the event that reports it, ns. */
 const MOST_LATE_NS = 100_000_000n;
 
-/** After a loss a TSC counts as read before its event by at most this part of a second. */
+/** Pages are read about as late as each other, to this part of a second. */
 const READ_LATE_PART = 1_000n;
 /** NTP steers by at most 500 ppm, `adjtimex` ticks aside. */
 const MOST_STEERING = 2_000n;
@@ -73,24 +73,54 @@ export class HostClock {
   /** A page was written at `ticks`. */
   observe(vcpu: Vcpu, page: Page, ticks: bigint): void {
     this.#scale ??= page;
-    const { clock, vm, reading: before } = vcpu;
-    const taken = isStable(page) ? vm.lastRecompute?.timestamp : ticks;
+    const { clock, vm } = vcpu;
+    const { lastRecompute, recomputeHolds } = vm;
     const hz = this.#hzOf(page);
-    vcpu.reading =
-      taken === undefined ? undefined : { tscTimestamp: page.tscTimestamp, ticks: taken };
-    if (clock.inDoubt && this.#keepsPace(before, vcpu.reading, hz)) clock.offsetHolds = true;
-    const offset = clock.tscOffset;
-    if (offset === undefined || (clock.inDoubt && !clock.offsetHolds)) return;
-    const tsc = asU64(page.tscTimestamp - offset);
-    const mayBeNoTsc = this.#unnamed && this.#unit === 'tsc' && tsc > ticks;
-    if (mayBeNoTsc && tsc / NO_TSC > ticks) this.#unit = 'order';
+    const taken = isStable(page) ? lastRecompute?.timestamp : ticks;
+    if (clock.tscOffset !== undefined) this.#doubtUnit(page, clock.tscOffset, ticks);
     if (taken === undefined || hz === undefined) return;
+    const late = this.#lateness(vcpu, page, taken, hz);
+    if (clock.offsetInDoubt && late !== undefined) this.#settleOffset(vcpu, late, hz);
+    if (clock.offsetInDoubt) return;
+    vcpu.late = late;
+    const offset = clock.tscOffset;
+    if (offset === undefined || (isStable(page) && !recomputeHolds)) return;
+    const tsc = asU64(page.tscTimestamp - offset);
     if (this.#unit === 'tsc') {
       this.#compare(vcpu, tsc, taken);
       return;
     }
     this.#lastAnchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
     this.#anchors.set(vcpu.vm, this.#lastAnchor);
+  }
+
+  /** Are these whole numbers no TSC? */
+  #doubtUnit(page: Page, offset: bigint, ticks: bigint): void {
+    if (!this.#unnamed || this.#unit !== 'tsc') return;
+    const tsc = asU64(page.tscTimestamp - offset);
+    if (tsc > ticks && tsc / NO_TSC > ticks) this.#unit = 'order';
+  }
+
+  /** By the offset written last, or 0 while none was; a scaled TSC tells nothing of the host's. */
+  #lateness(vcpu: Vcpu, page: Page, taken: bigint, hz: bigint): Lateness | undefined {
+    const { clock, scaled } = vcpu;
+    if (scaled || clock.tscScale !== undefined || this.#unit === 'order') return undefined;
+    const at = this.#unit === 'tsc' ? taken : (taken * hz) / NSEC_PER_SEC;
+    const tsc = page.tscTimestamp - (clock.writtenOffset ?? 0n);
+    return { cycles: asS64(at - tsc), ticks: taken };
+  }
+
+  /** After a loss: a page that was read about as late as the one before it is of the same offset. */
+  #settleOffset({ clock, late: before }: Vcpu, late: Lateness, hz: bigint): void {
+    const isTsc = this.#unit === 'tsc';
+    if (before === undefined && !(isTsc && clock.writtenOffset !== undefined)) return;
+    const apart = late.cycles - (before?.cycles ?? 0n);
+    const cycles = apart < 0n ? -apart : apart;
+    // A clock of ns may be steered against the TSC.
+    const elapsed =
+      isTsc || before === undefined ? 0n : ((late.ticks - before.ticks) * hz) / NSEC_PER_SEC;
+    if (cycles > hz / READ_LATE_PART + elapsed / MOST_STEERING) return;
+    clock.proveOffset((cycles * NSEC_PER_SEC) / hz);
   }
 
   /** A page's TSC frequency; nearly all pages have the scale of the one before. */
@@ -101,23 +131,6 @@ export class HostClock {
       this.#mostLate = (MOST_LATE_NS * (this.#hz ?? 0n)) / NSEC_PER_SEC;
     }
     return this.#hz;
-  }
-
-  /** Did the guest's TSC, which is not scaled, move from one page to the next as the trace clock did? */
-  #keepsPace(
-    from: PageReading | undefined,
-    to: PageReading | undefined,
-    hz: bigint | undefined,
-  ): boolean {
-    if (from === undefined || to === undefined || hz === undefined || this.#unit === 'order') {
-      return false;
-    }
-    const ticks = to.ticks - from.ticks;
-    const cycles = this.#unit === 'tsc' ? ticks : (ticks * hz) / NSEC_PER_SEC;
-    const apart = asS64(to.tscTimestamp - from.tscTimestamp - cycles);
-    // A clock of ns may be steered against the TSC.
-    const steered = this.#unit === 'tsc' ? 0n : cycles / MOST_STEERING;
-    return (apart < 0n ? -apart : apart) <= hz / READ_LATE_PART + steered;
   }
 
   /** Does a page that was taken at host TSC `taken` hold that TSC? */

@@ -87,6 +87,7 @@ export class Judge {
       if (seenSince === 'missed') {
         this.#unmeasured(sceneOf(this.#clock, ticks, vcpu, visibility), true);
       }
+      if (seenSince === 'unsettled') this.#withoutPage(vcpu, ticks, visibility);
       if (seenSince !== 'complete') return;
     }
     if (seen.page === 'unknown' && !clock.born) {
@@ -97,24 +98,25 @@ export class Judge {
     if (change === undefined) return;
     this.compared++;
     const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
-    this.#jump(vcpu, scene, change);
+    if (this.#isDoubtful(vcpu, change)) this.#unmeasured(scene, true);
+    else this.#jump(vcpu, scene, change);
     if (!sameScale(change.from, change.to)) this.#rate(scene, change);
     if (change.from.flags !== change.to.flags) this.#flags(scene, change);
     this.#masterclock.see(vcpu, change, scene);
   }
 
-  /** Its TSC may have moved under a page from before the recording. */
+  /** Its TSC may have moved under a page that the recording does not show. */
   #withoutPage(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
     const { clock } = vcpu;
     const { seen, current } = clock;
-    if (current.page === 'off' || clock.born || clock.inDoubt) return;
+    if (current.page === 'off' || (clock.born && !clock.inDoubt)) return;
     const cycles = tscChange(seen, current, undefined);
     if (cycles === 0n) return;
     this.#report(
       makeFinding('unmeasured', 'notice', sceneOf(this.#clock, ticks, vcpu, visibility), {
         cause: `its TSC moved by ${formatCycles(cycles)}`,
         reason:
-          'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm).',
+          'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.',
       }),
     );
   }
@@ -147,6 +149,12 @@ export class Judge {
       ? 'error'
       : stepSeverity(deltaNs, trusted(change), this.#options.thresholds);
     this.#report(makeFinding(rule, severity, scene, explain(change, around), deltaNs));
+  }
+
+  /** After a loss: the step may be no more than an offset of which nothing was seen. */
+  #isDoubtful({ clock }: Vcpu, { deltaNs }: ClockChange): boolean {
+    const size = deltaNs < 0n ? -deltaNs : deltaNs;
+    return size >= this.#options.thresholds.noticeNs && size <= 2n * clock.slackNs;
   }
 
   /** The host went to sleep after the old page's reference was taken. */

@@ -167,12 +167,12 @@ export class Tracker {
     const wide = row * WIDE_COLUMNS;
     const previous = batch.wides[wide + OFFSET.previous]!;
     const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
-    const vcpu = this.#identity.vcpu(thread, id, previous === 0n);
+    const vcpu = this.#identity.vcpu(thread, id, previous === 0n ? 'creation' : 'offset');
     const { clock } = vcpu;
     if (!clock.inDoubt && clock.tscOffset !== undefined && clock.tscOffset !== previous) {
       this.#mixed(thread, vcpu, batch.timestamps[row]!);
     }
-    if (clock.tscOffset === undefined && previous === 0n) {
+    if (clock.writtenOffset === undefined && previous === 0n) {
       if (clock.page !== 'unknown') this.#mixed(thread, vcpu, batch.timestamps[row]!);
       else if (!clock.born) {
         clock.born = true;

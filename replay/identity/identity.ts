@@ -8,7 +8,7 @@ import { FormatError } from '../formats/error.ts';
 import type { Page } from '../guest-clock.ts';
 import { FdChain } from './fd-table.ts';
 import { Thread } from './thread.ts';
-import { ThreadGroups } from './thread-groups.ts';
+import { type SeenBy, ThreadGroups } from './thread-groups.ts';
 import type { Vcpu, Vm, VmSummary } from './vm.ts';
 
 /** A recording may see any number of VMs come and go; so many of those gone are listed. */
@@ -101,28 +101,28 @@ export class Identity {
   }
 
   /**
-   * The vCPU that an event of `thread` means by `id`. `creates`: the event shows that it was created
-   * just now.
+   * The vCPU that an event of `thread` means by `id`. `by`: what the event is, as far as it matters to
+   * which thread runs it.
    */
-  vcpu(thread: Thread, id: number, creates = false): Vcpu {
+  vcpu(thread: Thread, id: number, by: SeenBy = 'run'): Vcpu {
     const call = thread.call;
     if (call?.vcpu?.id === id) return call.vcpu;
     const vm = call?.vm;
     if (vm !== undefined) return vm.vcpu(id);
-    if (call?.ioctl?.scope === 'vcpu') return this.#byFd(thread, call.fd, id, creates);
+    if (call?.ioctl?.scope === 'vcpu') return this.#byFd(thread, call.fd, id, by);
     // The call's entry may be lost; a thread that ran one vCPU all along still runs that one.
     const { ran } = thread;
     if (ran !== undefined && ran !== 'several' && ran.id === id) return ran;
-    return this.#groups.vcpu(thread, id, creates);
+    return this.#groups.vcpu(thread, id, by);
   }
 
   /** A vCPU whose creation was not recorded, by the descriptor that the thread calls on. */
-  #byFd(thread: Thread, fd: number, id: number, creates: boolean): Vcpu {
+  #byFd(thread: Thread, fd: number, id: number, by: SeenBy): Vcpu {
     const known = thread.carriedByFd.get(fd);
     if (known?.id === id) return known;
     const carried = thread.carried.get(id);
     const apart = carried !== undefined && [...thread.carriedByFd.values()].includes(carried);
-    const vcpu = this.#groups.vcpu(thread, id, creates, apart);
+    const vcpu = this.#groups.vcpu(thread, id, by, apart);
     thread.carriedByFd.set(fd, vcpu);
     return vcpu;
   }
@@ -136,7 +136,8 @@ export class Identity {
     // A vCPU that was not seen yet may be of a VM that was not either.
     if (this.#vms.size !== 1 || call?.ioctl?.scope === 'vcpu') return undefined;
     const [only] = this.#vms;
-    return only?.source === 'process' && tgid !== 0 && only.pid !== tgid ? undefined : only;
+    const tellsProcess = only?.source === 'process' || only?.source === 'ioctls';
+    return tellsProcess && tgid !== 0 && only.pid !== tgid ? undefined : only;
   }
 
   /** `thread` runs `vcpu`. */
@@ -164,6 +165,7 @@ export class Identity {
     this.#chain.loseTrack();
     for (const thread of this.#threads.values()) {
       thread.call = undefined;
+      thread.recompute = undefined;
       if (thread.ran === 'several') thread.vcpu = undefined;
     }
   }

@@ -17,6 +17,9 @@ import { isStable, type Page } from '../guest-clock.ts';
 import type { Thread } from './thread.ts';
 import { type IdentitySource, type Vcpu, Vm } from './vm.ts';
 
+/** An event of a vCPU: its creation, another write of its offset, or one that shows that it runs. */
+export type SeenBy = 'creation' | 'offset' | 'run';
+
 /** Threads among which VMs are told apart. */
 class ThreadGroup {
   /** In the order in which they appeared. */
@@ -59,14 +62,15 @@ export class ThreadGroups {
   }
 
   /**
-   * The vCPU `id` that `thread` carries. `creates`: the event shows that it was created just now.
-   * `apart`: it is another than the thread is known to carry under this id.
+   * The vCPU `id` that `thread` carries. `apart`: it is another than the thread is known to carry under
+   * this id.
    */
-  vcpu(thread: Thread, id: number, creates: boolean, apart = false): Vcpu {
+  vcpu(thread: Thread, id: number, by: SeenBy, apart = false): Vcpu {
     let vcpu = apart ? undefined : thread.carried.get(id);
     if (vcpu === undefined) {
-      vcpu = this.#place(thread, id, creates, apart);
-      if (creates) this.#wait(vcpu);
+      vcpu = this.#place(thread, id, by === 'creation', apart);
+      // A VMM's main thread creates vCPUs and sets their MSRs; only who runs one has it for good.
+      if (by !== 'run' && vcpu.tid === 0) this.#wait(vcpu);
       thread.carried.set(id, vcpu);
     }
     return vcpu;

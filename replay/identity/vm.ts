@@ -6,9 +6,9 @@ import type { Thread } from './thread.ts';
 /** How a VM was told apart from others. */
 export type IdentitySource = 'ioctls' | 'guest option' | 'process' | 'threads' | 'log';
 
-/** What a page's `tsc_timestamp` was when, ticks. */
-export interface PageReading {
-  readonly tscTimestamp: bigint;
+/** How long a page's TSC was read before the event that tells of it, cycles, and when that was, ticks. */
+export interface Lateness {
+  readonly cycles: bigint;
   readonly ticks: bigint;
 }
 
@@ -22,8 +22,9 @@ export class Vcpu {
   /** The thread that is inside KVM_RUN on it. */
   caller: Thread | undefined;
   readonly clock = new GuestClock();
-  /** In guest mode now, as far as `exits` says that its exits are recorded. */
+  /** In guest mode now, as far as its exits are recorded. */
   running = false;
+  /** An exit of it was recorded. */
   exits = false;
   /** Instant of the first entry, ticks; `undefined` before. */
   firstEntry: bigint | undefined;
@@ -33,8 +34,8 @@ export class Vcpu {
   pageEpoch = 0;
   /** The VM's `epoch` at its last entry; −1 before. */
   entryEpoch = -1;
-  /** The TSC of its page and when that was read, where that is known. */
-  reading: PageReading | undefined;
+  /** Of its last page, by the offset it had then. */
+  late: Lateness | undefined;
   /** Its thread also carries a vCPU of the same id of another VM: no jump can be told. */
   ambiguous = false;
   /** By how much its TSC was moved under its present page, signed cycles. */
@@ -117,6 +118,8 @@ export class Vm {
   /** The update that began the epoch was seen, and was this VM's for certain. */
   epochIsSeen = false;
   lastRecompute: Recompute | undefined;
+  /** No recomputation may have come after that one unseen. */
+  recomputeHolds = false;
   /** The last KVM_SET_CLOCK that succeeded, and the last other call on the VM that moves clocks. */
   lastSetClock: Cause | undefined;
   lastCall: Cause | undefined;
@@ -172,6 +175,7 @@ export class Vm {
     this.epoch++;
     this.epochIsSeen = true;
     this.lastRecompute = recompute;
+    this.recomputeHolds = true;
   }
 
   /** It may turn out only later that a recomputation was this VM's; the latest is what counts. */
@@ -179,6 +183,7 @@ export class Vm {
     const { lastRecompute: last } = this;
     if (seen !== undefined && (last === undefined || last.timestamp < seen.timestamp)) {
       this.lastRecompute = seen;
+      this.recomputeHolds = true;
     }
   }
 
@@ -186,7 +191,7 @@ export class Vm {
   forgetEpoch(): void {
     this.epoch++;
     this.epochIsSeen = false;
-    this.lastRecompute = undefined;
+    this.recomputeHolds = false;
     for (const vcpu of this.vcpus.values()) vcpu.pageEpoch = this.epoch;
   }
 

@@ -133,8 +133,7 @@ function quietVerdict(summary: Found, worst: Finding | undefined): string {
         ? ' (no step at all)'
         : '';
   const lost = summary.gaps > 0 ? ', as far as events were not lost' : '';
-  const blind =
-    unmeasured > 0 ? `; ${count(unmeasured, 'page')} had nothing to be compared with` : '';
+  const blind = unmeasured > 0 ? `; ${count(unmeasured, 'change')} could not be measured` : '';
   let least = DEFAULT_THRESHOLDS.noticeNs;
   if (minNs > least) least = minNs;
   return `no jump of ${shortNs(least)} or more on ${watched(summary)}${most}${lost}${blind}`;

@@ -3,6 +3,8 @@ import type { Finding } from '../../replay/index.ts';
 import { unjudgeable, verdict } from '../../replay/report/text.ts';
 import { replayText, unzipped } from './fixtures.ts';
 import { begunAt, losing, only, threadPerVcpu, twice, without } from './partial.ts';
+import { at, BORN, MS, pageAt } from './small-vm.ts';
+import { TraceText } from './trace-text.ts';
 
 const textOf = (name: string): string => unzipped(name, 'trace.txt');
 
@@ -106,6 +108,27 @@ describe('a recording that begins in the VM’s life, of a VMM with a thread for
   });
 });
 
+describe('a VMM whose main thread writes the TSCs of vCPUs that other threads run', () => {
+  test.each([undefined, 100])(
+    'is one VM, from wherever the recording begins (process %s)',
+    async (tgid) => {
+      const main = tgid === undefined ? {} : { tgid };
+      const own = { ...main, tid: 101, cpu: 1 };
+      const trace = new TraceText()
+        .offset(at(5n), -BORN - 2n * MS, -BORN, 0, main)
+        .masterclock(at(9n), 1, 1, own)
+        .page(at(10n), { ...pageAt(9n), version: 8 }, own)
+        .entry(at(10n) + 100n, 0, own)
+        .exit(at(11n), 0, own)
+        .offset(at(12n), -BORN, -BORN + 7n * MS, 0, main)
+        .entry(at(13n), 0, own);
+      const { findings, summary } = await replayText(String(trace));
+      expect(summary.vmCount).toBe(1);
+      expect(steps(findings)).toMatchObject([{ rule: 'tsc-jump', vcpu: 0, deltaNs: 7_000_000n }]);
+    },
+  );
+});
+
 describe('two VMs at once', () => {
   test.each(['clocksource-6.12', 'hotplug-deep-6.1', 'tsc-guest-6.1'])(
     '%s twice: each has its own findings and no others',
@@ -121,6 +144,26 @@ describe('two VMs at once', () => {
 });
 
 describe('lost events', () => {
+  test.each(['tsc-host-deep-6.12', 'clock-deep-6.12', 'legacy-5.10', 'hotplug-deep-6.1'])(
+    '%s: one event lost, wherever it is, leaves nearly all findings and invents none',
+    async (name) => {
+      const text = textOf(name);
+      const size = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+      const whole = steps((await replayText(text)).findings);
+      const known = new Set(whole.map(({ vcpu, timestamp }) => `${vcpu} ${timestamp}`));
+      let left = 0;
+      const places = Array.from({ length: 12 }, (_, i) => Math.floor((size * (i + 0.5)) / 12));
+      for (const at of places) {
+        const lossy = steps((await replayText(losing(text, at, 1))).findings);
+        expect(lossy.filter(({ vcpu, timestamp }) => !known.has(`${vcpu} ${timestamp}`))).toEqual(
+          [],
+        );
+        left += lossy.length;
+      }
+      expect(left).toBeGreaterThan(0.9 * whole.length * places.length);
+    },
+  );
+
   test('descriptors of a VM that is gone are not trusted after a loss', async () => {
     const text = textOf('migrate-7.3');
     const creates = /sys_ioctl\(fd: 9, cmd: (0x)?ae41, arg: 0\)/;
