@@ -24,7 +24,7 @@ export class Vcpu {
   readonly clock = new GuestClock();
   /** In guest mode now, as far as its exits are recorded. */
   running = false;
-  /** An exit of it was recorded. */
+  /** An exit of it was recorded, or would be. */
   exits = false;
   /** Instant of the first entry, ticks; `undefined` before. */
   firstEntry: bigint | undefined;

@@ -25,6 +25,8 @@ export class FollowedVcpu {
   constructor(vcpu: Vcpu, cell: VcpuCell) {
     this.vcpu = vcpu;
     this.#cell = cell;
+    // A world knows when its vCPUs are in the guest.
+    vcpu.exits = true;
   }
 
   get state(): VcpuCell['state'] {
@@ -79,7 +81,7 @@ export class FollowedVcpu {
     } else if (typeof clock.page !== 'object' || clock.page.version !== pageVersion) {
       clock.writePage(pageOf(cell.state));
     }
-    clock.writeOffset(clock.tscOffset ?? l1TscOffset, l1TscOffset);
+    clock.writeOffset(clock.writtenOffset ?? l1TscOffset, l1TscOffset);
     this.takeScale(fracBits);
   }
 }

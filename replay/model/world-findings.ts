@@ -162,15 +162,14 @@ export class WorldFindings {
   ): void {
     const followed = this.#vm(world, seen.vm);
     const why = this.#askedOfServer(input) ?? cause;
-    followed.vm.epoch++;
-    followed.vm.lastRecompute = {
+    followed.vm.beginEpoch({
       timestamp: input.tsc,
       useMasterClock: seen.useMasterClock,
       hostClock: seen.hostClock,
       offsetMatched: seen.offsetMatched,
       cause: why,
       ...(seen.useMasterClock ? {} : { offBy: by.replace(/^off: /, '') }),
-    };
+    });
     followed.reference = masterReference(world, followed, why);
   }
 

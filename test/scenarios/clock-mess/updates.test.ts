@@ -41,7 +41,8 @@ describe('updates that are not needed, by how often something is repeated', () =
   test.each([
     ['v6.8', 'rfc-v3', [10, 0, 2_863_311_530], [0, 0, 0]],
     ['v6.8', 'series-v6', [10, 0, 2_863_311_530], [0, 10, 2_863_311_530]],
-    ['v4.19', 'rfc-v3', [10, 0, 2_863_311_530], [0, 0, 2_863_311_530]],
+    // Up to v5.15 a new vCPU of VMX is on a CPU already, so that its first load asks for nothing.
+    ['v4.19', 'rfc-v3', [0, 0, 2_863_311_530], [0, 0, 2_863_311_530]],
     // Of ten a second one is the boot CPU's; what is over the limit is renewed alone.
     ['v7.3', 'rfc-v3', [9, 1, 2_863_311_530], [0, 0, 0]],
   ] as const)(
