@@ -29,10 +29,11 @@ const NO_TSC = 64n;
 /** A TSC is read at most this long before the event that reports it, ns. */
 const MOST_LATE_NS = 100_000_000n;
 
-/** Pages are read about as late as each other, to this part of a second. */
-const READ_LATE_PART = 1_000n;
-/** NTP steers by at most 500 ppm, `adjtimex` ticks aside. */
-const MOST_STEERING = 2_000n;
+/** By so much at most one page is read later before its event than another. */
+const MOST_APART_NS = 1_000_000n;
+/** What NTP steers a clock by at most, ticks of `adjtimex` aside. */
+const MOST_STEERING_PPM = 500n;
+const PARTS = 1_000_000n;
 
 /** A TSC and the trace clock's reading for the same instant. */
 interface Anchor {
@@ -115,12 +116,13 @@ export class HostClock {
     const isTsc = this.#unit === 'tsc';
     if (before === undefined && !(isTsc && clock.writtenOffset !== undefined)) return;
     const apart = late.cycles - (before?.cycles ?? 0n);
-    const cycles = apart < 0n ? -apart : apart;
+    const apartNs = ((apart < 0n ? -apart : apart) * NSEC_PER_SEC) / hz;
     // A clock of ns may be steered against the TSC.
-    const elapsed =
-      isTsc || before === undefined ? 0n : ((late.ticks - before.ticks) * hz) / NSEC_PER_SEC;
-    if (cycles > hz / READ_LATE_PART + elapsed / MOST_STEERING) return;
-    clock.proveOffset((cycles * NSEC_PER_SEC) / hz);
+    const steeredNs =
+      isTsc || before === undefined
+        ? 0n
+        : ((late.ticks - before.ticks) * MOST_STEERING_PPM) / PARTS;
+    if (apartNs <= MOST_APART_NS + steeredNs) clock.proveOffset(apartNs);
   }
 
   /** A page's TSC frequency; nearly all pages have the scale of the one before. */

@@ -30,7 +30,7 @@ export class KnownVm {
   referenceTsc = false;
   referenceNs = false;
   /** The time of a page that disagreed with the reference, that the same is not told again. */
-  told: bigint | undefined;
+  toldNs: bigint | undefined;
   /** TSC offsets are known relative to each other only, and so is the reference's host TSC. */
   relative = false;
   /** The VM's offset from the base clock; `near` where only a page without masterclock told it. */
@@ -64,7 +64,7 @@ export class KnownVm {
 
   /** A new reference is taken, which shows in the first page made of it. */
   loseReference(): void {
-    this.told = undefined;
+    this.toldNs = undefined;
     this.referenceTsc = false;
     this.referenceNs = false;
   }

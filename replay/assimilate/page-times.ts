@@ -116,8 +116,8 @@ export class PageTimes {
     if (of.referenceNs) {
       const expected = clockOf(of.state);
       // Told once; if another page has it too, the reference is what pages say.
-      const isTold = of.told === page.systemTime;
-      of.told = expected === page.systemTime ? undefined : page.systemTime;
+      const isTold = of.toldNs === page.systemTime;
+      of.toldNs = expected === page.systemTime ? undefined : page.systemTime;
       if (!isTold) compared.field('system_time', true, expected, page.systemTime);
       else this.#tellTime(of, page);
       return isTold;

@@ -4,9 +4,7 @@ import { Rig } from '../selftests/rig.ts';
 
 test('a guest’s write to a protected TSC moves neither it nor TSC_ADJUST (v6.15+)', () => {
   const rig = new Rig('v6.15').createVm();
-  rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0 });
-  rig.on(0, 'protect_tsc', {});
-  rig.on(0, 'vcpu_postcreate', {});
+  rig.createProtectedVcpu(0);
   const { l1TscOffset } = rig.vcpu(0);
   expect(rig.wrmsr(0, MSRS.IA32_TSC, 1n << 40n)).toBe(true);
   expect(rig.vcpu(0).guestTscProtected).toBe(true);

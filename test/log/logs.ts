@@ -121,3 +121,10 @@ export const extras: fc.Arbitrary<LogEntry> = fc.oneof(
     )
     .map((gap): LogEntry => ({ kind: 'gap', ...gap })),
 );
+
+/** A history of so many inputs. */
+export const FORTY_INPUTS = {
+  profile: 'v6.1',
+  host: { tscKhz: 2e6, vendor: 'vmx', hasTscControl: true, constantTsc: true, staleKhz: 0 },
+  steps: Array.from({ length: 40 }, (_, i) => i * 7919),
+} as const;

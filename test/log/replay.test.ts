@@ -1,36 +1,25 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { applyPatches, enablePatches } from 'immer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Input } from '../../events/index.ts';
-import { type LogEntry, LogError, LogWriteError, LogWriter } from '../../events/log/index.ts';
+import { type LogEntry, LogError } from '../../events/log/index.ts';
 import {
   headerOf,
-  LoggedWorld,
   modelOf,
   NoSuchInputError,
   replayLog,
   stateAt,
   stepOf,
 } from '../../replay/log/index.ts';
-import { CHECKPOINT_STRUCTS, makeHost, World } from '../../src/engine/index.ts';
+import { makeHost, World } from '../../src/engine/index.ts';
 import { profile } from '../../src/profiles/index.ts';
 import { cli, json } from '../cli/run.ts';
 import { histories, runs } from '../engine/arbitraries.ts';
 import { newWorld, play } from '../engine/history.ts';
-import { bytesOf, FORMS, logOf, open, readAll } from './logs.ts';
+import { bytesOf, FORMS, FORTY_INPUTS, logOf, open } from './logs.ts';
 
 enablePatches();
 
@@ -39,12 +28,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'masterclock-log-'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const SPEC = {
-  profile: 'v6.1',
-  host: { tscKhz: 2e6, vendor: 'vmx', hasTscControl: true, constantTsc: true, staleKhz: 0 },
-  steps: Array.from({ length: 40 }, (_, i) => i * 7919),
-} as const;
 
 describe('the state at an input', () => {
   it.each(FORMS)('%s: is that of a world to which as much has happened', async (form) => {
@@ -164,7 +147,7 @@ describe('VMs that do not touch each other', () => {
 });
 
 it('an input that the log does not have is an error of its own', async () => {
-  const log = await open(bytesOf('mclog', logOf(SPEC)));
+  const log = await open(bytesOf('mclog', logOf(FORTY_INPUTS)));
   const asked = stateAt(log, 99);
   await expect(asked).rejects.toThrow(NoSuchInputError);
   await expect(asked).rejects.toThrow('the log has 40 inputs');
@@ -172,7 +155,7 @@ it('an input that the log does not have is an error of its own', async () => {
 
 describe('gaps', () => {
   it('make the state unknown until a checkpoint tells', async () => {
-    const { header, entries } = logOf(SPEC, 10);
+    const { header, entries } = logOf(FORTY_INPUTS, 10);
     const gap: LogEntry = { kind: 'gap', tsc: 1n, reason: 'lost' };
     const before = await replayLog(
       await open(bytesOf('mclog', { header, entries: [gap, ...entries] })),
@@ -185,7 +168,7 @@ describe('gaps', () => {
   });
 
   it('without one, an input that cannot be is damage', async () => {
-    const { header, entries } = logOf(SPEC);
+    const { header, entries } = logOf(FORTY_INPUTS);
     const isLeft = (entry: LogEntry): boolean =>
       entry.kind === 'input' && entry.input.type !== 'KVM_CREATE_VM';
     const log = await open(bytesOf('jsonl', { header, entries: entries.filter(isLeft) }));
@@ -193,116 +176,13 @@ describe('gaps', () => {
   });
 });
 
-describe('appending', () => {
-  const writerOf = (path: string, world: World) =>
-    new LogWriter(path, {
-      form: path.endsWith('.mclog') ? 'mclog' : 'jsonl',
-      header: headerOf(world, profile(SPEC.profile)),
-      structs: CHECKPOINT_STRUCTS,
-      acknowledge: 'synced',
-    });
-
-  it.each(FORMS)('%s: goes on after a torn tail, as if it had not been', async (form) => {
-    const path = join(folder, `torn.${form}`);
-    const inputs = play(SPEC);
-    let world = newWorld(SPEC);
-    let logged = new LoggedWorld(world, writerOf(path, world), 8);
-    let size = 0;
-    for (const input of inputs.slice(0, 20)) {
-      const { kept } = logged.dispatch(input);
-      expect(kept.by).toBe('synced');
-      expect(kept.size).toBeGreaterThan(size);
-      ({ size } = kept);
-    }
-    writeFileSync(path, '{"input":"kvm', { flag: 'a' });
-    truncateSync(path, size + 5);
-    world = newWorld(SPEC);
-    for (const input of inputs.slice(0, 20)) world.dispatch(input);
-    const writer = writerOf(path, newWorld(SPEC));
-    expect(writer.cut).toEqual({ offset: size, bytes: 5 });
-    expect(writer.inputs).toBe(20);
-    logged = new LoggedWorld(world, writer, 8);
-    for (const input of inputs.slice(20)) logged.dispatch(input);
-    writer.close();
-    const read = await readAll(new Uint8Array(readFileSync(path)));
-    expect(read.entries.flatMap((e) => (e.kind === 'input' ? [e.input] : []))).toEqual(inputs);
-    expect(read.log.index?.checkpoints.length ?? 5).toBe(5);
-  });
-
-  it('another log, or one that somebody else writes to, is refused', () => {
-    const path = join(folder, 'other.mclog');
-    const world = newWorld(SPEC);
-    const writer = writerOf(path, world);
-    expect(() =>
-      writerOf(path, new World({ switches: world.switches, host: makeHost({ tscKhz: 1e6 }) })),
-    ).toThrow(/host: expected that of the log to go on with, found another/);
-    writeFileSync(path, 'x', { flag: 'a' });
-    expect(() => writer.append([{ kind: 'gap', tsc: 1n, reason: '' }])).toThrow(
-      /as this writer left it/,
-    );
-  });
-
-  it('where writing failed the writer ends, and its file is closed', () => {
-    const path = join(folder, 'ended.mclog');
-    const writer = writerOf(path, newWorld(SPEC));
-    const gap: LogEntry = { kind: 'gap', tsc: 1n, reason: '' };
-    const open = readdirSync('/dev/fd').length;
-    writeFileSync(path, 'x', { flag: 'a' });
-    expect(() => writer.append([gap])).toThrow(LogWriteError);
-    expect(readdirSync('/dev/fd').length).toBe(open - 1);
-    truncateSync(path, statSync(path).size - 1);
-    expect(() => writer.append([gap])).toThrow(
-      /expected an open log, found one whose writing failed$/,
-    );
-    expect(() => writer.close()).not.toThrow();
-    const closed = writerOf(path, newWorld(SPEC));
-    writeFileSync(path, 'x', { flag: 'a' });
-    expect(() => closed.close()).toThrow(LogWriteError);
-    expect(readdirSync('/dev/fd').length).toBe(open - 1);
-  });
-
-  it('an entry that no log can hold leaves the writer as it was', async () => {
-    for (const form of FORMS) {
-      const path = join(folder, `refused.${form}`);
-      const writer = writerOf(path, newWorld(SPEC));
-      const gap: LogEntry = { kind: 'gap', tsc: 1n, reason: '' };
-      expect(() => writer.append([gap, { ...gap, reason: 'x'.repeat(5000) }])).toThrow(LogError);
-      writer.append([gap]);
-      writer.close();
-      expect((await readAll(new Uint8Array(readFileSync(path)))).entries).toEqual([gap]);
-    }
-  });
-
-  it('a log with structs is not gone on with without them', () => {
-    const path = join(folder, 'structs.mclog');
-    const header = headerOf(newWorld(SPEC), profile(SPEC.profile));
-    writerOf(path, newWorld(SPEC)).close();
-    expect(() => new LogWriter(path, { form: 'mclog', header })).toThrow(
-      /: structs: expected Host, Vm, Vcpu, found no structs$/,
-    );
-  });
-
-  it('a file that cannot be made, and one that cannot be begun, are told in words', () => {
-    const header = headerOf(newWorld(SPEC), profile(SPEC.profile));
-    const begin = (name: string, reason: RegExp) => {
-      const make = () => new LogWriter(join(folder, name), { form: 'jsonl', header });
-      expect(make).toThrow(LogWriteError);
-      expect(make).toThrow(reason);
-    };
-    begin('none/a.jsonl', /expected a file to write to, found no such folder$/);
-    symlinkSync(join(folder, 'nowhere'), join(folder, 'link.jsonl'));
-    begin('link.jsonl', /found a symbolic link that leads nowhere$/);
-    const loop = { ...header, host: { n: 1n } };
-    const path = join(folder, 'bad.jsonl');
-    expect(() => new LogWriter(path, { form: 'jsonl', header: loop })).toThrow(TypeError);
-    expect(existsSync(path)).toBe(false);
-  });
-});
-
 describe('the command line', () => {
   const written = (name: string): string => {
     const path = join(folder, name);
-    writeFileSync(path, bytesOf(name.endsWith('mclog') ? 'mclog' : 'jsonl', logOf(SPEC, 10)));
+    writeFileSync(
+      path,
+      bytesOf(name.endsWith('mclog') ? 'mclog' : 'jsonl', logOf(FORTY_INPUTS, 10)),
+    );
     return path;
   };
 
@@ -390,7 +270,7 @@ describe('the command line', () => {
 
   it('cannot tell where the end was torn off before a page was written', async () => {
     const path = join(folder, 'g.mclog');
-    const whole = bytesOf('mclog', logOf(SPEC, 1000), [1000]);
+    const whole = bytesOf('mclog', logOf(FORTY_INPUTS, 1000), [1000]);
     writeFileSync(path, whole.subarray(0, -100));
     const { code, stdout } = await cli('replay', path);
     expect(stdout).toMatch(

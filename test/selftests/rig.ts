@@ -111,6 +111,13 @@ export class Rig {
     this.on(id, 'vcpu_postcreate', {});
   }
 
+  /** A vCPU whose TSC is not KVM's to change. */
+  createProtectedVcpu(id: number): void {
+    this.on(id, 'KVM_CREATE_VCPU', { cpu: id % 4 });
+    this.on(id, 'protect_tsc', {});
+    this.on(id, 'vcpu_postcreate', {});
+  }
+
   /** An ioctl on a vCPU that is out of the guest. */
   ioctl<T extends InputType>(id: number, type: T, fields: Deed<T>): Dispatched {
     this.leave(id);

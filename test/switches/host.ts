@@ -108,9 +108,7 @@ export const HOST_SHOWINGS = [
     host: TWO_GHZ,
     tell: (rig) => {
       rig.createVm();
-      rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0 });
-      rig.on(0, 'protect_tsc', {});
-      rig.on(0, 'vcpu_postcreate', {});
+      rig.createProtectedVcpu(0);
       const ret = returnOf(rig.ioctl(0, 'KVM_SET_TSC_KHZ', { khz: 1_000_000 }));
       return [ret, rig.vcpu(0).virtualTscKhz];
     },

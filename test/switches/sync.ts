@@ -89,9 +89,7 @@ export const SYNC_SHOWINGS = [
     host: TWO_GHZ,
     tell: (rig) => {
       rig.createVm();
-      rig.on(0, 'KVM_CREATE_VCPU', { cpu: 0 });
-      rig.on(0, 'protect_tsc', {});
-      rig.on(0, 'vcpu_postcreate', {});
+      rig.createProtectedVcpu(0);
       rig.createVcpu(1);
       return [0, 1].map((vcpu) => {
         rig.setMsr(vcpu, MSRS.IA32_TSC, HZ);

@@ -14,12 +14,6 @@ function moves(rig: Rig, vcpu: number, something: () => void): bigint {
   return BigInt.asIntN(64, rig.vcpu(vcpu).l1TscOffset - before);
 }
 
-const createProtected = (rig: Rig, vcpu: number): void => {
-  rig.on(vcpu, 'KVM_CREATE_VCPU', { cpu: 0 });
-  rig.on(vcpu, 'protect_tsc', {});
-  rig.on(vcpu, 'vcpu_postcreate', {});
-};
-
 export const TSC_SHOWINGS = [
   showing({
     name: 'tscKhzSource',
@@ -41,7 +35,7 @@ export const TSC_SHOWINGS = [
     host: TWO_GHZ,
     tell: (rig) => {
       rig.createVm(1);
-      createProtected(rig, 1);
+      rig.createProtectedVcpu(1);
       return [0, 1].map((vcpu) => {
         rig.enter(vcpu);
         const data = rig.tscAt(vcpu, rig.tsc) + HZ / 2n;
