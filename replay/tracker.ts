@@ -146,6 +146,7 @@ export class Tracker {
       flags: batch.narrows[narrow + PAGE.flags]!,
     };
     this.pages++;
+    vcpu.vm.pages++;
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
     // No kernel writes such a shift; a recording can hold anything.
     if (Math.abs(page.tscShift) > MOST_SHIFT) {
@@ -169,6 +170,7 @@ export class Tracker {
     const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
     const vcpu = this.#identity.vcpu(thread, id, previous === 0n ? 'creation' : 'offset');
     const { clock } = vcpu;
+    vcpu.vm.moves++;
     if (!clock.inDoubt && clock.tscOffset !== undefined && clock.tscOffset !== previous) {
       this.#mixed(thread, vcpu, batch.timestamps[row]!);
     }
@@ -213,6 +215,7 @@ export class Tracker {
       for (const any of this.#identity.vms) any.forgetEpoch();
       thread.recompute = recompute;
     } else {
+      vm.moves++;
       vm.beginEpoch(recompute);
     }
   }

@@ -95,6 +95,10 @@ export interface VmSummary {
   /** It may be several VMs that can't be told apart. */
   readonly ambiguous: boolean;
   readonly vcpus: readonly number[];
+  /** Its pages that were written. */
+  readonly pages: number;
+  /** Its masterclock updates and writes of TSC offsets, which pages should follow. */
+  readonly moves: number;
 }
 
 /** A VM, as far as the recording lets it be told from others. */
@@ -113,6 +117,10 @@ export class Vm {
   order = 0;
   /** It may be several VMs that can't be told apart. */
   ambiguous = false;
+  /** Its pages that were written. */
+  pages = 0;
+  /** Its masterclock updates and writes of TSC offsets. */
+  moves = 0;
   /** Counts masterclock recomputations: pages of different epochs are not comparable. */
   epoch = 0;
   /** The update that began the epoch was seen, and was this VM's for certain. */
@@ -141,9 +149,9 @@ export class Vm {
   }
 
   get summary(): VmSummary {
-    const { id, source, process, pid, ambiguous } = this;
+    const { id, source, process, pid, ambiguous, pages, moves } = this;
     const vcpus = [...this.vcpus.keys()].sort((a, b) => a - b);
-    return { id, source, process, pid, ambiguous, vcpus };
+    return { id, source, process, pid, ambiguous, vcpus, pages, moves };
   }
 
   vcpu(id: number): Vcpu {
@@ -167,6 +175,8 @@ export class Vm {
     other.vcpus.clear();
     other.#mergedInto = this;
     this.ambiguous ||= other.ambiguous;
+    this.pages += other.pages;
+    this.moves += other.moves;
     this.learnRecompute(other.lastRecompute);
   }
 

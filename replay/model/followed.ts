@@ -61,6 +61,14 @@ export class FollowedVcpu {
     return true;
   }
 
+  /** Takes its page to be off, if that is what it is now. @returns whether it was not before. */
+  turnOff(): boolean {
+    const { clock } = this.vcpu;
+    if (this.state.kvmclock !== 'off' || typeof clock.page !== 'object') return false;
+    clock.turnOff();
+    return true;
+  }
+
   /** How its TSC is scaled; a ratio of 0, where none was ever set, leaves the hardware unscaled. */
   #scale(fracBits: number): TscScale | undefined {
     const ratio = this.state.l1TscScalingRatio;

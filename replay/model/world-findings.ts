@@ -113,6 +113,7 @@ export class WorldFindings {
         break;
       case 'kvm_write_tsc_offset': {
         const v = this.#vm(world, seen.vm).vcpu(seen.vcpuId);
+        v.vcpu.vm.moves++;
         this.#changed.add(v);
         v.vcpu.clock.writeOffset(seen.previousTscOffset, seen.nextTscOffset);
         if (seen.previousTscOffset !== seen.nextTscOffset) v.wroteOffset = cause;
@@ -162,6 +163,7 @@ export class WorldFindings {
   ): void {
     const followed = this.#vm(world, seen.vm);
     const why = this.#askedOfServer(input) ?? cause;
+    followed.vm.moves++;
     followed.vm.beginEpoch({
       timestamp: input.tsc,
       useMasterClock: seen.useMasterClock,
@@ -178,6 +180,7 @@ export class WorldFindings {
     const v = followed.vcpu(seen.vcpuId);
     const { version, tscTimestamp, systemTime, tscToSystemMul, tscShift, flags } = seen;
     this.pages++;
+    followed.vm.pages++;
     this.#changed.add(v);
     v.vcpu.clock.writePage({ version, tscTimestamp, systemTime, tscToSystemMul, tscShift, flags });
     v.vcpu.pageEpoch = followed.vm.epoch;
@@ -243,10 +246,7 @@ export class WorldFindings {
   }
 
   #turnOff(v: FollowedVcpu): void {
-    const { clock } = v.vcpu;
-    if (v.state.kvmclock !== 'off' || typeof clock.page !== 'object') return;
-    clock.turnOff();
-    this.#changed.add(v);
+    if (v.turnOff()) this.#changed.add(v);
   }
 
   #enter(followed: FollowedVm, { vcpu, tsc }: InputOf<'kvm_entry'>): void {

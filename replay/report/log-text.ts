@@ -4,7 +4,7 @@ import type { Finding } from '../findings/finding.ts';
 import { printable } from '../formats/index.ts';
 import { type Change, type LogState, type LogSummary, lostAll } from '../log/index.ts';
 import { count } from '../quantity.ts';
-import { foundText, verdictOn } from './text.ts';
+import { foundText, pagesOf, verdictOn } from './text.ts';
 
 const kernelText = (summary: Pick<LogSummary, 'profile'>): string => {
   const { id, overridden } = summary.profile;
@@ -28,7 +28,7 @@ export function logVerdict(summary: LogSummary, worst: Finding | undefined): str
   const { findings } = summary;
   const why = complaint(summary);
   if (why !== undefined) return `${why}; ${doneText(summary)}`;
-  if (findings.pages === 0)
+  if (pagesOf(findings) === 0)
     return `no page was written, so no clock can be judged; ${doneText(summary)}`;
   return verdictOn(findings, worst);
 }

@@ -76,10 +76,23 @@ export interface Found extends FindingCounts {
   readonly fromNs: bigint | undefined;
   readonly vms: readonly VmSummary[];
   readonly vmCount: number;
+  readonly pages: number;
   readonly gaps: number;
   readonly minNs: bigint;
   readonly onlyVm: string | undefined;
 }
+
+/** The VMs that were asked for. */
+const asked = ({ vms, onlyVm }: Pick<Found, 'vms' | 'onlyVm'>): readonly VmSummary[] =>
+  onlyVm === undefined ? vms : vms.filter(({ id }) => id === onlyVm);
+
+/** How many of their pages were written. */
+export const pagesOf = (found: Pick<Found, 'vms' | 'onlyVm' | 'pages'>): number =>
+  found.onlyVm === undefined ? found.pages : asked(found).reduce((sum, vm) => sum + vm.pages, 0);
+
+/** Their clocks were moved, of which nothing shows whereto. */
+const unwritten = (found: Pick<Found, 'vms' | 'onlyVm'>): readonly VmSummary[] =>
+  asked(found).filter(({ pages, moves }) => pages === 0 && moves > 0);
 
 /** Why a recording can't be judged, or `undefined` if it can. */
 export function unjudgeable(summary: ReplaySummary): string | undefined {
@@ -88,7 +101,8 @@ export function unjudgeable(summary: ReplaySummary): string | undefined {
       ? 'events were lost and no KVM clock event is left'
       : 'no KVM event in this recording (record with -e kvm)';
   }
-  if (summary.pages === 0 && summary.moves > 0) {
+  const moved = summary.onlyVm === undefined ? summary.moves > 0 : unwritten(summary).length > 0;
+  if (pagesOf(summary) === 0 && moved) {
     return 'clocks were moved, but no pvclock page was recorded (record with -e kvm, before the guest boots; a guest without kvmclock has none)';
   }
   if (summary.gaps > 0 && summary.compared === 0 && (summary.byRule.unmeasured ?? 0) > 0) {
@@ -101,7 +115,7 @@ export function unjudgeable(summary: ReplaySummary): string | undefined {
 export function verdict(summary: ReplaySummary, worst: Finding | undefined): string {
   const cannot = unjudgeable(summary);
   if (cannot !== undefined) return `cannot tell: ${cannot}`;
-  if (worst === undefined && summary.pages === 0) {
+  if (worst === undefined && pagesOf(summary) === 0) {
     return `no clock was written on ${watched(summary)}: the recording has no pvclock page, TSC offset or masterclock update (events of -e kvm)`;
   }
   return verdictOn(summary, worst);
@@ -136,14 +150,22 @@ function quietVerdict(summary: Found, worst: Finding | undefined): string {
   const blind = unmeasured > 0 ? `; ${count(unmeasured, 'change')} could not be measured` : '';
   let least = DEFAULT_THRESHOLDS.noticeNs;
   if (minNs > least) least = minNs;
-  return `no jump of ${shortNs(least)} or more on ${watched(summary)}${most}${lost}${blind}`;
+  return `no jump of ${shortNs(least)} or more on ${watched(summary)}${most}${lost}${blind}${silent(summary)}`;
+}
+
+/** VMs beside those that were judged: nothing can be said of them. */
+function silent(summary: Found): string {
+  const [first, ...others] = unwritten(summary);
+  if (first === undefined) return '';
+  const more = others.length === 0 ? '' : ` and ${count(others.length, 'more VM')}`;
+  return `; no page of VM ${printable(first.id)}${more} was recorded`;
 }
 
 /** The vCPUs that were looked at. */
-function watched({ vms, vmCount, onlyVm }: Found): string {
-  const chosen = vms.filter((vm) => onlyVm === undefined || vm.id === onlyVm);
+function watched(found: Found): string {
+  const { vmCount, onlyVm } = found;
   const vcpus = count(
-    chosen.reduce((n, vm) => n + vm.vcpus.length, 0),
+    asked(found).reduce((n, vm) => n + vm.vcpus.length, 0),
     'vCPU',
   );
   return onlyVm === undefined

@@ -143,6 +143,32 @@ describe('two VMs at once', () => {
   );
 });
 
+describe('a VM without pages beside one that has them', () => {
+  /** The second VM is one of a guest without kvmclock. */
+  const PAGE_OF_SECOND = /-5\d{3} .*: kvm_pvclock_update:/;
+  const text = without(twice(textOf('periodic-6.1')), PAGE_OF_SECOND);
+
+  test('the verdict names it', async () => {
+    const { summary } = await replayText(text);
+    const silent = summary.vms.find(({ pages }) => pages === 0);
+    expect(silent?.moves).toBeGreaterThan(0);
+    expect(unjudgeable(summary)).toBeUndefined();
+    expect(verdict(summary, undefined)).toContain(`; no page of VM ${silent?.id} was recorded`);
+  });
+
+  test('asked for it alone, nothing can be told', async () => {
+    const { vms } = (await replayText(text)).summary;
+    const [silent, other] = [true, false].map((is) =>
+      vms.find(({ pages }) => (pages === 0) === is),
+    );
+    const { summary } = await replayText(text, { vm: silent!.id });
+    expect(unjudgeable(summary)).toContain('no pvclock page was recorded');
+    const ofOther = (await replayText(text, { vm: other!.id })).summary;
+    expect(unjudgeable(ofOther)).toBeUndefined();
+    expect(verdict(ofOther, undefined)).not.toContain('was recorded');
+  });
+});
+
 describe('lost events', () => {
   test.each(['tsc-host-deep-6.12', 'clock-deep-6.12', 'legacy-5.10', 'hotplug-deep-6.1'])(
     '%s: one event lost, wherever it is, leaves nearly all findings and invents none',
