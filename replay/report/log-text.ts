@@ -4,7 +4,7 @@ import type { Finding } from '../findings/finding.ts';
 import { printable } from '../formats/index.ts';
 import { type Change, type LogState, type LogSummary, lostAll } from '../log/index.ts';
 import { count } from '../quantity.ts';
-import { foundText, pagesOf, verdictOn } from './text.ts';
+import { foundText, MOST_VMS_SHOWN, pagesOf, verdictOn } from './text.ts';
 
 const kernelText = (summary: Pick<LogSummary, 'profile'>): string => {
   const { id, overridden } = summary.profile;
@@ -64,7 +64,11 @@ export function* logLines(summary: LogSummary): Generator<string> {
   if (torn !== undefined) yield tornText(torn);
   yield `findings    ${foundText(summary.findings)}`;
   yield `digest      ${digests.all}`;
-  for (const [vm, digest] of digests.vms) yield `  VM ${vm}      ${digest}`;
+  for (const [vm, digest] of [...digests.vms].slice(0, MOST_VMS_SHOWN)) {
+    yield `  VM ${vm}      ${digest}`;
+  }
+  const unlisted = digests.vms.size - MOST_VMS_SHOWN;
+  if (unlisted > 0) yield `  … and ${count(unlisted, 'more VM')} (--json lists all)`;
 }
 
 /** What was cut from a log's end. */

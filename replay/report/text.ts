@@ -25,7 +25,8 @@ export const plain: Style = (_, text) => text;
 /** More lines than this help nobody: the most severe findings are kept. `--json` lists all. */
 const MOST_SHOWN = 200;
 
-const MOST_VMS_SHOWN = 20;
+/** The others are counted. */
+export const MOST_VMS_SHOWN = 20;
 
 /** Keeps the findings to print: the most severe, the earliest among equals. */
 export class Shown {

@@ -14,6 +14,7 @@ import {
   stateAt,
   stepOf,
 } from '../../replay/log/index.ts';
+import { logLines } from '../../replay/report/log-text.ts';
 import { makeHost, World } from '../../src/engine/index.ts';
 import { profile } from '../../src/profiles/index.ts';
 import { cli, json } from '../cli/run.ts';
@@ -103,13 +104,14 @@ describe('VMs that do not touch each other', () => {
     return inputs;
   };
 
-  const digestsOf = async (inputs: readonly Input[]) => {
+  const replayOf = async (inputs: readonly Input[]) => {
     const { switches, id } = profile('v6.8');
     const world = new World({ switches, host: makeHost({ tscKhz: 2e6, cpus: 4 }) });
     const entries = inputs.map((input): LogEntry => ({ kind: 'input', input }));
     const log = await open(bytesOf('mclog', { header: headerOf(world, { id }), entries }));
-    return (await replayLog(log)).digests;
+    return replayLog(log);
   };
+  const digestsOf = async (inputs: readonly Input[]) => (await replayOf(inputs)).digests;
 
   it('have the same digests in whatever order they take their turns', async () => {
     await fc.assert(
@@ -143,6 +145,16 @@ describe('VMs that do not touch each other', () => {
       ),
     );
     expect(new Set(digests).size).toBe(5);
+  });
+
+  it('have their digests listed, the first twenty of many', async () => {
+    const creations = Array.from({ length: 25 }, (_, vm): Input => {
+      return { type: 'KVM_CREATE_VM', vm, tsc: 1n };
+    });
+    const lines = [...logLines(await replayOf(creations))];
+    expect(lines.filter((line) => /^ {2}VM \d+ +sha256:[\da-f]{64}$/.test(line))).toHaveLength(20);
+    expect(lines.at(-1)).toBe('  … and 5 more VMs (--json lists all)');
+    expect([...logLines(await replayOf(creations.slice(0, 20)))].at(-1)).toMatch(/VM 19 /);
   });
 });
 
