@@ -276,3 +276,11 @@ export const EVENT_NAMES = Object.keys(EVENTS) as readonly EventName[];
 export const EVENT_CODES = Object.fromEntries(
   EVENT_NAMES.map((name, code) => [name, code]),
 ) as Readonly<Record<EventName, number>>;
+
+/** The clock's own tracepoints: what a guest's clock is known from. */
+export const CLOCK_EVENTS = [
+  'kvm_write_tsc_offset',
+  'kvm_track_tsc',
+  'kvm_update_master_clock',
+  'kvm_pvclock_update',
+] as const satisfies readonly EventName[];

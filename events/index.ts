@@ -12,7 +12,7 @@ export {
   slotOf,
   WIDE_COLUMNS,
 } from './batch.ts';
-export { EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
+export { CLOCK_EVENTS, EVENT_CODES, EVENT_NAMES, EVENTS, type EventName } from './catalog.ts';
 export { COMPOSITES, type Composite, type CompositeOf, type CompositeType } from './composites.ts';
 export type { CamelCase, EventHeader, EventOf, TraceEvent } from './event.ts';
 export {

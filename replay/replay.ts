@@ -18,6 +18,7 @@ import { HostClock } from './host-clock.ts';
 import { Identity } from './identity/identity.ts';
 import type { VmSummary } from './identity/vm.ts';
 import { Judge } from './judge.ts';
+import { Order } from './order.ts';
 import { type FindingCounts, Settled } from './settled.ts';
 import { Tracker } from './tracker.ts';
 
@@ -98,7 +99,8 @@ export interface ReplaySummary extends FindingCounts {
 
 /**
  * Replays `recording` to its end, yields its findings in order of time and returns the summary. The
- * recording stays open. @throws FormatError where it can't be read or has too many threads to follow.
+ * recording stays open. @throws FormatError where it can't be read, its events are not in order of
+ * time, or it has too many threads to follow.
  */
 export async function* replay(
   recording: Recording,
@@ -154,6 +156,7 @@ class Replay {
   readonly #masterclock: MasterclockWatch;
   readonly #judge: Judge;
   readonly #tracker: Tracker;
+  readonly #order: Order;
   readonly #digest: Digest;
   readonly #model: Assimilator | undefined;
   /** Held back until it is settled which VM each belongs to. */
@@ -165,6 +168,7 @@ class Replay {
     this.#recording = recording;
     this.#vm = options.vm;
     this.#minNs = minNs;
+    this.#order = new Order(recording.name);
     this.#clock = new HostClock(recording.clock);
     const guests = recording.guests.flatMap((g) => g.vcpus.map((v) => [v.tid, g.name] as const));
     this.#masterclock = new MasterclockWatch(report);
@@ -191,6 +195,7 @@ class Replay {
 
   take(batch: EventBatch, rows: number): void {
     for (let row = 0; row < rows; row++) {
+      this.#order.take(batch, row);
       this.#digest.addRow(batch, row);
       this.#tracker.take(batch, row);
     }

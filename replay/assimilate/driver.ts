@@ -2,7 +2,7 @@
  * The world beside a recording, and how things happen to it: at the host TSC of an event, with what
  * has to come before put in (a load before an entry, an exit before a put).
  */
-import type { Input, Observation } from '../../events/index.ts';
+import { CLOCK_EVENTS, type Input, type Observation } from '../../events/index.ts';
 import type { HostState } from '../../src/clock/index.ts';
 import { InputError } from '../../src/engine/input-error.ts';
 import type { ReadingSource } from '../../src/engine/readings.ts';
@@ -12,7 +12,7 @@ import type { Switches } from '../../src/profiles/index.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { KnownVcpu, KnownVm } from './known.ts';
-import { CLOCK_EVENTS, type Predicted } from './tracepoints.ts';
+import type { Predicted } from './tracepoints.ts';
 
 /** When something happened: ticks of the recording's clock, and on which host CPU. */
 export interface When {

@@ -1,13 +1,10 @@
 /** Compares what the model predicts with what the trace shows, field by field. */
-import type { EventOf, Observation, TraceEvent } from '../../events/index.ts';
-
-/** Tracepoints that the model predicts. */
-export const CLOCK_EVENTS = [
-  'kvm_write_tsc_offset',
-  'kvm_track_tsc',
-  'kvm_update_master_clock',
-  'kvm_pvclock_update',
-] as const;
+import {
+  CLOCK_EVENTS,
+  type EventOf,
+  type Observation,
+  type TraceEvent,
+} from '../../events/index.ts';
 
 /** One of the clock's tracepoints, as recorded. */
 export type ClockEvent = {

@@ -97,6 +97,9 @@ const unwritten = (found: Pick<Found, 'vms' | 'onlyVm'>): readonly VmSummary[] =
 
 /** Why a recording can't be judged, or `undefined` if it can. */
 export function unjudgeable(summary: ReplaySummary): string | undefined {
+  if (pagesOf(summary) === 0 && summary.malformed > 0) {
+    return `no page update is left of what could be read; ${unreadText(summary)} (is the text wrapped, cut or coloured?)`;
+  }
   if (summary.vms.length === 0 && summary.pages === 0) {
     return summary.gaps > 0
       ? 'events were lost and no KVM clock event is left'
@@ -246,7 +249,7 @@ export function* summaryLines(summary: ReplaySummary): Generator<string> {
   const span = summary.spanNs === undefined ? '' : ` over ${formatNs(summary.spanNs)}`;
   yield `events     ${groups(summary.events)}${span}; ${lostText(summary)}`;
   if (summary.malformed > 0) {
-    yield `           ${count(summary.malformed, 'record')} not understood, the first at ${summary.firstMalformed}`;
+    yield `           ${unreadText(summary)}`;
   }
   for (const [i, vm] of summary.vms.slice(0, MOST_VMS_SHOWN).entries()) {
     yield `${i === 0 ? 'VMs        ' : '           '}${vmText(vm)}`;
@@ -257,6 +260,9 @@ export function* summaryLines(summary: ReplaySummary): Generator<string> {
   yield `findings   ${foundText(summary)}`;
   yield `digest     ${summary.digest}`;
 }
+
+const unreadText = ({ malformed, firstMalformed }: ReplaySummary): string =>
+  `${count(malformed, 'record')} not understood, the first at ${firstMalformed}`;
 
 /** How many findings there are: `10 jump (5 warning, 5 error)`. */
 export function foundText({ byRule, bySeverity }: FindingCounts): string {

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { EVENT_NAMES, EVENTS, type EventName, type EventSpec } from '../../events/index.ts';
+import {
+  CLOCK_EVENTS,
+  EVENT_NAMES,
+  EVENTS,
+  type EventName,
+  type EventSpec,
+} from '../../events/index.ts';
 import { kernelLine, lines, readText } from './text-reading.ts';
 
 /** Every form in which an event is printed, with what it means. */
@@ -221,8 +227,12 @@ describe('the text of events', () => {
     ],
   ])('malformed: %s', async (text) => {
     const { events, stats } = await readText(lines('# tracer: nop', kernelLine(text)));
-    expect(events).toEqual([]);
     expect(stats).toMatchObject({ events: 1, malformed: 1, firstMalformed: 'line 2' });
+    // Of a clock's own event what it said is lost.
+    const name = CLOCK_EVENTS.find((each) => text.startsWith(`${each}:`));
+    const lost = { type: 'gap', lost: 1n, text: `line 2: a ${name} that can’t be understood` };
+    expect(events).toMatchObject(name === undefined ? [] : [lost]);
+    expect(stats).toMatchObject({ gaps: events.length, lostEvents: BigInt(events.length) });
   });
 
   test.each([

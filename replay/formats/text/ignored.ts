@@ -8,6 +8,8 @@ import type { Text } from './text.ts';
 const MAX_LENGTH = 200;
 
 const HEADERS = /^(?:# tracer: |# entries-in-buffer\/entries-written: |cpus=\d+$|version = \d)/;
+/** What perf script prints below an event, after a tab: ` ffffffff8116f5a1 vmx_vcpu_run+0x1 (…)`. */
+const CALLCHAIN = /^(?:[\da-f]+ |$)/;
 const NOTES = /^(?:CPU \d+ is empty$|CPU:\d+ \[SUBBUFFER START\])/;
 
 function textOf({ bytes }: Text, start: number, end: number): string {
@@ -22,9 +24,9 @@ export function isFtraceHeader(text: Text, start: number, end: number): boolean 
 /** Whether a line that holds no event may be passed over in silence. */
 export function isIgnored(text: Text, start: number, end: number): boolean {
   const first = text.bytes[start]!;
-  // Callchains of perf script begin with a tab, and nothing else does.
-  if (start === end || first === 0x23 || first === 0x09) return true;
+  if (start === end || first === 0x23) return true;
   const line = textOf(text, start, end);
+  if (first === 0x09) return CALLCHAIN.test(line);
   // ` => function` is a line of a stack trace.
   return line === '' || line.startsWith('=>') || HEADERS.test(line) || NOTES.test(line);
 }

@@ -33,6 +33,12 @@ export interface NamedEvent {
   readonly patterns: readonly Pattern[];
 }
 
+/**
+ * Bytes that stand where a name should begin and hide it: `trace-cmd report --ts-diff` has a bracket
+ * here, with the time since the line before, and a terminal's colours begin with ESC.
+ */
+export const NO_NAME: readonly number[] = [0x28, 0x1b];
+
 const TABLE_MASK = 255;
 
 /** Byte 0, and 4 and 5: nearly all of the names begin with `kvm_` or `sys_`. */

@@ -10,6 +10,7 @@
  * stands there like a line of its own.
  */
 import {
+  CLOCK_EVENTS,
   EVENT_CODES,
   EVENT_NAMES,
   type EventBatch,
@@ -23,9 +24,9 @@ import { LineHeader } from './header.ts';
 import { isIgnored } from './ignored.ts';
 import type { LineBuffer } from './lines.ts';
 import { matchPattern } from './match.ts';
-import { EventNameTable, type NamedEvent } from './names.ts';
+import { EventNameTable, type NamedEvent, NO_NAME } from './names.ts';
 import { clockOf, UNKNOWN_CLOCK } from './recognise.ts';
-import { TextStats } from './stats.ts';
+import { instantOf, TextStats } from './stats.ts';
 import type { Text } from './text.ts';
 import { ThreadNames } from './threads.ts';
 import { UsualLines } from './usual.ts';
@@ -34,6 +35,8 @@ import { UsualLines } from './usual.ts';
 const MAX_LINE_BYTES = 1 << 20;
 
 const GAP_CODE = EVENT_CODES.gap;
+/** Without one of these that can't be read what follows of clocks is unknown. */
+const CLOCK_CODES: ReadonlySet<number> = new Set(CLOCK_EVENTS.map((name) => EVENT_CODES[name]));
 const LOST_SLOT = slotOf('gap', 'lost');
 /** Key of the gap at the end, which is no CPU's. */
 const END_OF_FILE = -1;
@@ -154,10 +157,20 @@ export class TextRecording implements Recording {
     if (this.#pending.size > 0 && !this.#deliverGaps(batch)) return false;
     this.stats.addEvent(header.timestamp);
     const named = this.#events.find(text, header.nameStart);
-    if (named !== undefined && !this.#addEvent(batch, named, end)) {
-      this.stats.addMalformed(this.#line);
-    }
+    const isRead =
+      named === undefined
+        ? !NO_NAME.includes(text.bytes[header.nameStart]!)
+        : this.#addEvent(batch, named, end);
+    if (!isRead) this.#addUnread(named);
     return true;
+  }
+
+  /** The line that was read last names an event and can't be understood. */
+  #addUnread(named: NamedEvent | undefined): void {
+    this.stats.addMalformed(this.#line);
+    if (named === undefined || !CLOCK_CODES.has(named.code)) return;
+    const text = `line ${this.#line}: a ${EVENT_NAMES[named.code]} that can’t be understood`;
+    this.#addGap({ cpu: this.#header.cpu, lost: 1n, text });
   }
 
   /** Writes the row of the event whose header has been read. False where its text has no known form. */
@@ -221,9 +234,7 @@ export class TextRecording implements Recording {
     // Until the end of the text this is the header of the event that follows the gap.
     const { timestamp } = this.#header;
     batch.codes[row] = GAP_CODE;
-    batch.timestamps[row] = this.#atEnd
-      ? (this.stats.lastTimestamp ?? 0n)
-      : (BigInt(timestamp[1]!) << 32n) | BigInt(timestamp[0]!);
+    batch.timestamps[row] = this.#atEnd ? (this.stats.lastTimestamp ?? 0n) : instantOf(timestamp);
     batch.cpus[row] = gap.cpu;
     batch.tids[row] = 0;
     batch.tgids[row] = 0;

@@ -1,6 +1,8 @@
 import type { RecordingStats } from '../recording.ts';
 
-const instant = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low);
+/** An instant of two halves, low half first. */
+export const instantOf = ([low, high]: Uint32Array): bigint =>
+  (BigInt(high!) << 32n) | BigInt(low!);
 
 /**
  * What a text has shown so far. The last instant is kept as halves: it changes with every line, and
@@ -16,14 +18,14 @@ export class TextStats implements RecordingStats {
   readonly #last = new Uint32Array(2);
 
   get lastTimestamp(): bigint | undefined {
-    return this.events === 0 ? undefined : instant(this.#last[0]!, this.#last[1]!);
+    return this.events === 0 ? undefined : instantOf(this.#last);
   }
 
   /** One more event, whether or not it is asked for. */
   addEvent(timestamp: Uint32Array): void {
     this.#last[0] = timestamp[0]!;
     this.#last[1] = timestamp[1]!;
-    if (this.events++ === 0) this.firstTimestamp = instant(timestamp[0]!, timestamp[1]!);
+    if (this.events++ === 0) this.firstTimestamp = instantOf(timestamp);
   }
 
   /** More events, after the first, up to one of the given instant. */

@@ -1,7 +1,7 @@
 /** The code that reads an event's name and its arguments: the catalogue's patterns, step by step. */
 import { NARROW_COLUMNS, WIDE_COLUMNS } from '../../../../events/index.ts';
 import type { NumberStep, Step } from '../match.ts';
-import type { NamedEvent } from '../names.ts';
+import { type NamedEvent, NO_NAME } from '../names.ts';
 import * as w from './assembler.ts';
 import { type Code, type Func, i32, i64, type Label, type Local } from './assembler.ts';
 import { differs, type Line, NO_MARK, NOT_ASKED } from './line.ts';
@@ -38,6 +38,7 @@ export class EventCode {
           f.go(stop),
         ]),
       ),
+      NO_NAME.map((byte) => f.goIf(stop, w.equal(w.load8(p), i32(byte)))),
       this.#line.code.set(i32(NOT_ASKED)),
     ]);
   }
