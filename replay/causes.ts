@@ -6,7 +6,7 @@
  * runs, and every sibling's page follows at that sibling's next entry. So causes are kept with the
  * vCPU they happened to, and a recomputation takes over the causes of the vCPU that served it.
  */
-import type { InputType, IoctlName, MSRS } from '../events/index.ts';
+import { type InputType, type IoctlName, MSRS } from '../events/index.ts';
 import type { Trigger } from './findings/finding.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 
@@ -19,6 +19,24 @@ export type CauseKind =
   | 'the host resumed'
   | 'a host CPU came online'
   | 'the clocksource left the TSC';
+
+/** Guest MSR writes that move a clock or ask for a masterclock recomputation. */
+export const MSR_CAUSES: ReadonlyMap<number, CauseKind> = new Map(
+  (
+    [
+      'IA32_TSC',
+      'IA32_TSC_ADJUST',
+      'MSR_KVM_SYSTEM_TIME',
+      'MSR_KVM_SYSTEM_TIME_NEW',
+      'HV_X64_MSR_REFERENCE_TSC',
+    ] as const
+  ).map((name) => [MSRS[name], `guest wrote ${name}`]),
+);
+/** Those that write the guest's TSC at once. */
+export const TSC_CAUSES = new Set<CauseKind>([
+  'guest wrote IA32_TSC',
+  'guest wrote IA32_TSC_ADJUST',
+]);
 
 export interface Cause {
   readonly kind: CauseKind;

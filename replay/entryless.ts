@@ -9,7 +9,7 @@
 import { EVENT_CODES } from '../events/index.ts';
 import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
-import type { Vcpu } from './identity/vm.ts';
+import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
 
 export class Entryless {
@@ -38,6 +38,15 @@ export class Entryless {
     if (ticks === undefined) return;
     this.#written.delete(vcpu);
     this.#judge.enter(vcpu, ticks, 'unknown');
+  }
+
+  /**
+   * The clocks of `vm` are about to be moved, or it is gone: what was written before is in force, for
+   * reasons that are known by now.
+   */
+  settle({ vcpus }: Vm): void {
+    if (this.#written.size === 0) return;
+    for (const vcpu of vcpus.values()) this.beforeWrite(vcpu);
   }
 
   wrotePage(vcpu: Vcpu, ticks: bigint): void {

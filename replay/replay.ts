@@ -174,6 +174,7 @@ class Replay {
     this.#masterclock = new MasterclockWatch(report);
     const agreement = new Agreement(this.#clock, thresholds, report);
     this.#identity = new Identity(recording.name, new Map(guests), (vm) => {
+      this.#tracker.ended(vm);
       this.#masterclock.forget(vm);
       agreement.forget(vm);
       this.#model?.ended(vm);

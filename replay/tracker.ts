@@ -14,7 +14,15 @@ import {
 } from '../events/index.ts';
 import type { Assimilator } from './assimilate/assimilator.ts';
 import { trackOf, updateOf, whenOf } from './assimilate/rows.ts';
-import { addCause, type Cause, type CauseKind, type Recompute, recomputeCause } from './causes.ts';
+import {
+  addCause,
+  type Cause,
+  type CauseKind,
+  MSR_CAUSES,
+  type Recompute,
+  recomputeCause,
+  TSC_CAUSES,
+} from './causes.ts';
 import { Entryless } from './entryless.ts';
 import type { HostClock } from './host-clock.ts';
 import type { Identity } from './identity/identity.ts';
@@ -25,20 +33,6 @@ import { ENTRY, GAP, IOCTL, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
 
 type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
 
-/** Guest MSR writes that move a clock or ask for a masterclock recomputation. */
-const MSR_CAUSES: ReadonlyMap<number, CauseKind> = new Map(
-  (
-    [
-      'IA32_TSC',
-      'IA32_TSC_ADJUST',
-      'MSR_KVM_SYSTEM_TIME',
-      'MSR_KVM_SYSTEM_TIME_NEW',
-      'HV_X64_MSR_REFERENCE_TSC',
-    ] as const
-  ).map((name) => [MSRS[name], `guest wrote ${name}`]),
-);
-/** Those that write the guest's TSC at once. */
-const TSC_CAUSES = new Set<CauseKind>(['guest wrote IA32_TSC', 'guest wrote IA32_TSC_ADJUST']);
 /** Steps of suspend during which the host's TSC or its clocks stand still. */
 const SLEEP_STEPS = new Set(['machine_suspend', 'timekeeping_freeze']);
 const MSR_ENABLE = 1n;
@@ -105,6 +99,11 @@ export class Tracker {
   #newThread(batch: EventBatch, row: number, tid: number, tgid: number): Thread {
     const comm = batch.comms[batch.commIds[row]!] ?? '';
     return this.#identity.newThread(tid, tgid, comm, batch.timestamps[row]!);
+  }
+
+  /** A VM is gone. */
+  ended(vm: Vm): void {
+    if (this.#entryless.active) this.#entryless.settle(vm);
   }
 
   /** The recording ends at `ticks`: judges what a recording without entries left open. */
@@ -200,6 +199,7 @@ export class Tracker {
   #recompute(batch: EventBatch, row: number, thread: Thread): void {
     this.moves++;
     const vm = this.#identity.vm(thread);
+    if (this.#entryless.active) this.#settle(vm);
     const timestamp = batch.timestamps[row]!;
     const { use, hostClock, matched } = updateOf(batch, row);
     this.#model?.update(thread, vm, { use, hostClock, matched }, whenOf(batch, row));
@@ -261,6 +261,13 @@ export class Tracker {
     const arg = batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.arg)]!;
     thread.lastCall.begin(batch.narrows[narrow + IOCTL.fd]! >>> 0, arg, batch.timestamps, row);
     this.#identity.enterIoctl(thread, batch.narrows[narrow + IOCTL.cmd]! >>> 0, arg);
+    const { call } = thread;
+    if (this.#entryless.active && call?.ioctl?.movesClock === true) this.#settle(call.vm);
+  }
+
+  /** Without entries: the clocks of a VM, or of one that is not known, are about to be moved. */
+  #settle(vm: Vm | undefined): void {
+    for (const each of vm === undefined ? this.#identity.vms : [vm]) this.#entryless.settle(each);
   }
 
   #ioctlExit(batch: EventBatch, row: number, thread: Thread): void {

@@ -75,6 +75,25 @@ describe('a recording that shows only part of it', () => {
     expect(entryless.slice(0, 3)).toEqual(whole.slice(0, 3));
   });
 
+  test.each([
+    'clock-deep-5.10',
+    'clock-deep-6.12',
+    'clocksource-6.12',
+    'hotplug-deep-6.1',
+    'ntp-hotplug',
+    'set-clock-7.3',
+    'several-vms-6.1',
+  ])('without entries the jumps of %s have the same causes', async (name) => {
+    const told = async (text: string) =>
+      (await found(text, 'jump')).map(
+        ({ vm, vcpu, deltaNs, cause, mechanism }) =>
+          `vCPU ${vcpu} of ${vm?.id}: ${deltaNs} ${mechanism} after ${cause}`,
+      );
+    const whole = await told(textOf(name));
+    expect(whole.length).toBeGreaterThan(5);
+    expect((await told(without(textOf(name), /: kvm_entry: /))).sort()).toEqual(whole.sort());
+  });
+
   test.each(['legacy-5.10', 'periodic-6.1', 'clock-deep-6.12'])(
     'without TSC offsets %s shows nothing that the model does not do',
     async (name) => {
