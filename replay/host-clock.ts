@@ -26,6 +26,10 @@ const MOST_HZ = 1n << 40n;
  * `counter` and `uptime` print whole numbers too); a guest's scaled TSC is never that far away.
  */
 const NO_TSC = 64n;
+/** So long pages are apart, at least, for a rate to be told, ticks. */
+const LEAST_APART_TICKS = 50_000_000n;
+/** A rate is told to so many parts. */
+const RATE_PARTS = 100n;
 /** A TSC is read at most this long before the event that reports it, ns. */
 const MOST_LATE_NS = 100_000_000n;
 
@@ -49,6 +53,8 @@ export class HostClock {
   readonly #unnamed: boolean;
   /** By VM: the TSC of a guest that is scaled is not that of another. */
   readonly #anchors = new WeakMap<Vm, Anchor>();
+  /** The first page of each vCPU, while it is in doubt whether whole numbers are TSC cycles. */
+  readonly #first = new WeakMap<Vcpu, { readonly tsc: bigint; readonly ticks: bigint }>();
   #lastAnchor: Anchor | undefined;
   #hzPage: Page | undefined;
   #hz: bigint | undefined;
@@ -80,6 +86,7 @@ export class HostClock {
     const taken = isStable(page) ? lastRecompute?.timestamp : ticks;
     if (clock.tscOffset !== undefined) this.#doubtUnit(page, clock.tscOffset, ticks);
     if (taken === undefined || hz === undefined) return;
+    this.#doubtRate(vcpu, page, taken, hz);
     const late = this.#lateness(vcpu, page, taken, hz);
     if (clock.offsetInDoubt && late !== undefined) this.#settleOffset(vcpu, late, hz);
     if (clock.offsetInDoubt) return;
@@ -91,6 +98,8 @@ export class HostClock {
       this.#compare(vcpu, tsc, taken);
       return;
     }
+    // So it may have seemed while its ticks were taken for cycles.
+    if (this.#unnamed) vcpu.scaled = false;
     this.#lastAnchor = { tsc, ticks: taken, cycles: timeScale(hz, NSEC_PER_SEC) };
     this.#anchors.set(vcpu.vm, this.#lastAnchor);
   }
@@ -100,6 +109,25 @@ export class HostClock {
     if (!this.#unnamed || this.#unit !== 'tsc') return;
     const tsc = asU64(page.tscTimestamp - offset);
     if (tsc > ticks && tsc / NO_TSC > ticks) this.#unit = 'order';
+  }
+
+  /**
+   * Do these whole numbers pass as nanoseconds do? `trace-cmd report` prints those of some clocks without
+   * a point. Then the TSC runs in them as the page says, and not at the rate of one cycle each.
+   */
+  #doubtRate(vcpu: Vcpu, page: Page, ticks: bigint, hz: bigint): void {
+    if (!this.#unnamed || this.#unit !== 'tsc') return;
+    const tsc = asU64(page.tscTimestamp - (vcpu.clock.writtenOffset ?? 0n));
+    const first = this.#first.get(vcpu);
+    if (first === undefined) {
+      this.#first.set(vcpu, { tsc, ticks });
+      return;
+    }
+    const elapsed = ticks - first.ticks;
+    if (elapsed < LEAST_APART_TICKS) return;
+    const cycles = asS64(tsc - first.tsc);
+    if (isNear(cycles, (elapsed * hz) / NSEC_PER_SEC) && !isNear(cycles, elapsed))
+      this.#unit = 'ns';
   }
 
   /** By the offset written last, or 0 while none was; a scaled TSC tells nothing of the host's. */
@@ -161,6 +189,11 @@ export class HostClock {
     return scaleDelta(ticks, scale.tscToSystemMul, scale.tscShift);
   }
 }
+
+const isNear = (a: bigint, b: bigint): boolean => {
+  const apart = a < b ? b - a : a - b;
+  return apart * RATE_PARTS <= b;
+};
 
 /** TSC frequency that a page's multiplier and shift stand for, Hz; `undefined` if they can't. */
 export function scaledHz(mul: number, shift: number): bigint | undefined {

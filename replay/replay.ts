@@ -211,10 +211,14 @@ class Replay {
   /** Findings held so far, in order of time, of the VMs as far as they are known now. */
   release(): readonly Finding[] {
     this.#masterclock.release();
+    // Only pages may have shown what unit the instants are of.
+    const isOther = this.#clock.unit !== this.#recording.clock.unit;
     const settled = this.#settled.release((finding) => {
       const vm = finding.vm?.resolved;
       if (this.#vm !== undefined && vm !== undefined && vm.id !== this.#vm) return undefined;
-      return vm === finding.vm ? finding : { ...finding, vm };
+      if (vm === finding.vm && !isOther) return finding;
+      const timeNs = isOther ? this.#clock.ns(finding.timestamp) : finding.timeNs;
+      return { ...finding, vm, timeNs };
     });
     for (const finding of settled) this.#digest.addFinding(finding);
     return settled;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { replayText } from './fixtures.ts';
+import { replayText, unzipped } from './fixtures.ts';
 import { at, BASE_NS, BORN, MS, of, pageAt, SECOND, vm } from './small-vm.ts';
 import { TraceText } from './trace-text.ts';
 
@@ -302,5 +302,32 @@ describe('clocks other than the TSC', () => {
     expect(findings.filter((f) => f.rule === 'jump')).toMatchObject([
       { deltaNs: 5_000n, timeNs: undefined },
     ]);
+  });
+
+  test('nanoseconds printed without a point are found out by the rate of the pages', async () => {
+    // As trace-cmd report prints the trace clock `boot`, and others when asked for raw instants.
+    const stamped = (point: string): string =>
+      unzipped('tsc-host-mono-raw-6.12', 'trace.txt').replace(
+        /( +)(\d+)\.(\d{6}): /g,
+        `$1$2${point}$3000: `,
+      );
+    const asSeconds = await replayText(stamped('.'));
+    const asNumbers = await replayText(stamped(''));
+    expect(asNumbers.summary.clock).toMatchObject({ unit: 'ns', tscDerived: true });
+    const told = ({ findings }: typeof asNumbers) =>
+      findings
+        .filter(({ rule }) => rule !== 'divergence')
+        .map(({ rule, vcpu, deltaNs, timeNs, cause, mechanism }) => {
+          return { rule, vcpu, deltaNs, timeNs, cause, mechanism };
+        });
+    expect(told(asSeconds).length).toBeGreaterThan(20);
+    expect(told(asNumbers)).toEqual(told(asSeconds));
+  });
+
+  test('the TSC of a recording is taken for nothing else', async () => {
+    for (const name of ['ntp-hotplug', 'tsckhz-7.3', 'clock-deep-5.10', 'tsc-host-deep-6.12']) {
+      const { summary } = await replayText(unzipped(name, 'trace.txt'));
+      expect(summary.clock.unit, name).toBe('tsc');
+    }
   });
 });
