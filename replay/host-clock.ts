@@ -85,7 +85,11 @@ export class HostClock {
     const hz = this.#hzOf(page);
     const taken = isStable(page) ? lastRecompute?.timestamp : ticks;
     if (clock.tscOffset !== undefined) this.#doubtUnit(page, clock.tscOffset, ticks);
-    if (taken === undefined || hz === undefined) return;
+    if (hz === undefined) return;
+    if (clock.writtenOffset === undefined) {
+      vcpu.lag = this.#lateness(vcpu, page, taken ?? ticks, hz)?.cycles;
+    }
+    if (taken === undefined) return;
     this.#doubtRate(vcpu, page, taken, hz);
     const late = this.#lateness(vcpu, page, taken, hz);
     if (clock.offsetInDoubt && late !== undefined) this.#settleOffset(vcpu, late, hz);

@@ -12,6 +12,7 @@ import type { MasterclockWatch } from './findings/masterclock.ts';
 import { formatCycles } from './findings/rate.ts';
 import { type InstantClock, sceneAt, sceneOf } from './findings/scene.ts';
 import { stepSeverity, type Thresholds } from './findings/severity.ts';
+import { unseenMove } from './findings/unseen-move.ts';
 import { printable } from './formats/error.ts';
 import { sameScale, tscChange } from './guest-clock.ts';
 import { scaledHz } from './host-clock.ts';
@@ -98,7 +99,9 @@ export class Judge {
     if (change === undefined) return;
     this.compared++;
     const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
-    if (this.#isDoubtful(vcpu, change)) this.#unmeasured(scene, true);
+    const moved = unseenMove(vcpu, change);
+    if (moved !== undefined) this.#unseenMove(scene, moved);
+    else if (this.#isDoubtful(vcpu, change)) this.#unmeasured(scene, true);
     else this.#jump(vcpu, scene, change);
     if (!sameScale(change.from, change.to)) this.#rate(scene, change);
     if (change.from.flags !== change.to.flags) this.#flags(scene, change);
@@ -204,6 +207,17 @@ export class Judge {
         cause: `thread ${tid} carries several vCPUs ${vcpu.id}`,
         reason:
           'They are of several VMs that can’t be told apart here, so no jump is reported on them. Record the ioctls too (-e syscalls:sys_enter_ioctl -e syscalls:sys_exit_ioctl).',
+      }),
+    );
+  }
+
+  /** Its TSC was moved, and the page with it. */
+  #unseenMove(scene: Scene, cycles: bigint): void {
+    this.#report(
+      makeFinding('unmeasured', 'notice', scene, {
+        cause: `its TSC moved by about ${formatCycles(cycles)}`,
+        reason:
+          'The recording has no kvm_write_tsc_offset that says by how much, so by how much the guest’s clock moved is unknown. Record all events of KVM (-e kvm).',
       }),
     );
   }

@@ -36,6 +36,12 @@ export class Vcpu {
   entryEpoch = -1;
   /** Of its last page, by the offset it had then. */
   late: Lateness | undefined;
+  /**
+   * By how much the TSC in its page is less than the host's was when the page was taken, cycles: as long
+   * as no write of its offset was seen. And the same when it last ran.
+   */
+  lag: bigint | undefined;
+  seenLag: bigint | undefined;
   /** Its thread also carries a vCPU of the same id of another VM: no jump can be told. */
   ambiguous = false;
   /** By how much its TSC was moved under its present page, signed cycles. */
@@ -63,6 +69,7 @@ export class Vcpu {
     this.#lastEntry[0] = ticks;
     this.entryEpoch = this.vm.epoch;
     if (this.causes.length > 0) this.causes = [];
+    this.seenLag = this.lag;
   }
 
   /** It left the guest. */

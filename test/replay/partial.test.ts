@@ -75,6 +75,29 @@ describe('a recording that shows only part of it', () => {
     expect(entryless.slice(0, 3)).toEqual(whole.slice(0, 3));
   });
 
+  test.each(['tsc-host-deep-6.12', 'tsc-host-unstable-6.12', 'tsckhz-7.3'])(
+    'without TSC offsets no write of the TSC of %s is told as a step of kvmclock',
+    async (name) => {
+      const large = async (text: string) =>
+        (await found(text, 'jump')).filter(({ deltaNs }) => deltaNs! ** 2n > MS ** 2n);
+      const whole = await large(textOf(name));
+      const text = without(textOf(name), /: kvm_write_tsc_offset: /);
+      for (const { vcpu, deltaNs } of await large(text)) {
+        expect(whole.some((of) => of.vcpu === vcpu && (of.deltaNs! - deltaNs!) ** 2n <= 25n)).toBe(
+          true,
+        );
+      }
+    },
+  );
+
+  test('a TSC that was moved by an unseen write is told so, and by how much', async () => {
+    const text = without(textOf('tsc-host-deep-6.12'), /: kvm_write_tsc_offset: /);
+    const moved = (await found(text, 'unmeasured')).filter(({ cause }) =>
+      /^its TSC moved by about [−+][\d,]+ cycles$/.test(cause),
+    );
+    expect(moved.length).toBeGreaterThan(2);
+  });
+
   test.each([
     'clock-deep-5.10',
     'clock-deep-6.12',
