@@ -66,3 +66,17 @@ test('xenRunstate=false: there is no such attribute, and steal time is counted',
   const done = rig.ioctl(0, 'KVM_XEN_SET_RUNSTATE_CURRENT', { state: 0n });
   expect(resultOf(done, 'ioctl_result').ret).toBe(-22);
 });
+
+test('the guest is told of a change in two writes, the first marked as unfinished', () => {
+  const rig = setBack('clamp');
+  rig.observed.splice(0);
+  rig.ioctl(0, 'KVM_XEN_SET_RUNSTATE_CURRENT', { state: 0n });
+  const entryTimes = rig.observed.flatMap((seen) => {
+    if (seen.type !== 'guest_write' || seen.what !== 'xen_runstate') return [];
+    const { buffer, byteOffset, byteLength } = seen.bytes;
+    // Behind the state and its padding.
+    return [new DataView(buffer, byteOffset, byteLength).getBigUint64(8, true)];
+  });
+  expect(entryTimes.map((time) => time >> 63n)).toEqual([1n, 0n]);
+  expect(BigInt.asUintN(63, entryTimes[0]!)).toBe(entryTimes[1]);
+});

@@ -102,3 +102,31 @@ test.each([
   expect(resultOf(done, 'xen_hypercall_result')).toMatchObject({ handled: true, ret });
   expect(done.observations.some(({ type }) => type === 'timer_fired')).toBe(ret === 0);
 });
+
+describe('VCPU_SSHOTTMR_future', () => {
+  const FUTURE = 1;
+  const ETIME = 62;
+  const call = (rig: Rig, fromNowNs: bigint) => {
+    rig.enter(0);
+    rig.on(0, 'kvm_exit', {});
+    const timeoutNs = rig.kvmclockAt(0, rig.tsc) + fromNowNs;
+    return rig.on(0, 'xen_hypercall', { nr: 24, cmd: 8, timeoutNs, flags: FUTURE });
+  };
+  const retOf = (done: ReturnType<typeof call>) => resultOf(done, 'xen_hypercall_result').ret;
+
+  test('refuses what is past, and only that', () => {
+    const rig = new Rig('v6.8', undefined, { xenTimerPast: 'etime' });
+    rig.do('KVM_CREATE_VM', {});
+    rig.do('KVM_XEN_HVM_CONFIG', { flags: 2 });
+    rig.createVcpu(0);
+    rig.ioctl(0, 'KVM_XEN_SET_TIMER', { port: 5, expiresNs: 0n });
+    rig.enableKvmclock(0);
+    rig.wait(1_000_000_000n);
+    const past = call(rig, -SLEEP_NS);
+    expect(retOf(past)).toBe(-ETIME);
+    expect(past.observations.some(({ type }) => type === 'timer_armed')).toBe(false);
+    const future = call(rig, SLEEP_NS);
+    expect(retOf(future)).toBe(0);
+    expect(resultOf(future, 'timer_armed').delayNs).toBeGreaterThan(0n);
+  });
+});
