@@ -99,8 +99,8 @@ export interface ReplaySummary extends FindingCounts {
 
 /**
  * Replays `recording` to its end, yields its findings in order of time and returns the summary. The
- * recording stays open. @throws FormatError where it can't be read, its events are not in order of
- * time, or it has too many threads to follow.
+ * recording stays open. @throws FormatError where it can't be read, the events of a text are not in
+ * order of time, or it has too many threads to follow.
  */
 export async function* replay(
   recording: Recording,
@@ -156,7 +156,7 @@ class Replay {
   readonly #masterclock: MasterclockWatch;
   readonly #judge: Judge;
   readonly #tracker: Tracker;
-  readonly #order: Order;
+  readonly #order: Order | undefined;
   readonly #digest: Digest;
   readonly #model: Assimilator | undefined;
   /** Held back until it is settled which VM each belongs to. */
@@ -168,7 +168,7 @@ class Replay {
     this.#recording = recording;
     this.#vm = options.vm;
     this.#minNs = minNs;
-    this.#order = new Order(recording.name);
+    this.#order = recording.format === 'ftrace text' ? new Order(recording.name) : undefined;
     this.#clock = new HostClock(recording.clock);
     const guests = recording.guests.flatMap((g) => g.vcpus.map((v) => [v.tid, g.name] as const));
     this.#masterclock = new MasterclockWatch(report);
@@ -196,7 +196,7 @@ class Replay {
 
   take(batch: EventBatch, rows: number): void {
     for (let row = 0; row < rows; row++) {
-      this.#order.take(batch, row);
+      this.#order?.take(batch, row);
       this.#digest.addRow(batch, row);
       this.#tracker.take(batch, row);
     }

@@ -98,7 +98,8 @@ const unwritten = (found: Pick<Found, 'vms' | 'onlyVm'>): readonly VmSummary[] =
 /** Why a recording can't be judged, or `undefined` if it can. */
 export function unjudgeable(summary: ReplaySummary): string | undefined {
   if (pagesOf(summary) === 0 && summary.malformed > 0) {
-    return `no page update is left of what could be read; ${unreadText(summary)} (is the text wrapped, cut or coloured?)`;
+    const hint = summary.format === 'ftrace text' ? ' (is the text wrapped, cut or coloured?)' : '';
+    return `no page update is left of what could be read; ${unreadText(summary)}${hint}`;
   }
   if (summary.vms.length === 0 && summary.pages === 0) {
     return summary.gaps > 0

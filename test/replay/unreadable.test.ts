@@ -82,6 +82,20 @@ describe('events that are not in order of time', () => {
     );
   });
 
+  test('are read where the host slept, whose TSC may begin anew', async () => {
+    const events = LINES.filter((line) => line !== '' && !isHead(line));
+    const half = events.length >> 1;
+    const sleep = events[half]!.replace(/: \S.*$/, ': suspend_resume: machine_suspend[3] begin');
+    const back = (line: string): string =>
+      line.replace(
+        /(\] \S+ +)(\d+): /,
+        (_, before, ticks) => `${before}${BigInt(ticks) - 20_000_000_000n}: `,
+      );
+    const text = [...events.slice(0, half), sleep, ...events.slice(half).map(back)].join('\n');
+    const { summary } = await replayText(`${text}\n`);
+    expect(summary.events).toBe(events.length + 1);
+  });
+
   test('by as little as trace_pipe may have them, are read', async () => {
     const events = LINES.filter((line) => line !== '' && !isHead(line));
     const at = events.findIndex((line) => line.includes(': kvm_fpu:'));
