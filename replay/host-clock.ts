@@ -86,9 +86,9 @@ export class HostClock {
     const taken = isStable(page) ? lastRecompute?.timestamp : ticks;
     if (clock.tscOffset !== undefined) this.#doubtUnit(page, clock.tscOffset, ticks);
     if (hz === undefined) return;
-    if (clock.writtenOffset === undefined) {
-      vcpu.lag = this.#lateness(vcpu, page, taken ?? ticks, hz)?.cycles;
-    }
+    // By a clock of ns NTP would seem to move the guest's TSC.
+    const tellsLag = this.#unit === 'tsc' && clock.writtenOffset === undefined;
+    vcpu.lag = tellsLag ? this.#lateness(vcpu, page, taken ?? ticks, hz)?.cycles : undefined;
     if (taken === undefined) return;
     this.#doubtRate(vcpu, page, taken, hz);
     const late = this.#lateness(vcpu, page, taken, hz);

@@ -90,6 +90,24 @@ describe('a recording that shows only part of it', () => {
     },
   );
 
+  test('by a clock that NTP steers no TSC seems to have moved', async () => {
+    // Each ns of CLOCK_MONOTONIC is 2.6 cycles or so; the guest's clock follows it at each update.
+    const page = (ms: bigint, ns: bigint, version: number) => ({
+      ...{ tsc: at(ms), ns, version },
+    });
+    const trace = new TraceText('ns')
+      .masterclock(10_000_000n, 1)
+      .page(10_010_000n, page(10n, 0n, 2))
+      .entry(10_020_000n)
+      .masterclock(1_015_000_000n, 1)
+      .page(1_015_010_000n, page(1_010n, 1_005_000_000n, 4))
+      .entry(1_015_020_000n);
+    const { findings } = await replayText(String(trace));
+    const told = findings.filter(({ cause }) => cause.startsWith('its TSC moved'));
+    expect(told).toEqual([]);
+    expect(findings.filter(({ rule }) => rule === 'jump')).toMatchObject([{ deltaNs: 5_000_000n }]);
+  });
+
   test('a TSC that was moved by an unseen write is told so, and by how much', async () => {
     const text = without(textOf('tsc-host-deep-6.12'), /: kvm_write_tsc_offset: /);
     const moved = (await found(text, 'unmeasured')).filter(({ cause }) =>
