@@ -40,10 +40,17 @@ async function openInThread(path: string, is: 'text' | 'trace.dat' = 'text'): Pr
 
 const SOURCE = unzipped('threads-6.12', 'trace.txt').trimEnd().split('\n');
 
+/** Longer than the recording. */
+const ROUND_TICKS = 20_000_000_000n;
+
 /** Longer than all batches together, with ever new thread names, gaps, damage and no end. */
 function longText(rounds: number): string {
   const pieces = Array.from({ length: rounds }, (_, round) =>
-    SOURCE.map((line) => line.replace('driver-61', `run ${round}-61`.padStart(9)))
+    SOURCE.map((line) =>
+      line
+        .replace('driver-61', `run ${round}-61`.padStart(9))
+        .replace(/ \d{11}:/, (at) => ` ${BigInt(at.slice(1, -1)) + BigInt(round) * ROUND_TICKS}:`),
+    )
       .toSpliced(100, 0, `CPU:1 [LOST ${round + 1} EVENTS]`)
       .toSpliced(200, 0, '  driver-53  [000] d.... 1x: kvm_entry: vcpu 0')
       .join('\n'),
