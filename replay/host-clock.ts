@@ -84,13 +84,14 @@ export class HostClock {
     const { lastRecompute, recomputeHolds } = vm;
     const hz = this.#hzOf(page);
     const taken = isStable(page) ? lastRecompute?.timestamp : ticks;
-    if (clock.tscOffset !== undefined) this.#doubtUnit(page, clock.tscOffset, ticks);
+    if (this.#isSupposed && clock.tscOffset !== undefined)
+      this.#doubtUnit(page, clock.tscOffset, ticks);
     if (hz === undefined) return;
     // By a clock of ns NTP would seem to move the guest's TSC.
     const tellsLag = this.#unit === 'tsc' && clock.writtenOffset === undefined;
     vcpu.lag = tellsLag ? this.#lateness(vcpu, page, taken ?? ticks, hz)?.cycles : undefined;
     if (taken === undefined) return;
-    this.#doubtRate(vcpu, page, taken, hz);
+    if (this.#isSupposed) this.#doubtRate(vcpu, page, taken, hz);
     const late = this.#lateness(vcpu, page, taken, hz);
     if (clock.offsetInDoubt && late !== undefined) this.#settleOffset(vcpu, late, hz);
     if (clock.offsetInDoubt) return;
@@ -108,9 +109,13 @@ export class HostClock {
     this.#anchors.set(vcpu.vm, this.#lastAnchor);
   }
 
+  /** Whole numbers of a clock that nobody named are taken for TSC cycles, until pages show otherwise. */
+  get #isSupposed(): boolean {
+    return this.#unnamed && this.#unit === 'tsc';
+  }
+
   /** Are these whole numbers no TSC? */
   #doubtUnit(page: Page, offset: bigint, ticks: bigint): void {
-    if (!this.#unnamed || this.#unit !== 'tsc') return;
     const tsc = asU64(page.tscTimestamp - offset);
     if (tsc > ticks && tsc / NO_TSC > ticks) this.#unit = 'order';
   }
@@ -120,7 +125,6 @@ export class HostClock {
    * a point. Then the TSC runs in them as the page says, and not at the rate of one cycle each.
    */
   #doubtRate(vcpu: Vcpu, page: Page, ticks: bigint, hz: bigint): void {
-    if (!this.#unnamed || this.#unit !== 'tsc') return;
     const tsc = asU64(page.tscTimestamp - (vcpu.clock.writtenOffset ?? 0n));
     const first = this.#first.get(vcpu);
     if (first === undefined) {

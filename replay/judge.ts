@@ -30,6 +30,9 @@ export type Report = (finding: Finding) => void;
 
 const FLAG_NAMES = ['PVCLOCK_TSC_STABLE_BIT', 'PVCLOCK_GUEST_STOPPED', 'PVCLOCK_COUNTS_FROM_ZERO'];
 
+const UNSEEN_MOVE =
+  'The recording has no kvm_write_tsc_offset that says by how much, so by how much the guest’s clock moved is unknown. Record all events of KVM (-e kvm).';
+
 export class Judge {
   /** Entries at which an old clock could be compared with a new one. */
   compared = 0;
@@ -100,7 +103,7 @@ export class Judge {
     this.compared++;
     const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
     const moved = unseenMove(vcpu, change);
-    if (moved !== undefined) this.#unseenMove(scene, moved);
+    if (moved !== undefined) this.#tscMoved(scene, `about ${formatCycles(moved)}`, UNSEEN_MOVE);
     else if (this.#isDoubtful(vcpu, change)) this.#unmeasured(scene, true);
     else this.#jump(vcpu, scene, change);
     if (!sameScale(change.from, change.to)) this.#rate(scene, change);
@@ -115,12 +118,10 @@ export class Judge {
     if (current.page === 'off' || (clock.born && !clock.inDoubt)) return;
     const cycles = tscChange(seen, current, undefined);
     if (cycles === 0n) return;
-    this.#report(
-      makeFinding('unmeasured', 'notice', sceneOf(this.#clock, ticks, vcpu, visibility), {
-        cause: `its TSC moved by ${formatCycles(cycles)}`,
-        reason:
-          'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.',
-      }),
+    this.#tscMoved(
+      sceneOf(this.#clock, ticks, vcpu, visibility),
+      formatCycles(cycles),
+      'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.',
     );
   }
 
@@ -211,15 +212,10 @@ export class Judge {
     );
   }
 
-  /** Its TSC was moved, and the page with it. */
-  #unseenMove(scene: Scene, cycles: bigint): void {
-    this.#report(
-      makeFinding('unmeasured', 'notice', scene, {
-        cause: `its TSC moved by about ${formatCycles(cycles)}`,
-        reason:
-          'The recording has no kvm_write_tsc_offset that says by how much, so by how much the guest’s clock moved is unknown. Record all events of KVM (-e kvm).',
-      }),
-    );
+  /** What a move of its TSC came to can't be told. */
+  #tscMoved(scene: Scene, by: string, reason: string): void {
+    const cause = `its TSC moved by ${by}`;
+    this.#report(makeFinding('unmeasured', 'notice', scene, { cause, reason }));
   }
 
   #unmeasured(scene: Scene, lost: boolean): void {

@@ -13,8 +13,9 @@ const MOST_BACK_TICKS = 1n << 28n;
 
 export class Order {
   readonly #input: string;
-  /** The instant before, ticks, low half first. */
-  readonly #last = new Uint32Array(2);
+  /** The instant before, ticks; and as halves, low half first, which cost no bigint an event. */
+  readonly #last = new BigUint64Array(1);
+  readonly #lastHalves = new Uint32Array(this.#last.buffer);
   #slept = false;
 
   /** `input`: what messages call the recording. */
@@ -23,23 +24,21 @@ export class Order {
   }
 
   /** Takes the event in `row`. @throws FormatError if it stands far below a later one. */
-  take({ codes, timestampHalves }: EventBatch, row: number): void {
-    const last = this.#last;
-    if (codes[row] === EVENT_CODES.suspend_resume) this.#slept = true;
-    const low = timestampHalves[2 * row]!;
-    const high = timestampHalves[2 * row + 1]!;
-    if (high < last[1]! || (high === last[1] && low < last[0]!)) this.#goBack(low, high);
+  take(batch: EventBatch, row: number): void {
+    const last = this.#lastHalves;
+    if (batch.codes[row] === EVENT_CODES.suspend_resume) this.#slept = true;
+    const low = batch.timestampHalves[2 * row]!;
+    const high = batch.timestampHalves[2 * row + 1]!;
+    if (high < last[1]! || (high === last[1] && low < last[0]!)) this.#goBack(batch, row);
     last[0] = low;
     last[1] = high;
   }
 
-  #goBack(low: number, high: number): void {
-    const before = instantOf(this.#last[0]!, this.#last[1]!);
-    const after = instantOf(low, high);
+  #goBack({ timestamps }: EventBatch, row: number): void {
+    const before = this.#last[0]!;
+    const after = timestamps[row]!;
     if (this.#slept || after + MOST_BACK_TICKS >= before) return;
     const found = `one at ${after} ticks below one at ${before} (texts of several CPUs, or several recordings, joined? Merge them by time, or replay each by itself)`;
     throw new FormatError(this.#input, undefined, 'events in order of time', found);
   }
 }
-
-const instantOf = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low);

@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { at, BORN, MS, of, pageAt, SECOND, vm } from './small-vm.ts';
 
-describe('lost events', () => {
-  const LOST = 'CPU:0 [LOST 42 EVENTS]';
+const LOST = 'CPU:0 [LOST 42 EVENTS]';
 
+/** A VM of two vCPUs with pages of one reference; then events are lost. */
+const twoThenLost = () =>
+  vm()
+    .offset(at(12n), 0n, -BORN, 1, SECOND)
+    .page(at(13n), { vcpu: 1, ...pageAt(9n) }, SECOND)
+    .entry(at(14n), 1, SECOND)
+    .exit(at(15n), 1, SECOND)
+    .line(LOST);
+
+describe('lost events', () => {
   test('a gap makes the next page unmeasured, unless its version and its TSC show that nothing was missed', async () => {
     const missed = vm()
       .line(LOST)
@@ -89,12 +98,7 @@ describe('lost events', () => {
   });
 
   test('an offset in doubt is known again by a page that fits it', async () => {
-    const two = vm()
-      .offset(at(12n), 0n, -BORN, 1, SECOND)
-      .page(at(13n), { vcpu: 1, ...pageAt(9n) }, SECOND)
-      .entry(at(14n), 1, SECOND)
-      .exit(at(15n), 1, SECOND)
-      .line(LOST)
+    const two = twoThenLost()
       .masterclock(at(40n), 1)
       .page(at(40n) + 100n, { ...pageAt(40n), version: 4 })
       .entry(at(41n))
@@ -104,12 +108,7 @@ describe('lost events', () => {
   });
 
   test('vCPUs whose pages may be of several epochs since are not held against each other', async () => {
-    const trace = vm()
-      .offset(at(12n), 0n, -BORN, 1, SECOND)
-      .page(at(13n), { vcpu: 1, ...pageAt(9n) }, SECOND)
-      .entry(at(14n), 1, SECOND)
-      .exit(at(15n), 1, SECOND)
-      .line(LOST)
+    const trace = twoThenLost()
       .page(at(20n), { ...pageAt(20n, 5_000n), version: 4 })
       .entry(at(21n))
       .entry(at(22n), 1, SECOND);
