@@ -8,6 +8,7 @@
  */
 import { type InputType, type IoctlName, MSRS } from '../events/index.ts';
 import type { Trigger } from './findings/finding.ts';
+import type { Thread } from './identity/thread.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 
 /** Something that can move a guest's clock. */
@@ -15,6 +16,7 @@ export type CauseKind =
   | IoctlName
   | InputType
   | `guest wrote ${keyof typeof MSRS}`
+  | 'guest wrote its TSC'
   | 'vCPU created'
   | 'the host resumed'
   | 'a host CPU came online'
@@ -74,6 +76,7 @@ export function addCause(vcpu: Vcpu, kind: CauseKind, timestamp: bigint): void {
 const OFFSET_CAUSES: readonly CauseKind[] = [
   'guest wrote IA32_TSC',
   'guest wrote IA32_TSC_ADJUST',
+  'guest wrote its TSC',
   'KVM_SET_MSRS',
   'KVM_SET_DEVICE_ATTR',
   'KVM_SET_TSC_KHZ',
@@ -106,6 +109,22 @@ export const offsetCause = (vcpu: Vcpu): Cause | undefined => strongest(vcpu.cau
 /** Why `vcpu` asked for the recomputation it is serving. */
 export const recomputeCause = (vcpu: Vcpu): Cause | undefined =>
   strongest(vcpu.causes, RECOMPUTE_CAUSES);
+
+/** Why `thread` recomputed the masterclock of `vm`, as far as it is known whose it is. */
+export function causeOfUpdate({ call, vcpu }: Thread, vm: Vm | undefined): Cause | undefined {
+  if (call?.ioctl?.name === 'KVM_SET_CLOCK') {
+    return { kind: 'KVM_SET_CLOCK', timestamp: call.since };
+  }
+  const server = call?.vcpu ?? vcpu;
+  const own = server === undefined ? undefined : recomputeCause(server);
+  if (own !== undefined || vm === undefined) return own;
+  // Several vCPUs may have asked for what one of them serves with no cause of its own.
+  for (const each of vm.vcpus.values()) {
+    const cause = recomputeCause(each);
+    if (cause !== undefined) return cause;
+  }
+  return vm.lastCall;
+}
 
 /** Why `vcpu`'s page got a new reference since it last ran. */
 export function pageCause(vcpu: Vcpu, vm: Vm): Cause | undefined {

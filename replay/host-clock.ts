@@ -134,8 +134,8 @@ export class HostClock {
     const elapsed = ticks - first.ticks;
     if (elapsed < LEAST_APART_TICKS) return;
     const cycles = asS64(tsc - first.tsc);
-    if (isNear(cycles, (elapsed * hz) / NSEC_PER_SEC) && !isNear(cycles, elapsed))
-      this.#unit = 'ns';
+    if (isNear(cycles, elapsed)) return;
+    if (isNear(cycles, (elapsed * hz) / NSEC_PER_SEC)) this.#unit = 'ns';
   }
 
   /** By the offset written last, or 0 while none was; a scaled TSC tells nothing of the host's. */

@@ -33,6 +33,9 @@ const FLAG_NAMES = ['PVCLOCK_TSC_STABLE_BIT', 'PVCLOCK_GUEST_STOPPED', 'PVCLOCK_
 const UNSEEN_MOVE =
   'The recording has no kvm_write_tsc_offset that says by how much, so by how much the guest’s clock moved is unknown. Record all events of KVM (-e kvm).';
 
+const MAY_HAVE_RUN =
+  'The recording has no kvm_entry that shows whether its guest ran before its page followed. If it did, its clock jumped by that much, and by as much back with the page. Record all events of KVM (-e kvm).';
+
 export class Judge {
   /** Entries at which an old clock could be compared with a new one. */
   compared = 0;
@@ -122,6 +125,18 @@ export class Judge {
       sceneOf(this.#clock, ticks, vcpu, visibility),
       formatCycles(cycles),
       'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.',
+    );
+  }
+
+  /** Without entries: the TSC of `vcpu` was moved at `ticks`, and its page is written only now. */
+  mayHaveRun(vcpu: Vcpu, ticks: bigint): void {
+    const { seen, current } = vcpu.clock;
+    const cycles = tscChange(seen, current, undefined);
+    if (cycles === 0n || vcpu.ambiguous || typeof seen.page !== 'object') return;
+    this.#tscMoved(
+      sceneOf(this.#clock, ticks, vcpu, 'unknown'),
+      formatCycles(cycles),
+      MAY_HAVE_RUN,
     );
   }
 

@@ -16,11 +16,10 @@ import type { Assimilator } from './assimilate/assimilator.ts';
 import { trackOf, updateOf, whenOf } from './assimilate/rows.ts';
 import {
   addCause,
-  type Cause,
   type CauseKind,
+  causeOfUpdate,
   MSR_CAUSES,
   type Recompute,
-  recomputeCause,
   TSC_CAUSES,
 } from './causes.ts';
 import { Entryless } from './entryless.ts';
@@ -61,14 +60,18 @@ export class Tracker {
     this.#model = model;
     this.#judge = judge;
     this.#clock = clock;
-    this.#entryless = new Entryless(judge);
+    this.#entryless = new Entryless(judge, clock);
     const on = (name: EventName, handler: Handler): void => {
       this.#handlers[EVENT_CODES[name]] = handler;
     };
     on('kvm_pvclock_update', (b, row, thread) => this.#page(b, row, thread));
     on('kvm_write_tsc_offset', (b, row, thread) => this.#offset(b, row, thread));
     on('kvm_update_master_clock', (b, row, thread) => this.#recompute(b, row, thread));
-    on('kvm_track_tsc', (b, row, thread) => model?.track(thread, trackOf(b, row)));
+    on('kvm_track_tsc', (b, row, thread) => {
+      const track = trackOf(b, row);
+      if (this.#entryless.active) this.#entryless.tracked(thread, track);
+      model?.track(thread, track);
+    });
     on('kvm_msr', (b, row, thread) => this.#msr(b, row, thread));
     on('sys_enter_ioctl', (b, row, thread) => this.#ioctl(b, row, thread));
     on('sys_exit_ioctl', (b, row, thread) => this.#ioctlExit(b, row, thread));
@@ -146,7 +149,7 @@ export class Tracker {
     };
     this.pages++;
     vcpu.vm.pages++;
-    if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    if (this.#entryless.active) this.#entryless.beforePage(thread, vcpu);
     // No kernel writes such a shift; a recording can hold anything.
     if (Math.abs(page.tscShift) > MOST_SHIFT) {
       vcpu.clock.forgetPage();
@@ -186,6 +189,7 @@ export class Tracker {
     clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
     const next = batch.wides[wide + OFFSET.next]!;
     const when = whenOf(batch, row);
+    if (this.#entryless.active) this.#entryless.wroteOffset(thread, vcpu, when.ticks);
     this.#model?.offset(thread, { vcpu, previous, next, when, track: undefined });
   }
 
@@ -209,7 +213,7 @@ export class Tracker {
       useMasterClock: use,
       hostClock,
       offsetMatched: matched,
-      cause: this.#recomputeCause(vm, thread),
+      cause: causeOfUpdate(thread, vm),
     };
     if (vm === undefined) {
       for (const any of this.#identity.vms) any.forgetEpoch();
@@ -218,24 +222,6 @@ export class Tracker {
       vm.moves++;
       vm.beginEpoch(recompute);
     }
-  }
-
-  #recomputeCause(vm: Vm | undefined, { call, vcpu }: Thread): Cause | undefined {
-    if (call?.ioctl?.name === 'KVM_SET_CLOCK') {
-      return { kind: 'KVM_SET_CLOCK', timestamp: call.since };
-    }
-    const server = call?.vcpu ?? vcpu;
-    const own = server === undefined ? undefined : recomputeCause(server);
-    // Several vCPUs may have asked for what one of them serves with no cause of its own.
-    return own ?? (vm === undefined ? undefined : (this.#causeInVm(vm) ?? vm.lastCall));
-  }
-
-  #causeInVm(vm: Vm): Cause | undefined {
-    for (const vcpu of vm.vcpus.values()) {
-      const cause = recomputeCause(vcpu);
-      if (cause !== undefined) return cause;
-    }
-    return undefined;
   }
 
   #msr(batch: EventBatch, row: number, thread: Thread): void {
@@ -251,7 +237,9 @@ export class Tracker {
     this.#model?.msr(thread, vcpu, ecx, data, whenOf(batch, row));
     if (kind === undefined) return;
     this.#note(vcpu, kind, batch.timestamps[row]!);
-    if (this.#entryless.active && TSC_CAUSES.has(kind)) this.#entryless.wroteTsc(thread, vcpu);
+    if (this.#entryless.active && TSC_CAUSES.has(kind)) {
+      this.#entryless.wroteTsc(thread, vcpu, batch.timestamps[row]!);
+    }
     const isSystemTime = ecx === MSRS.MSR_KVM_SYSTEM_TIME || ecx === MSRS.MSR_KVM_SYSTEM_TIME_NEW;
     if (isSystemTime && (data & MSR_ENABLE) === 0n) vcpu.clock.turnOff();
   }
@@ -274,7 +262,11 @@ export class Tracker {
     const { call } = thread;
     const ret = batch.wideHalves[2 * (row * WIDE_COLUMNS + IOCTL.ret)]! | 0;
     this.#identity.exitIoctl(thread, ret);
-    if (call?.ioctl !== undefined && call.ioctl !== KVM_RUN) {
+    if (call?.ioctl === KVM_RUN) {
+      const { vcpu } = thread;
+      const ran = this.#entryless.active && ret === 0;
+      if (ran && vcpu !== undefined) this.#entryless.ran(vcpu, batch.timestamps[row]!);
+    } else if (call?.ioctl !== undefined) {
       this.#model?.called(thread, call, ret, batch, row);
     }
     if (call?.ioctl?.movesClock !== true || ret < 0) return;
@@ -295,13 +287,14 @@ export class Tracker {
 
   #note(vcpu: Vcpu, kind: CauseKind, timestamp: bigint): void {
     // What was written before has another cause than this.
-    if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    if (this.#entryless.active) this.#entryless.inForce(vcpu);
     addCause(vcpu, kind, timestamp);
   }
 
   #gap(batch: EventBatch, row: number): void {
     this.#identity.loseTrack();
     this.#model?.loseTrack();
+    this.#entryless.loseTrack();
     for (const vm of this.#identity.vms) {
       vm.forgetEpoch();
       for (const vcpu of vm.vcpus.values()) {

@@ -5,6 +5,7 @@
  * VM loses it once, however many vCPUs follow. The first activation is no finding.
  */
 
+import { isTscMode } from '../../src/clock/index.ts';
 import { asS64, scaleDelta } from '../../src/num/index.ts';
 import type { Recompute } from '../causes.ts';
 import { isStable, type Page } from '../guest-clock.ts';
@@ -25,8 +26,6 @@ interface State {
   contradicted: boolean;
 }
 
-const HOST_CLOCK_TSC = 1;
-const HOST_CLOCK_HVCLOCK = 3;
 /** Cycles over which a rate is stated. */
 const RATE_CYCLES = 1n << 50n;
 const NS_PER_DAY = 86_400_000_000_000n;
@@ -144,7 +143,7 @@ function measure(state: State, change: ClockChange): void {
 function whyLost(recompute: Recompute | undefined): string {
   if (recompute?.offBy !== undefined) return recompute.offBy;
   if (recompute === undefined || recompute.useMasterClock) return 'no masterclock update was seen';
-  if (recompute.hostClock !== HOST_CLOCK_TSC && recompute.hostClock !== HOST_CLOCK_HVCLOCK) {
+  if (!isTscMode(recompute.hostClock)) {
     return "the host's clocksource is not the TSC";
   }
   if (!recompute.offsetMatched) {

@@ -238,39 +238,6 @@ describe('other rules', () => {
   });
 });
 
-describe('recordings without entries', () => {
-  test('page updates are compared, and visibility is unknown', async () => {
-    const trace = new TraceText()
-      .offset(BORN, 0n, -BORN)
-      .page(at(10n), pageAt(10n))
-      .page(at(20n), { ...pageAt(20n, 5_000n), version: 4 })
-      .page(at(30n), { ...pageAt(30n, 5_000n), version: 6 });
-    expect(await of(trace, 'jump')).toMatchObject([
-      { deltaNs: 5_000n, visibility: 'unknown', timestamp: at(20n) },
-    ]);
-  });
-
-  test('an offset write is netted with the page that follows, a guest’s own is not', async () => {
-    const host = new TraceText()
-      .offset(BORN, 0n, -BORN)
-      .page(at(10n), pageAt(10n))
-      .offset(at(20n), -BORN, -BORN + 500n * MS)
-      .page(at(30n), { tsc: 530n * MS, ns: BASE_NS + 30_000_000n, version: 4 });
-    expect(await of(host, 'jump', 'tsc-jump')).toEqual([]);
-    const guest = new TraceText()
-      .offset(BORN, 0n, -BORN)
-      .page(at(10n), pageAt(10n))
-      .offset(at(20n), -BORN, -BORN + 500n * MS)
-      .wrmsr(at(20n) + 1n, IA32_TSC, 520n * MS)
-      .exit(at(25n))
-      .page(at(30n), { tsc: 530n * MS, ns: BASE_NS + 30_000_000n, version: 4 });
-    expect(await of(guest, 'jump', 'tsc-jump')).toMatchObject([
-      { rule: 'tsc-jump', deltaNs: 500_000_000n, visibility: 'unknown' },
-      { rule: 'jump', deltaNs: -500_000_000n, visibility: 'unknown' },
-    ]);
-  });
-});
-
 describe('clocks other than the TSC', () => {
   test('a TSC derived from the pages tells a wrap', async () => {
     // 1 ms of this clock is 2,000,000 cycles; it reads 5 ms when the VM is created.

@@ -9,6 +9,14 @@ export interface PageText {
   readonly flags?: number;
 }
 
+export interface TrackText {
+  readonly vcpu?: number;
+  readonly use: 0 | 1;
+  readonly matched: number;
+  readonly online: number;
+  readonly hostClock?: string;
+}
+
 /** 2 GHz: one cycle is exactly half a nanosecond, so that expected values need no rounding. */
 const MUL = 0x8000_0000;
 const SHIFT = 0;
@@ -67,6 +75,15 @@ export class TraceText {
     return this.event(
       at,
       `kvm_update_master_clock: masterclock ${use} hostclock tsc offsetmatched ${matched}`,
+      thread,
+    );
+  }
+
+  track(at: bigint, track: TrackText, thread?: ThreadText): this {
+    const { vcpu = 0, use, matched, online, hostClock = 'tsc' } = track;
+    return this.event(
+      at,
+      `kvm_track_tsc: vcpu_id ${vcpu} masterclock ${use} offsetmatched ${matched} nr_online ${online} hostclock ${hostClock}`,
       thread,
     );
   }
