@@ -106,7 +106,9 @@ export class Judge {
     this.compared++;
     const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
     const moved = unseenMove(vcpu, change);
-    if (moved !== undefined) this.#tscMoved(scene, `about ${formatCycles(moved)}`, UNSEEN_MOVE);
+    if (moved === 'back') this.#tscMoved(scene, 'back', UNSEEN_MOVE);
+    else if (moved !== undefined)
+      this.#tscMoved(scene, `by about ${formatCycles(moved)}`, UNSEEN_MOVE);
     else if (this.#isDoubtful(vcpu, change)) this.#unmeasured(scene, true);
     else this.#jump(vcpu, scene, change);
     if (!sameScale(change.from, change.to)) this.#rate(scene, change);
@@ -123,7 +125,7 @@ export class Judge {
     if (cycles === 0n) return;
     this.#tscMoved(
       sceneOf(this.#clock, ticks, vcpu, visibility),
-      formatCycles(cycles),
+      `by ${formatCycles(cycles)}`,
       'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.',
     );
   }
@@ -228,8 +230,8 @@ export class Judge {
   }
 
   /** What a move of its TSC came to can't be told. */
-  #tscMoved(scene: Scene, by: string, reason: string): void {
-    const cause = `its TSC moved by ${by}`;
+  #tscMoved(scene: Scene, how: string, reason: string): void {
+    const cause = `its TSC moved ${how}`;
     this.#report(makeFinding('unmeasured', 'notice', scene, { cause, reason }));
   }
 

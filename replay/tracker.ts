@@ -184,7 +184,7 @@ export class Tracker {
       }
     }
     if (thread.call !== undefined) thread.call.wroteOffset = true;
-    thread.vcpu ??= vcpu;
+    thread.vcpu = vcpu;
     if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
     clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
     const next = batch.wides[wide + OFFSET.next]!;

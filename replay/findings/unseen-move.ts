@@ -13,20 +13,32 @@ import type { ClockChange } from './jump.ts';
 import { cyclesToNs, magnitude } from './rate.ts';
 
 /** Less may be how late one page is written and the other not. */
-const LEAST_NS = 1_000_000n;
-/** The same, as a part of the step. */
+const LEAST_NS = 100_000n;
+/** So far the step may be from the move: by how late pages are written, and a part of the move. */
+const MOST_APART_NS = 1_000_000n;
+const APART_PART = 4n;
 const PART = 20n;
+/** A page that lies so far behind the one before is no reference that another vCPU's update took. */
+const LEAST_BACK_NS = 1_000_000_000n;
 
-/** By how much the TSC of `vcpu` was moved, signed cycles; `undefined` where nothing shows that it was. */
-export function unseenMove({ clock, lag, seenLag }: Vcpu, change: ClockChange): bigint | undefined {
-  if (clock.writtenOffset !== undefined || lag === undefined || seenLag === undefined) {
-    return undefined;
-  }
+/** By how much a TSC was moved, signed cycles; `back` where only that much is certain. */
+export type UnseenMove = bigint | 'back';
+
+/** How the TSC of `vcpu` was moved; `undefined` where nothing shows that it was. */
+export function unseenMove(vcpu: Vcpu, change: ClockChange): UnseenMove | undefined {
+  const { clock, lag, seenLag } = vcpu;
+  if (clock.writtenOffset !== undefined) return undefined;
   const { from, to, elapsedCycles } = change;
-  const movedNs = cyclesToNs(from, seenLag - lag);
-  if (magnitude(movedNs) < LEAST_NS) return undefined;
+  const moved = lag === undefined || seenLag === undefined ? undefined : seenLag - lag;
+  if (cyclesToNs(from, elapsedCycles) < -LEAST_BACK_NS) return moved ?? 'back';
+  if (moved === undefined) return undefined;
+  const movedNs = cyclesToNs(from, moved);
+  const size = magnitude(movedNs);
+  if (size < LEAST_NS) return undefined;
   // Not as the guest reads it, which wraps where its TSC went back.
   const stepNs = asS64(to.systemTime - from.systemTime) - cyclesToNs(from, elapsedCycles);
   const apart = magnitude(stepNs + movedNs);
-  return apart <= LEAST_NS + magnitude(movedNs) / PART ? seenLag - lag : undefined;
+  const late = size / APART_PART;
+  const most = late < MOST_APART_NS ? late : MOST_APART_NS;
+  return apart <= most + size / PART ? moved : undefined;
 }

@@ -108,6 +108,38 @@ describe('a recording that shows only part of it', () => {
     expect(findings.filter(({ rule }) => rule === 'jump')).toMatchObject([{ deltaNs: 5_000_000n }]);
   });
 
+  describe('without TSC offsets', () => {
+    const FIRST = 3_000n;
+    /** A vCPU's first page; then one, 100 ms later, whose TSC was moved, and kvmclock not. */
+    const moved = (cycles: bigint, clock?: 'ns') => {
+      const [first, second] = [at(FIRST), at(FIRST + 100n)];
+      return new TraceText(clock)
+        .masterclock(first, 1)
+        .page(first + 100n, { tsc: first, ns: 1_000_000_000n })
+        .entry(first + 200n)
+        .masterclock(second, 1)
+        .page(second + 100n, { tsc: second + cycles, ns: 1_100_000_000n, version: 4 })
+        .entry(second + 200n);
+    };
+    const told = async (trace: TraceText) =>
+      (await found(String(trace), 'jump', 'unmeasured'))
+        .filter(({ timestamp }) => timestamp > at(FIRST + 1n))
+        .map(({ rule, cause }) => `${rule}: ${cause}`);
+
+    test('a move of 0.1 ms is told by how late the pages are', async () => {
+      const by = (cycles: string) => [`unmeasured: its TSC moved by about ${cycles} cycles`];
+      expect(await told(moved(200_000n))).toEqual(by('+200,000'));
+      expect(await told(moved(-200_000n))).toEqual(by('−200,000'));
+      expect(await told(moved(199_998n))).toEqual(['jump: a clock update']);
+    });
+
+    test('a TSC that went back by more than a second did not do so by itself', async () => {
+      // By another clock nothing tells how far.
+      expect(await told(moved(-1_101n * MS, 'ns'))).toEqual(['unmeasured: its TSC moved back']);
+      expect(await told(moved(-1_099n * MS, 'ns'))).toEqual(['jump: a clock update']);
+    });
+  });
+
   test('a TSC that was moved by an unseen write is told so, and by how much', async () => {
     const text = without(textOf('tsc-host-deep-6.12'), /: kvm_write_tsc_offset: /);
     const moved = (await found(text, 'unmeasured')).filter(({ cause }) =>
@@ -134,6 +166,14 @@ describe('a recording that shows only part of it', () => {
     expect(whole.length).toBeGreaterThan(5);
     expect((await told(without(textOf(name), /: kvm_entry: /))).sort()).toEqual(whole.sort());
   });
+
+  test.each(['hyperv-5.10', 'hyperv-deep-6.12', 'tsc-guest-6.1'])(
+    'with neither entries nor ioctls the MSRs that the vCPUs of %s write stay apart',
+    async (name) => {
+      const text = without(textOf(name), /: (kvm_entry: |sys_ioctl)/);
+      expect(await found(text, 'divergence')).toEqual([]);
+    },
+  );
 
   test.each(['legacy-5.10', 'periodic-6.1', 'clock-deep-6.12'])(
     'without TSC offsets %s shows nothing that the model does not do',
