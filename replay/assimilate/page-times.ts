@@ -188,9 +188,10 @@ export class PageTimes {
     const tsc = subU64(page.tscTimestamp, state.l1TscOffset);
     driver.tellPage(known, tsc, subU64(page.systemTime, of.state.kvmclockOffset));
     if (clock.unit === 'tsc') {
-      const inTime = tsc <= ticks;
+      const { tscTimestamp } = page;
       const most = addU64(ticks, state.l1TscOffset);
-      compared.field('tsc_timestamp', true, true, inTime || `after ${most}`);
+      const expected = tsc <= ticks ? tscTimestamp : `at most ${most}`;
+      compared.field('tsc_timestamp', true, expected, tscTimestamp);
     }
     const on = host.othersFollowRaw ? host.line.at(tsc) : undefined;
     if (on === undefined) return true;
@@ -202,13 +203,9 @@ export class PageTimes {
     }
     if (!host.line.confirmed || of.clockOffset === 'near') return true;
     const right = late >= -1n && late <= MOST_BETWEEN_READS_NS;
-    const expected = addU64(on, of.state.kvmclockOffset);
-    compared.field(
-      'system_time',
-      true,
-      right ? 0 : `from ${expected} on`,
-      right ? 0 : page.systemTime,
-    );
+    const least = addU64(on, of.state.kvmclockOffset);
+    const expected = right ? page.systemTime : `from ${least} on`;
+    compared.field('system_time', true, expected, page.systemTime);
     return false;
   }
 }
