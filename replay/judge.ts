@@ -33,6 +33,8 @@ const FLAG_NAMES = ['PVCLOCK_TSC_STABLE_BIT', 'PVCLOCK_GUEST_STOPPED', 'PVCLOCK_
 const UNSEEN_MOVE =
   'The recording has no kvm_write_tsc_offset that says by how much, so by how much the guest’s clock moved is unknown. Record all events of KVM (-e kvm).';
 
+const NO_PAGE =
+  'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.';
 const MAY_HAVE_RUN =
   'The recording has no kvm_entry that shows whether its guest ran before its page followed. If it did, its clock jumped by that much, and by as much back with the page. Record all events of KVM (-e kvm).';
 
@@ -123,11 +125,8 @@ export class Judge {
     if (current.page === 'off' || (clock.born && !clock.inDoubt)) return;
     const cycles = tscChange(seen, current, undefined);
     if (cycles === 0n) return;
-    this.#tscMoved(
-      sceneOf(this.#clock, ticks, vcpu, visibility),
-      `by ${formatCycles(cycles)}`,
-      'Its page is not in the recording, if it has one: by how much the guest’s clock moved is unknown. Start recording before the guest boots, with all events of KVM (-e kvm), and lose none.',
-    );
+    const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
+    this.#tscMoved(scene, `by ${formatCycles(cycles)}`, NO_PAGE);
   }
 
   /** Without entries: the TSC of `vcpu` was moved at `ticks`, and its page is written only now. */
@@ -135,11 +134,8 @@ export class Judge {
     const { seen, current } = vcpu.clock;
     const cycles = tscChange(seen, current, undefined);
     if (cycles === 0n || vcpu.ambiguous || typeof seen.page !== 'object') return;
-    this.#tscMoved(
-      sceneOf(this.#clock, ticks, vcpu, 'unknown'),
-      formatCycles(cycles),
-      MAY_HAVE_RUN,
-    );
+    const scene = sceneOf(this.#clock, ticks, vcpu, 'unknown');
+    this.#tscMoved(scene, `by ${formatCycles(cycles)}`, MAY_HAVE_RUN);
   }
 
   /** Events are missing at `ticks`: `lost` of them, 0 if nobody knows how many. */
