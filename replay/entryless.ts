@@ -2,10 +2,10 @@
  * Recordings without entries still show when clocks were written, though not when a guest saw it.
  *
  * Then a page write counts as an entry of its own, judged when the next write comes, so that a
- * second write of one update changes nothing; an offset write waits for the page that follows it,
- * unless a KVM_RUN comes back before, or the guest itself wrote its TSC: it runs on with that at
- * once. Where kvm_msr does not tell the guest's own writes, kvm_track_tsc does: KVM tracks those of a
- * VMM. Every finding made this way says `visibility: unknown`. The first entry seen ends all this.
+ * second write of one update changes nothing. What came of an offset write (`OffsetWrite`) depends
+ * on who made it and on what follows: the guest ran with it, did not before its page followed, or
+ * nothing tells, which is a finding too. Every finding made this way says `visibility: unknown`. The
+ * first entry seen ends all this.
  */
 import { EVENT_CODES } from '../events/index.ts';
 import { isTscMode } from '../src/clock/index.ts';
@@ -17,17 +17,15 @@ import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
+import { type Ending, OffsetWrite } from './offset-write.ts';
 
-/** A guest that wrote its TSC is entered again before: from then on it ran with that. */
-const MOST_UNTIL_ENTRY_NS = 10_000_000n;
-
-/** A TSC offset was written, and nothing followed on its thread so far. */
-interface Write {
-  readonly vcpu: Vcpu;
-  readonly ticks: bigint;
-  /** A kvm_msr showed that the guest did it. */
-  readonly byGuest: boolean;
-}
+/** They may be on the way to a page, or tell whose write it was: what they mean is seen in them. */
+const TELL_BY_THEMSELVES: ReadonlySet<number> = new Set([
+  EVENT_CODES.kvm_update_master_clock,
+  EVENT_CODES.kvm_pvclock_update,
+  EVENT_CODES.kvm_track_tsc,
+  EVENT_CODES.kvm_msr,
+]);
 
 export class Entryless {
   /** No entry was seen so far. */
@@ -35,13 +33,13 @@ export class Entryless {
   readonly #judge: Judge;
   readonly #clock: InstantClock;
   /** Page writes that are not judged yet, and when they were made. */
-  readonly #written = new Map<Vcpu, bigint>();
-  /** The last offset write of each thread, until its next event tells whose it was. */
-  readonly #writes = new Map<Thread, Write>();
-  /** Offset writes with which the guest may have run before a page follows, and when they were made. */
-  readonly #uncertain = new Map<Vcpu, bigint>();
-  /** kvm_track_tsc is recorded. */
-  #tracks = false;
+  readonly #pages = new Map<Vcpu, bigint>();
+  /** Offset writes under a page of which it is open what came of them. */
+  readonly #writes = new Map<Vcpu, OffsetWrite>();
+  /** Whose offset a thread wrote with its last event. */
+  readonly #last = new Map<Thread, Vcpu>();
+  /** The host's clock by the last kvm_track_tsc; `undefined` where none is recorded. */
+  #tracked: number | undefined;
 
   constructor(judge: Judge, clock: InstantClock) {
     this.#judge = judge;
@@ -51,135 +49,154 @@ export class Entryless {
   /** The recording has entries after all. */
   end(): void {
     this.active = false;
-    this.#written.clear();
-    this.loseTrack();
-  }
-
-  /** Events were lost: what followed an offset write may be among them. */
-  loseTrack(): void {
+    this.#pages.clear();
     this.#writes.clear();
-    this.#uncertain.clear();
+    this.#last.clear();
   }
 
-  /** The page or the offset of `vcpu` is about to be written. */
-  beforeWrite(vcpu: Vcpu): void {
+  /** An event of `thread`, which may show that its guest runs on. */
+  beforeEvent(thread: Thread, code: number): void {
+    const vcpu = this.#last.get(thread);
+    if (vcpu === undefined || TELL_BY_THEMSELVES.has(code)) return;
+    this.#last.delete(thread);
+    const write = this.#writes.get(vcpu);
+    if (write !== undefined && this.#isGuests(vcpu, write)) this.#ranWith(vcpu, write);
+  }
+
+  /** `thread` is about to write the page of `vcpu`. */
+  beforePage(thread: Thread, vcpu: Vcpu, ticks: bigint): void {
+    const last = this.#last.get(thread);
+    // Another vCPU of a thread that carries several: its guest ran on before.
+    if (last !== undefined && last !== vcpu) this.beforeEvent(thread, EVENT_CODES.gap);
+    this.#last.delete(thread);
     this.inForce(vcpu);
-    const moved = this.#uncertain.get(vcpu);
-    if (moved === undefined) return;
-    this.#uncertain.delete(vcpu);
-    this.#judge.mayHaveRun(vcpu, moved);
+    this.#conclude(vcpu, ticks);
+  }
+
+  /** The offset of `vcpu` is about to be written. */
+  beforeOffset(vcpu: Vcpu): void {
+    this.inForce(vcpu);
+    this.#conclude(vcpu);
   }
 
   /** The page of `vcpu` that was written before is in force by now, for reasons that are known. */
   inForce(vcpu: Vcpu): void {
-    const ticks = this.#written.get(vcpu);
+    const ticks = this.#pages.get(vcpu);
     if (ticks === undefined) return;
-    this.#written.delete(vcpu);
+    this.#pages.delete(vcpu);
     this.#judge.enter(vcpu, ticks, 'unknown');
   }
 
-  /** The clocks of `vm` are about to be moved, or it is gone. */
+  /** The clocks of `vm` are about to be moved. */
   settle({ vcpus }: Vm): void {
-    if (this.#written.size === 0) return;
+    if (this.#pages.size === 0) return;
     for (const vcpu of vcpus.values()) this.inForce(vcpu);
   }
 
   wrotePage(vcpu: Vcpu, ticks: bigint): void {
-    this.#written.set(vcpu, ticks);
+    this.#pages.set(vcpu, ticks);
   }
 
   /** `thread` wrote the offset of `vcpu`. */
   wroteOffset(thread: Thread, vcpu: Vcpu, ticks: bigint): void {
     if (typeof vcpu.clock.page !== 'object') return;
-    this.#writes.set(thread, { vcpu, ticks, byGuest: false });
+    this.#writes.set(vcpu, new OffsetWrite(ticks, thread.call));
+    this.#last.set(thread, vcpu);
   }
 
-  /** The guest on `thread` wrote its TSC: the offset for that was written before. */
-  wroteTsc(thread: Thread, vcpu: Vcpu, ticks: bigint): void {
-    if (vcpu.clock.dirty) this.#writes.set(thread, { vcpu, ticks, byGuest: true });
+  /** The guest of `vcpu` wrote its TSC by MSR `ecx`: the offset for that was written before. */
+  wroteTsc(thread: Thread, vcpu: Vcpu, ecx: number): void {
+    this.#writes.get(vcpu)?.byGuest(ecx);
+    this.#last.set(thread, vcpu);
   }
 
-  /** KVM tracked the TSC that a VMM gave a vCPU. */
-  tracked(thread: Thread, { use, matched, online, hostClock }: SeenTrack): void {
-    this.#tracks = true;
-    const write = this.#writes.get(thread);
-    if (write === undefined) return;
-    this.#writes.delete(thread);
-    const asksForUpdate = use || matched + 1 === online;
-    // An update comes before the guest runs; without the TSC a page follows each load.
-    if (asksForUpdate || !isTscMode(hostClock)) return;
-    this.#uncertain.set(write.vcpu, write.ticks);
+  /** KVM tracked the TSC that was written on `thread` last. */
+  tracked(thread: Thread, track: SeenTrack): void {
+    this.#tracked = track.hostClock;
+    const vcpu = this.#last.get(thread);
+    if (vcpu === undefined) return;
+    if (isTscMode(track.hostClock)) this.#writes.get(vcpu)?.tracked(track);
+    else this.#writes.delete(vcpu);
   }
 
-  /** An event of `thread` at `ticks`: unless it is on the way to a page, the guest ran on. */
-  beforeEvent(thread: Thread, code: number, ticks: bigint): void {
-    const write = this.#writes.get(thread);
-    if (write === undefined || !(tellsMore(write, code) || this.#isLong(write, ticks))) return;
-    this.#writes.delete(thread);
-    this.#ranOn(write);
+  /** A KVM_RUN on `vcpu` begins at `ticks`. */
+  runs(vcpu: Vcpu, ticks: bigint): void {
+    this.#writes.get(vcpu)?.runs(ticks);
   }
 
-  /** A KVM_RUN on `vcpu` came back at `ticks`: it ran with what was written before. */
+  /** `vcpu` was seen to have run by `ticks`: a KVM_RUN came back, or the guest was left. */
   ran(vcpu: Vcpu, ticks: bigint): void {
-    this.#uncertain.delete(vcpu);
-    if (this.#written.has(vcpu)) this.inForce(vcpu);
-    else if (vcpu.clock.dirty) this.#judge.enter(vcpu, ticks, 'unknown');
-  }
-
-  /** `thread` is about to write the page of `vcpu`. */
-  beforePage(thread: Thread, vcpu: Vcpu): void {
-    const write = this.#writes.get(thread);
-    this.#writes.delete(thread);
-    if (write !== undefined && write.vcpu !== vcpu) this.#ranOn(write);
-    this.beforeWrite(vcpu);
-  }
-
-  #isLong(write: Write, ticks: bigint): boolean {
-    const [from, to] = [this.#clock.ns(write.ticks), this.#clock.ns(ticks)];
-    return from !== undefined && to !== undefined && to - from > MOST_UNTIL_ENTRY_NS;
-  }
-
-  #ranOn(write: Write): void {
-    if (write.byGuest) this.#judge.enter(write.vcpu, write.ticks, 'unknown');
-    else this.#untracked(write);
-  }
-
-  /** Neither a track nor a page follows it. */
-  #untracked({ vcpu, ticks }: Write): void {
-    // Without the host's TSC each load writes the offset, and a page follows when the guest runs.
-    if (!hasHostTsc(vcpu)) return;
-    if (!this.#tracks) {
-      this.#uncertain.set(vcpu, ticks);
-      return;
+    this.inForce(vcpu);
+    const write = this.#writes.get(vcpu);
+    if (write === undefined) {
+      if (vcpu.clock.dirty) this.#judge.enter(vcpu, ticks, 'unknown');
+    } else if (this.#isGuests(vcpu, write)) this.#ranWith(vcpu, write);
+    // Without the host's TSC it was written at a load since.
+    else if (this.#hasHostTsc(vcpu) !== false) {
+      this.#writes.delete(vcpu);
+      this.#judge.enter(vcpu, ticks, 'unknown');
     }
-    addCause(vcpu, 'guest wrote its TSC', ticks);
-    this.#judge.enter(vcpu, ticks, 'unknown');
+  }
+
+  /** `vm` is gone, or the recording ends. */
+  ended(vm: Vm): void {
+    for (const vcpu of vm.vcpus.values()) {
+      this.inForce(vcpu);
+      this.#conclude(vcpu);
+    }
+    for (const [thread, vcpu] of this.#last) if (vcpu.vm === vm) this.#last.delete(thread);
   }
 
   /** The recording ends at `ticks`. */
   finish(identity: Identity, ticks: bigint): void {
     if (!this.active) return;
     for (const vm of identity.vms) {
+      this.ended(vm);
       for (const vcpu of vm.vcpus.values()) {
-        const written = this.#written.get(vcpu);
-        if (written !== undefined) this.#judge.enter(vcpu, written, 'unknown');
-        else if (vcpu.clock.dirty && hasHostTsc(vcpu)) this.#judge.enter(vcpu, ticks, 'unknown');
+        const { page, dirty } = vcpu.clock;
+        if (dirty && typeof page !== 'object') this.#judge.enter(vcpu, ticks, 'unknown');
       }
     }
   }
-}
 
-/** The clock behind the page of `vcpu` is the host's TSC. */
-function hasHostTsc({ clock: { page }, vm }: Vcpu): boolean {
-  const { lastRecompute } = vm;
-  const isMasterclock = typeof page === 'object' && isStable(page);
-  return isMasterclock || (lastRecompute !== undefined && isTscMode(lastRecompute.hostClock));
-}
+  /** What came of the last offset write of `vcpu`; `pageTicks`: when its page follows, if that is next. */
+  #conclude(vcpu: Vcpu, pageTicks?: bigint): void {
+    const write = this.#writes.get(vcpu);
+    if (write === undefined) return;
+    this.#writes.delete(vcpu);
+    if (this.#hasHostTsc(vcpu) === false) return;
+    const isGuests = this.#isGuests(vcpu, write);
+    const ending: Ending =
+      pageTicks === undefined
+        ? write.withoutPage(isGuests)
+        : write.withPage((from) => this.#elapsedNs(from, pageTicks));
+    if (ending === 'ran') this.#ranWith(vcpu, write);
+    else if (ending === 'open') this.#judge.mayHaveRun(vcpu, write.ticks);
+  }
 
-/** What follows `write` on its thread tells whose it was. */
-function tellsMore({ byGuest }: Write, code: number): boolean {
-  if (code === EVENT_CODES.kvm_update_master_clock) return false;
-  if (code === EVENT_CODES.kvm_pvclock_update) return false;
-  // Both are handled where they are read.
-  return byGuest || (code !== EVENT_CODES.kvm_msr && code !== EVENT_CODES.kvm_track_tsc);
+  #elapsedNs(from: bigint, to: bigint): bigint | undefined {
+    const [fromNs, toNs] = [this.#clock.ns(from), this.#clock.ns(to)];
+    return fromNs === undefined || toNs === undefined ? undefined : toNs - fromNs;
+  }
+
+  /** KVM tracks what a VMM writes; a load writes offsets where the host's TSC is no clock, or slept. */
+  #isGuests(vcpu: Vcpu, write: OffsetWrite): boolean {
+    if (write.author !== 'unknown') return write.author === 'guest';
+    const { lastSuspend } = this.#judge;
+    const slept = lastSuspend !== undefined && lastSuspend > (vcpu.lastEntry ?? 0n);
+    return this.#tracked !== undefined && this.#hasHostTsc(vcpu) === true && !slept;
+  }
+
+  /** The clock behind the page of `vcpu` is the host's TSC; `undefined` where nothing tells. */
+  #hasHostTsc({ clock: { page }, vm }: Vcpu): boolean | undefined {
+    if (typeof page === 'object' && isStable(page)) return true;
+    const mode = vm.lastRecompute?.hostClock ?? this.#tracked;
+    return mode === undefined ? undefined : isTscMode(mode);
+  }
+
+  #ranWith(vcpu: Vcpu, write: OffsetWrite): void {
+    this.#writes.delete(vcpu);
+    if (write.author === 'unknown') addCause(vcpu, 'guest wrote its TSC', write.ticks);
+    this.#judge.enter(vcpu, write.ticks, 'unknown');
+  }
 }

@@ -116,7 +116,7 @@ export class HostClock {
 
   /** Are these whole numbers no TSC? */
   #doubtUnit(page: Page, offset: bigint, ticks: bigint): void {
-    const tsc = asU64(page.tscTimestamp - offset);
+    const tsc = asS64(page.tscTimestamp - offset);
     if (tsc > ticks && tsc / NO_TSC > ticks) this.#unit = 'order';
   }
 

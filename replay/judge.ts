@@ -76,10 +76,10 @@ export class Judge {
       if (!vcpu.ambiguous) this.#compare(vcpu, ticks, visibility);
       clock.enter();
     } else if (typeof clock.page === 'object' && vcpu.pageEpoch !== vcpu.vm.epoch) {
-      this.#agreement.checkStale(vcpu, ticks);
+      this.#agreement.checkStale(vcpu, ticks, visibility);
     }
     vcpu.entered(ticks);
-    if (dirty && !vcpu.ambiguous) this.#agreement.check(vcpu, ticks);
+    if (dirty && !vcpu.ambiguous) this.#agreement.check(vcpu, ticks, visibility);
   }
 
   #compare(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {

@@ -36,6 +36,8 @@ export const ENTRY = {
   immediateExit: slotOf('kvm_entry', 'immediate_exit'),
 } as const;
 
+export const EXIT = { vcpu: slotOf('kvm_exit', 'vcpu_id') } as const;
+
 export const MSR = {
   write: slotOf('kvm_msr', 'write'),
   ecx: slotOf('kvm_msr', 'ecx'),

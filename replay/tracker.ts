@@ -28,7 +28,7 @@ import type { Identity } from './identity/identity.ts';
 import type { Thread } from './identity/thread.ts';
 import type { Vcpu, Vm } from './identity/vm.ts';
 import type { Judge } from './judge.ts';
-import { ENTRY, GAP, IOCTL, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
+import { ENTRY, EXIT, GAP, IOCTL, MSR, OFFSET, PAGE, SUSPEND } from './slots.ts';
 
 type Handler = (batch: EventBatch, row: number, thread: Thread) => void;
 
@@ -89,13 +89,11 @@ export class Tracker {
     const tid = batch.tids[row]!;
     const tgid = batch.tgids[row]!;
     const thread = this.#identity.knownThread(tid, tgid) ?? this.#newThread(batch, row, tid, tgid);
-    if (this.#entryless.active) {
-      this.#entryless.beforeEvent(thread, code, batch.timestamps[row]!);
-    }
+    if (this.#entryless.active) this.#entryless.beforeEvent(thread, code);
     // Nine events of ten are one of these two.
     if (code === ENTRY_CODE) this.#entry(batch, row, thread);
     else if (code === EXIT_CODE) {
-      thread.vcpu?.exited();
+      this.#exit(batch, row, thread);
     } else this.#handlers[code]?.(batch, row, thread);
   }
 
@@ -106,7 +104,7 @@ export class Tracker {
 
   /** A VM is gone. */
   ended(vm: Vm): void {
-    if (this.#entryless.active) this.#entryless.settle(vm);
+    if (this.#entryless.active) this.#entryless.ended(vm);
   }
 
   /** The recording ends at `ticks`: judges what a recording without entries left open. */
@@ -132,6 +130,15 @@ export class Tracker {
     this.#judge.enter(vcpu, batch.timestamps[row]!, 'entry');
   }
 
+  #exit(batch: EventBatch, row: number, { vcpu }: Thread): void {
+    if (vcpu === undefined) return;
+    vcpu.exited();
+    if (!this.#entryless.active) return;
+    // Not all kernels say whose exit it is.
+    const id = batch.narrows[row * NARROW_COLUMNS + EXIT.vcpu]! >>> 0;
+    if (id === vcpu.id) this.#entryless.ran(vcpu, batch.timestamps[row]!);
+  }
+
   #page(batch: EventBatch, row: number, thread: Thread): void {
     const narrow = row * NARROW_COLUMNS;
     const wide = row * WIDE_COLUMNS;
@@ -149,7 +156,7 @@ export class Tracker {
     };
     this.pages++;
     vcpu.vm.pages++;
-    if (this.#entryless.active) this.#entryless.beforePage(thread, vcpu);
+    if (this.#entryless.active) this.#entryless.beforePage(thread, vcpu, ticks);
     // No kernel writes such a shift; a recording can hold anything.
     if (Math.abs(page.tscShift) > MOST_SHIFT) {
       vcpu.clock.forgetPage();
@@ -170,7 +177,7 @@ export class Tracker {
     const wide = row * WIDE_COLUMNS;
     const previous = batch.wides[wide + OFFSET.previous]!;
     const id = batch.narrows[row * NARROW_COLUMNS + OFFSET.vcpu]! >>> 0;
-    const vcpu = this.#identity.vcpu(thread, id, previous === 0n ? 'creation' : 'offset');
+    const vcpu = this.#identity.vcpuOfOffset(thread, id, previous);
     const { clock } = vcpu;
     vcpu.vm.moves++;
     if (!clock.inDoubt && clock.tscOffset !== undefined && clock.tscOffset !== previous) {
@@ -185,7 +192,7 @@ export class Tracker {
     }
     if (thread.call !== undefined) thread.call.wroteOffset = true;
     thread.vcpu = vcpu;
-    if (this.#entryless.active) this.#entryless.beforeWrite(vcpu);
+    if (this.#entryless.active) this.#entryless.beforeOffset(vcpu);
     clock.writeOffset(previous, batch.wides[wide + OFFSET.next]!);
     const next = batch.wides[wide + OFFSET.next]!;
     const when = whenOf(batch, row);
@@ -238,7 +245,7 @@ export class Tracker {
     if (kind === undefined) return;
     this.#note(vcpu, kind, batch.timestamps[row]!);
     if (this.#entryless.active && TSC_CAUSES.has(kind)) {
-      this.#entryless.wroteTsc(thread, vcpu, batch.timestamps[row]!);
+      this.#entryless.wroteTsc(thread, vcpu, ecx);
     }
     const isSystemTime = ecx === MSRS.MSR_KVM_SYSTEM_TIME || ecx === MSRS.MSR_KVM_SYSTEM_TIME_NEW;
     if (isSystemTime && (data & MSR_ENABLE) === 0n) vcpu.clock.turnOff();
@@ -250,7 +257,11 @@ export class Tracker {
     thread.lastCall.begin(batch.narrows[narrow + IOCTL.fd]! >>> 0, arg, batch.timestamps, row);
     this.#identity.enterIoctl(thread, batch.narrows[narrow + IOCTL.cmd]! >>> 0, arg);
     const { call } = thread;
-    if (this.#entryless.active && call?.ioctl?.movesClock === true) this.#settle(call.vm);
+    if (!this.#entryless.active) return;
+    if (call?.ioctl?.movesClock === true) this.#settle(call.vm);
+    if (call?.ioctl === KVM_RUN && thread.vcpu !== undefined) {
+      this.#entryless.runs(thread.vcpu, batch.timestamps[row]!);
+    }
   }
 
   /** Without entries: the clocks of a VM, or of one that is not known, are about to be moved. */
@@ -294,7 +305,6 @@ export class Tracker {
   #gap(batch: EventBatch, row: number): void {
     this.#identity.loseTrack();
     this.#model?.loseTrack();
-    this.#entryless.loseTrack();
     for (const vm of this.#identity.vms) {
       vm.forgetEpoch();
       for (const vcpu of vm.vcpus.values()) {

@@ -11,7 +11,7 @@ import { asU64 } from '../../src/num/index.ts';
 import { guestTscAt, isStable, kvmclockAt, type Page } from '../guest-clock.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { formatNs } from '../quantity.ts';
-import { type Finding, makeFinding } from './finding.ts';
+import { type Finding, makeFinding, type Scene } from './finding.ts';
 import { type InstantClock, sceneOf } from './scene.ts';
 import { stepSeverity, type Thresholds } from './severity.ts';
 
@@ -37,7 +37,7 @@ export class Agreement {
   }
 
   /** `vcpu` entered at `ticks` with a clock that it did not have before. */
-  check(vcpu: Vcpu, ticks: bigint): void {
+  check(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
     const { vm } = vcpu;
     const other = this.#lastEntered.get(vm);
     this.#lastEntered.set(vm, vcpu);
@@ -46,16 +46,20 @@ export class Agreement {
     const theirs = readable(other);
     if (mine === undefined || theirs === undefined) return;
     if (!comparable(vcpu, mine, other, theirs)) return;
-    this.#compare(vcpu, mine, other, theirs, ticks);
+    const scene = sceneOf(this.#clock, ticks, vcpu, visibility);
+    this.#compare({ vcpu, page: mine }, { vcpu: other, page: theirs }, scene);
   }
 
-  #compare(vcpu: Vcpu, mine: Page, other: Vcpu, theirs: Page, ticks: bigint): void {
-    const tsc = this.#clock.tsc(ticks, vcpu.vm);
+  #compare(mine: Clock, theirs: Clock, scene: Scene): void {
+    const { vcpu, page } = mine;
+    const other = theirs.vcpu;
+    const tsc = this.#clock.tsc(scene.timestamp, vcpu.vm);
     if (tsc === undefined || vcpu.scaled || other.scaled) return;
-    const at = (v: Vcpu, page: Page): bigint => asU64(kvmclockAt(page, guestTscAt(v.clock, tsc)!));
-    const apart = at(vcpu, mine) - at(other, theirs);
+    const at = ({ vcpu: { clock }, page }: Clock): bigint =>
+      asU64(kvmclockAt(page, guestTscAt(clock, tsc)!));
+    const apart = at(mine) - at(theirs);
     const before = this.#reported.get(vcpu) ?? 0n;
-    const stable = isStable(mine);
+    const stable = isStable(page);
     const least = stable ? ROUNDING_NS + 1n : this.#limits.noticeNs;
     if (size(apart) < least || size(apart - before) < least) {
       if (size(apart) < least) this.#reported.delete(vcpu);
@@ -68,17 +72,16 @@ export class Agreement {
     };
     // A thread can move either way, so one of its ways is backwards.
     const severity = stepSeverity(-size(apart), stable, this.#limits);
-    const scene = sceneOf(this.#clock, ticks, vcpu, 'entry');
     this.#report(makeFinding('cross-vcpu', severity, scene, why, apart));
   }
 
   /** `vcpu` enters with a page from before the VM's last masterclock update. */
-  checkStale(vcpu: Vcpu, ticks: bigint): void {
+  checkStale(vcpu: Vcpu, ticks: bigint, visibility: Finding['visibility']): void {
     const { vm } = vcpu;
     if (vm.ambiguous || this.#staleEpochs.get(vcpu) === vm.epoch || vcpu.clock.inDoubt) return;
     this.#staleEpochs.set(vcpu, vm.epoch);
     this.#report(
-      makeFinding('stale', 'notice', sceneOf(this.#clock, ticks, vcpu, 'entry'), {
+      makeFinding('stale', 'notice', sceneOf(this.#clock, ticks, vcpu, visibility), {
         cause: 'its page was not rewritten after a masterclock update',
         reason:
           'Every masterclock update makes each vCPU rewrite its page before it enters again; this one entered without. It may have no page any more (a reset turns it off unseen).',
@@ -90,6 +93,12 @@ export class Agreement {
   forget(vm: Vm): void {
     this.#lastEntered.delete(vm);
   }
+}
+
+/** A vCPU's page that can be read. */
+interface Clock {
+  readonly vcpu: Vcpu;
+  readonly page: Page;
 }
 
 /** A vCPU's page, if it and its offset are known and in force. */

@@ -116,6 +116,15 @@ export class Identity {
     return this.#groups.vcpu(thread, id, by);
   }
 
+  /** The vCPU whose offset `thread` writes: `previous` until now, 0 where it is created. */
+  vcpuOfOffset(thread: Thread, id: number, previous: bigint): Vcpu {
+    if (previous === 0n) return this.vcpu(thread, id, 'creation');
+    // A VMM's main thread may set the MSRs of vCPUs that other threads run.
+    const known =
+      thread.call === undefined ? this.#groups.withOffset(thread, id, previous) : undefined;
+    return known ?? this.vcpu(thread, id, 'offset');
+  }
+
   /** A vCPU whose creation was not recorded, by the descriptor that the thread calls on. */
   #byFd(thread: Thread, fd: number, id: number, by: SeenBy): Vcpu {
     const known = thread.carriedByFd.get(fd);

@@ -76,6 +76,20 @@ export class ThreadGroups {
     return vcpu;
   }
 
+  /**
+   * The vCPU `id` among those that a VMM's thread `thread` acts on whose TSC offset was `offset` until
+   * now; `undefined` unless just one is known to be.
+   */
+  withOffset(thread: Thread, id: number, offset: bigint): Vcpu | undefined {
+    if (thread.carried.has(id)) return undefined;
+    const found: Vcpu[] = [];
+    for (const { vcpus } of this.#group(thread).vms) {
+      const vcpu = vcpus.get(id);
+      if (vcpu?.clock.writtenOffset === offset) found.push(vcpu);
+    }
+    return found.length === 1 ? found[0] : undefined;
+  }
+
   /** `vcpu` ran: it waits for no thread any more. */
   ran(vcpu: Vcpu): void {
     this.#groupOf.get(vcpu.vm)?.waiting.get(vcpu.id)?.delete(vcpu);

@@ -229,6 +229,28 @@ describe('a VMM whose main thread writes the TSCs of vCPUs that other threads ru
   );
 });
 
+describe('a VMM’s main thread that writes the TSCs of running vCPUs', () => {
+  const main = { tid: 777 };
+  const born = () =>
+    new TraceText()
+      .offset(BORN, 0n, -BORN)
+      .masterclock(at(9n), 1)
+      .page(at(10n), pageAt(9n))
+      .entry(at(10n) + 100n);
+  const moved = (cycles: bigint) =>
+    born()
+      .offset(at(20n), -BORN, -BORN + cycles, 0, main)
+      .masterclock(at(21n), 1)
+      .page(at(22n), { tsc: 21n * MS + cycles, ns: pageAt(21n).ns, version: 4 })
+      .entry(at(23n));
+
+  test.each([500n * MS, -5n * MS])('writes them by %d cycles: the page follows', async (cycles) => {
+    const { findings, summary } = await replayText(String(moved(cycles)));
+    expect(steps(findings)).toEqual([]);
+    expect(summary.vmCount).toBe(1);
+  });
+});
+
 describe('two VMs at once', () => {
   test.each(['clocksource-6.12', 'hotplug-deep-6.1', 'tsc-guest-6.1'])(
     '%s twice: each has its own findings and no others',
