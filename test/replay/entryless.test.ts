@@ -224,6 +224,8 @@ describe('an offset that a guest wrote, without entries', () => {
     const from = new TraceText().enterIoctl(at(1n), 7, RUN, 0n).offset(at(2n), -BORN, MOVED);
     const moved = ': unmeasured 0 its TSC moved by +1,000,000,000 cycles';
     expect(await told(from.exit(at(9n)))).toEqual([`9 ms${moved}`]);
+    const end = new TraceText().offset(at(2n), -BORN, MOVED).masterclock(at(8n), 1, 1, SECOND);
+    expect(await told(end)).toEqual([`8 ms${moved}`]);
     const back = new TraceText().enterIoctl(at(1n), 7, RUN, 0n).offset(at(2n), -BORN, MOVED);
     expect(await told(back.exitIoctl(at(5n), 0n).exit(at(9n)))).toEqual([`5 ms${moved}`]);
   });

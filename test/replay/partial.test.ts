@@ -4,7 +4,7 @@ import { unjudgeable, verdict } from '../../replay/report/text.ts';
 import { replayText, unzipped } from './fixtures.ts';
 import { begunAt, losing, only, threadPerVcpu, twice, without } from './partial.ts';
 import { at, BORN, MS, pageAt } from './small-vm.ts';
-import { TraceText } from './trace-text.ts';
+import { type ThreadText, TraceText } from './trace-text.ts';
 
 const textOf = (name: string): string => unzipped(name, 'trace.txt');
 
@@ -249,6 +249,42 @@ describe('a VMM’s main thread that writes the TSCs of running vCPUs', () => {
     expect(steps(findings)).toEqual([]);
     expect(summary.vmCount).toBe(1);
   });
+});
+
+describe('a write of a TSC offset that several vCPUs could mean', () => {
+  const OTHER = { tid: 200, cpu: 1 };
+  /** Two VMs of one vCPU each, which enter at 30 ms once one of their TSCs was moved. */
+  const moved = (offsetOfOther: bigint, by: ThreadText) =>
+    new TraceText()
+      .offset(BORN, 0n, -BORN)
+      .page(at(10n), pageAt(9n))
+      .entry(at(10n) + 100n)
+      .offset(at(11n), 0n, offsetOfOther, 0, OTHER)
+      .page(at(12n), { tsc: 12n * MS, ns: 5_000_000_000n }, OTHER)
+      .entry(at(13n), 0, OTHER)
+      .offset(at(20n), offsetOfOther, offsetOfOther + MS, 0, by)
+      .entry(at(30n))
+      .entry(at(31n), 0, OTHER);
+
+  test('is that of the thread, if it carries one', async () => {
+    const { findings } = await replayText(String(moved(-2n * BORN, { tid: 100 })));
+    expect(findings.filter(({ vm, rule }) => vm?.id === '200' && rule === 'tsc-jump')).toEqual([]);
+  });
+
+  test('is nobody’s, if two had that offset', async () => {
+    const { findings } = await replayText(String(moved(-BORN, { tid: 777 })));
+    expect(steps(findings)).toEqual([]);
+    const sure = await replayText(String(moved(-2n * BORN, { tid: 777 })));
+    expect(steps(sure.findings)).toMatchObject([{ rule: 'tsc-jump', deltaNs: 1_000_000n }]);
+  });
+});
+
+test('a page below its offset does not make the TSC another clock', async () => {
+  const trace = new TraceText()
+    .offset(BORN, 0n, 500n * MS)
+    .page(at(10n), { tsc: MS, ns: 0n })
+    .entry(at(11n));
+  expect((await replayText(String(trace))).summary.clock.unit).toBe('tsc');
 });
 
 describe('two VMs at once', () => {
