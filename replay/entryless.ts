@@ -59,18 +59,23 @@ export class Entryless {
     const vcpu = this.#last.get(thread);
     if (vcpu === undefined || TELL_BY_THEMSELVES.has(code)) return;
     this.#last.delete(thread);
-    const write = this.#writes.get(vcpu);
-    if (write !== undefined && this.#isGuests(vcpu, write)) this.#ranWith(vcpu, write);
+    this.#goesOn(vcpu);
   }
 
   /** `thread` is about to write the page of `vcpu`. */
   beforePage(thread: Thread, vcpu: Vcpu, ticks: bigint): void {
     const last = this.#last.get(thread);
-    // Another vCPU of a thread that carries several: its guest ran on before.
-    if (last !== undefined && last !== vcpu) this.beforeEvent(thread, EVENT_CODES.gap);
     this.#last.delete(thread);
+    // A thread that carries several: the guest of the other ran on before.
+    if (last !== undefined && last !== vcpu) this.#goesOn(last);
     this.inForce(vcpu);
     this.#conclude(vcpu, ticks);
+  }
+
+  /** The thread that wrote the offset of `vcpu` does something else now. */
+  #goesOn(vcpu: Vcpu): void {
+    const write = this.#writes.get(vcpu);
+    if (write !== undefined && this.#isGuests(vcpu, write)) this.#ranWith(vcpu, write);
   }
 
   /** The offset of `vcpu` is about to be written. */

@@ -3,10 +3,10 @@
  * page followed?
  *
  * KVM writes an offset for the guest (WRMSR), for the VMM (KVM_SET_MSRS, KVM_VCPU_TSC_OFFSET) or when it
- * loads the vCPU. Until v5.7 it tracked all but loads, and each write that it tracked while the
- * masterclock was on asked for an update; from v5.8 on (0c899c25d754) it does not track the guest's.
- * From v6.8 on (c52ffadc65e2) a tracked write asks only if it changes what the masterclock is to be. An
- * update that was asked for comes before the guest runs.
+ * loads the vCPU. Until v5.9 it tracked all but loads; from v5.10 on (0c899c25d754) it does not track the
+ * guest's. Until v6.7 each write that it tracked while the masterclock was on asked for an update; from
+ * v6.8 on (c52ffadc65e2) only one that changes what the masterclock is to be. An update that was asked
+ * for comes before the guest runs.
  */
 import { MSRS } from '../events/index.ts';
 import type { SeenTrack } from './assimilate/tsc-writes.ts';
