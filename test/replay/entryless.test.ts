@@ -242,6 +242,17 @@ describe('an offset that a guest wrote, without entries', () => {
   });
 });
 
+/** By its thread's ioctls: a VM, and its vCPU 0 that gets a page in KVM_RUN. */
+const running = () =>
+  new TraceText()
+    .ioctl(BORN, 3, CREATE_VM, 0n, 6n)
+    .enterIoctl(BORN + 8n, 6, CREATE_VCPU, 0n)
+    .offset(BORN + 9n, 0n, -BORN)
+    .exitIoctl(BORN + 10n, 7n)
+    .enterIoctl(at(9n), 7, RUN, 0n)
+    .masterclock(at(9n), 1)
+    .page(at(10n), pageAt(9n));
+
 describe('an offset that a VMM wrote, without entries', () => {
   const OFF = { use: 0, matched: 0, online: 2 } as const;
   test.each([
@@ -271,16 +282,9 @@ describe('an offset that a VMM wrote, without entries', () => {
     ]);
   });
 
-  /** By its thread's ioctls: a VM, its vCPU 0 with a page, and an offset written by KVM_SET_MSRS. */
+  /** Its thread comes back, and writes the offset by KVM_SET_MSRS. */
   const called = () =>
-    new TraceText()
-      .ioctl(BORN, 3, CREATE_VM, 0n, 6n)
-      .enterIoctl(BORN + 8n, 6, CREATE_VCPU, 0n)
-      .offset(BORN + 9n, 0n, -BORN)
-      .exitIoctl(BORN + 10n, 7n)
-      .enterIoctl(at(9n), 7, RUN, 0n)
-      .masterclock(at(9n), 1)
-      .page(at(10n), pageAt(9n))
+    running()
       .exitIoctl(at(11n), 0n)
       .enterIoctl(at(20n), 7, SET_MSRS, 0n)
       .offset(at(20n), -BORN, MOVED)
@@ -305,15 +309,7 @@ describe('an offset that a VMM wrote, without entries', () => {
 });
 
 test('a guest’s write within KVM_RUN is none of a call', async () => {
-  const run = new TraceText()
-    .ioctl(BORN, 3, CREATE_VM, 0n, 6n)
-    .enterIoctl(BORN + 8n, 6, CREATE_VCPU, 0n)
-    .offset(BORN + 9n, 0n, -BORN)
-    .exitIoctl(BORN + 10n, 7n)
-    .enterIoctl(at(9n), 7, RUN, 0n)
-    .masterclock(at(9n), 1)
-    .page(at(10n), pageAt(9n));
-  expect(await told(page(write(run).wrmsr(at(20n) + 1n, IA32_TSC, 0n)))).toEqual(RAN);
+  expect(await told(page(write(running()).wrmsr(at(20n) + 1n, IA32_TSC, 0n)))).toEqual(RAN);
 });
 
 describe('recordings of no more than clock events', () => {
