@@ -107,8 +107,7 @@ const strongest = (causes: readonly Cause[], order: readonly CauseKind[]): Cause
 export const offsetCause = (vcpu: Vcpu): Cause | undefined => strongest(vcpu.causes, OFFSET_CAUSES);
 
 /** Why `vcpu` asked for the recomputation it is serving. */
-export const recomputeCause = (vcpu: Vcpu): Cause | undefined =>
-  strongest(vcpu.causes, RECOMPUTE_CAUSES);
+const recomputeCause = (vcpu: Vcpu): Cause | undefined => strongest(vcpu.causes, RECOMPUTE_CAUSES);
 
 /** Why `thread` recomputed the masterclock of `vm`, as far as it is known whose it is. */
 export function causeOfUpdate({ call, vcpu }: Thread, vm: Vm | undefined): Cause | undefined {
