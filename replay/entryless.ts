@@ -170,10 +170,9 @@ export class Entryless {
     if (write === undefined) return;
     this.#writes.delete(vcpu);
     if (this.#hasHostTsc(vcpu) === false) return;
-    const isGuests = this.#isGuests(vcpu, write);
     const ending: Ending =
       pageTicks === undefined
-        ? write.withoutPage(isGuests)
+        ? write.withoutPage(this.#isGuests(vcpu, write))
         : write.withPage((from) => this.#elapsedNs(from, pageTicks));
     if (ending === 'ran') this.#ranWith(vcpu, write);
     else if (ending === 'open') this.#judge.mayHaveRun(vcpu, write.ticks);

@@ -12,12 +12,13 @@ import type { Vcpu } from '../identity/vm.ts';
 import type { ClockChange } from './jump.ts';
 import { cyclesToNs, magnitude } from './rate.ts';
 
-/** Less may be how late one page is written and the other not. */
-const LEAST_NS = 100_000n;
-/** So far the step may be from the move: by how late pages are written, and a part of the move. */
-const MOST_APART_NS = 1_000_000n;
-const APART_PART = 4n;
-const PART = 20n;
+/** A smaller move may be how late one page is written and the other not. */
+const LEAST_MOVE_NS = 100_000n;
+/** By how late pages are written the step may be off: at most, and as a part of the move. */
+const MOST_LATE_NS = 1_000_000n;
+const LATE_PART = 4n;
+/** By what else it may be off, as a part of the move. */
+const REST_PART = 20n;
 /** A page that lies so far behind the one before is no reference that another vCPU's update took. */
 const LEAST_BACK_NS = 1_000_000_000n;
 
@@ -34,11 +35,11 @@ export function unseenMove(vcpu: Vcpu, change: ClockChange): UnseenMove | undefi
   if (moved === undefined) return undefined;
   const movedNs = cyclesToNs(from, moved);
   const size = magnitude(movedNs);
-  if (size < LEAST_NS) return undefined;
+  if (size < LEAST_MOVE_NS) return undefined;
   // Not as the guest reads it, which wraps where its TSC went back.
   const stepNs = asS64(to.systemTime - from.systemTime) - cyclesToNs(from, elapsedCycles);
   const apart = magnitude(stepNs + movedNs);
-  const late = size / APART_PART;
-  const most = late < MOST_APART_NS ? late : MOST_APART_NS;
-  return apart <= most + size / PART ? moved : undefined;
+  const late = size / LATE_PART;
+  const mostLate = late < MOST_LATE_NS ? late : MOST_LATE_NS;
+  return apart <= mostLate + size / REST_PART ? moved : undefined;
 }
