@@ -1,8 +1,8 @@
 /**
  * Points of the base clock that are not where its line has them.
  *
- * Once the line was confirmed, one such point is the kernel's doing. Before that it may as well be
- * that the base is no line at all but steered by NTP: the next point tells.
+ * One such point may be the kernel's doing, or the base is no line at all but steered by NTP: the next
+ * point tells. Where the line was confirmed before, the clock may also go on beside it.
  */
 import type { Books, Disagreement } from './books.ts';
 import type { Driver } from './driver.ts';
@@ -21,8 +21,8 @@ export class BaseWatch {
   readonly #chosen: ChosenProfile;
   readonly #driver: Driver;
   #held: Astray | undefined;
-  /** How far the last point was off that was told, ns. */
-  #toldBy: bigint | undefined;
+  /** How far the one held back was off a line that was confirmed before, ns. */
+  #heldBy: bigint | undefined;
 
   constructor(line: RawLine, books: Books, chosen: ChosenProfile, driver: Driver) {
     this.#line = line;
@@ -33,41 +33,53 @@ export class BaseWatch {
 
   /** A point is on the line: one held back was off for a reason of its own. */
   on(): void {
-    if (this.#held !== undefined) this.#books.diverge(this.#held);
-    this.#held = undefined;
-    this.#toldBy = undefined;
+    this.#tellHeld();
   }
 
   /** A point is off the line. */
   off(point: Astray): void {
-    if (this.#line.confirmed) this.#offConfirmed(point);
-    else if (this.#held === undefined) this.#held = point;
-    else this.#offAgain(this.#held, point);
-  }
-
-  #offConfirmed(point: Astray): void {
-    const by = this.#line.residual(point.tsc, point.ns) ?? 0n;
-    const again = this.#toldBy !== undefined && by - this.#toldBy <= 1n && this.#toldBy - by <= 1n;
-    if (again) this.#line.move(point.tsc, point.ns);
-    else this.#books.diverge(point);
-    this.#toldBy = again ? undefined : by;
+    const by = this.#line.confirmed ? this.#line.residual(point.tsc, point.ns) : undefined;
+    const held = this.#held;
+    if (held === undefined) {
+      this.#held = point;
+      this.#heldBy = by;
+    } else if (isSame(this.#heldBy, by)) {
+      this.#tellHeld();
+      this.#line.move(point.tsc, point.ns);
+    } else this.#offAgain(held, point);
   }
 
   #offAgain(held: Astray, point: Astray): void {
     this.#held = undefined;
+    if (!this.#isSteered()) for (const each of [held, point]) this.#books.diverge(each);
+    this.#line.move(point.tsc, point.ns);
+  }
+
+  /** The base clock is no line. @returns the profile may be set so. */
+  #isSteered(): boolean {
     const set = this.#chosen.contradict(
       'masterBase',
       { masterBase: 'boottime', otherBase: 'boottime' },
       'a base clock that is steered',
     );
     if (set !== undefined) this.#driver.setSwitches(set);
-    else for (const each of [held, point]) this.#books.diverge(each);
-    this.#line.move(point.tsc, point.ns);
+    return set !== undefined;
+  }
+
+  #tellHeld(): void {
+    if (this.#held !== undefined) this.#books.diverge(this.#held);
+    this.#held = undefined;
   }
 
   /** The recording ends. */
   finish(): void {
-    if (this.#held !== undefined) this.#books.diverge(this.#held);
-    this.#held = undefined;
+    const wasLine = this.#heldBy !== undefined || this.#chosen.basis !== 'assumed';
+    // Nothing has shown a line, and no release says that there is one.
+    if (this.#held !== undefined && !wasLine && this.#isSteered()) this.#held = undefined;
+    this.#tellHeld();
   }
 }
+
+/** The clock was moved by one amount, and goes on beside its line. */
+const isSame = (a: bigint | undefined, b: bigint | undefined): boolean =>
+  a !== undefined && b !== undefined && a - b <= 1n && b - a <= 1n;

@@ -98,6 +98,8 @@ export class KnownVcpu {
   tscOffset: 'unknown' | 'relative' | 'known';
   /** The page's version. */
   page = false;
+  /** When its page was last written, ticks; `undefined` before. */
+  pageTicks: bigint | undefined;
   /** TSC_ADJUST. */
   adjust: boolean;
   /** What it is asked to do before it enters. */
@@ -118,8 +120,10 @@ export class KnownVcpu {
   joined = false;
   /** It was asked for a masterclock update before it synchronised its TSC. */
   wasAsked = false;
-  /** A page that was predicted and not written, and the version it would have had. */
-  missed: { readonly ticks: bigint; readonly version: number } | undefined;
+  /** A page that was predicted and not written: the version it would have had, and by which clock. */
+  missed:
+    | { readonly ticks: bigint; readonly version: number; readonly master: boolean }
+    | undefined;
   /** The last difference told, that the same is not told again. */
   told = '';
   /** What was predicted of it; from the first that is still to be seen. */

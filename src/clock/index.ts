@@ -69,7 +69,7 @@ export {
   KVM_CLOCK_REALTIME,
   KVM_CLOCK_TSC_STABLE,
 } from './vm-clock.ts';
-export { VmState } from './vm-state.ts';
+export { UPDATES_PER_SECOND, VmState } from './vm-state.ts';
 export { armsSyncWork, updateArmsSyncWork } from './vm-work.ts';
 export {
   type KeptMsr,

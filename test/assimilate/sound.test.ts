@@ -35,6 +35,13 @@ describe.each(PARTS)('recordings %s', (_, part) => {
       [],
     );
   });
+
+  test.each(RECORDINGS)('%s does not diverge where no release is recorded', async (name) => {
+    const { divergences } = await compare(part(textOf(name)), undefined);
+    expect(divergences.map(({ timestamp, cause, reason }) => [timestamp, cause, reason])).toEqual(
+      [],
+    );
+  });
 });
 
 test('most of a recording with a steady clock is predicted', async () => {
@@ -54,8 +61,20 @@ test('every clock tracepoint of a recording is counted once', async () => {
   }
 });
 
+/** One page of a recording 5 ns late. */
+function withLatePage(name: string): string {
+  const lines = textOf(name).split('\n');
+  const pages = lines.flatMap((line, at) =>
+    /kvm_pvclock_update.*flags 0x1/.test(line) ? [at] : [],
+  );
+  const late = (_: string, digits: string): string =>
+    `system_time 0x${(BigInt(`0x${digits}`) + 5n).toString(16)}`;
+  lines[pages[4]!] = lines[pages[4]!]!.replace(/system_time 0x([\da-f]+)/, late);
+  return lines.join('\n');
+}
+
 test('where no release is recorded, a divergence is no more than a hint', async () => {
-  const { divergences, model } = await compare(textOf('ntp-snap-deep-base-7.3'), undefined);
+  const { divergences, model } = await compare(withLatePage('hotplug-deep-6.1'), undefined);
   expect(model.profileText).toMatch(/\(assumed/);
   expect(divergences).not.toHaveLength(0);
   for (const { severity, reason } of divergences) {
@@ -63,3 +82,23 @@ test('where no release is recorded, a divergence is no more than a hint', async 
     expect(reason).toContain('no release is recorded');
   }
 });
+
+test.each([
+  ['hotplug-deep-6.1', 'v6.1', 'an update for each vCPU that joins'],
+  ['boot-deep-5.10', 'v5.15', 'odd page versions'],
+  ['loadburst-7.3', 'v7.2', 'no work that brings pages up to date later'],
+  ['loadburst-7.3', 'v7.2', 'fewer pages than loads ask for'],
+  ['ntp-snap-deep-base-7.3', 'v6.8 with masterBase=boottime', 'a base clock that is steered'],
+])('%s shows that its kernel is like %s by %s', async (name, kernel, how) => {
+  const { model } = await compare(textOf(name), undefined);
+  expect(model.profileText).toContain(kernel);
+  expect(model.profileText).toContain(how);
+});
+
+test.each(['hyperv-5.10', 'legacy-5.10', 'loadburst-5.10', 'periodic-6.1', 'hyperv-deep-6.12'])(
+  '%s is of a kernel that updates pages later, and is not taken for another',
+  async (name) => {
+    const { model } = await compare(textOf(name), undefined);
+    expect(model.profileText).not.toMatch(/later|at once|fewer/);
+  },
+);
