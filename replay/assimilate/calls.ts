@@ -1,6 +1,6 @@
 /** Ioctls that returned, as far as they touch clocks. What they were given is not recorded. */
 
-import { adjustTscKhz, subU64, TSC_TOLERANCE_PPM } from '../../src/num/index.ts';
+import { adjustTscKhz, TSC_TOLERANCE_PPM } from '../../src/num/index.ts';
 import type { Call, Thread } from '../identity/thread.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
 import { type Around, isWatched } from './around.ts';
@@ -8,7 +8,7 @@ import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
 import type { Requests } from './requests.ts';
 import type { SeenUpdate } from './rows.ts';
-import type { SeenWrite, TscWrites } from './tsc-writes.ts';
+import { type SeenWrite, TscWrites } from './tsc-writes.ts';
 
 export class Calls {
   readonly #around: Around;
@@ -42,7 +42,8 @@ export class Calls {
   createdVcpu(vcpu: Vcpu, write: SeenWrite | undefined, when: When): void {
     const { driver } = this.#around;
     const vm = vcpu.vm.model ?? driver.createVm(vcpu.vm, when, false).known;
-    const read = write === undefined ? undefined : subU64(0n, write.next);
+    if (write !== undefined && !vm.scaled) this.#writes.seeNewTsc(vm, write);
+    const read = write === undefined ? undefined : TscWrites.tscRead(vm, 0n, write);
     const made = driver.createVcpu(vcpu, vm, write?.when ?? when, true, (name) =>
       name === 'sync.tsc' ? read : undefined,
     );
@@ -52,7 +53,9 @@ export class Calls {
       made.known.tscOffset = 'unknown';
       return;
     }
-    this.#writes.compare(made.known, write, made.predicted, !vm.scaled);
+    const decides = this.#writes.knowsWhetherMatches(vm, true, 0n);
+    this.#writes.compare(made.known, write, made.predicted, !vm.scaled && decides);
+    vm.tscRecord = true;
   }
 
   /** KVM_SET_CLOCK, at the masterclock update that is part of it. */

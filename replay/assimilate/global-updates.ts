@@ -2,18 +2,20 @@
  * How a global clock update reaches the other vCPUs of a VM: by work some time after it was asked for,
  * until v6.18, and at once from v6.19 on; of loads only so many a second from v7.1 on.
  */
-import { UPDATES_PER_SECOND } from '../../src/clock/index.ts';
+import { isRequested, REQUEST_BIT, UPDATES_PER_SECOND } from '../../src/clock/index.ts';
 import { type Around, asksAreKnown } from './around.ts';
 import type { When } from './driver.ts';
-import type { KnownVcpu, KnownVm } from './known.ts';
+import { asksForPage, type KnownVcpu, type KnownVm, type MissedPage } from './known.ts';
 
 const UPDATE_WORK = 'kvmclock_update_work';
 const SYNC_WORK = 'kvmclock_sync_work';
 /** How long after it was armed each kind of work fires at the earliest, ms. */
 const EARLIEST_MS = { [UPDATE_WORK]: 99n, [SYNC_WORK]: 299_000n } as const;
 
-/** By then delayed work has fired, ms. */
+/** By then what was asked for is done, ms. */
 const WORK_IS_DONE_MS = 500n;
+/** Work that is due fires no later than this, ms. */
+const MOST_LATE_MS = 400n;
 
 const NEVER_FIRED = 'no work that brings pages up to date later';
 
@@ -27,41 +29,53 @@ export class GlobalUpdates {
   /** Pages that come before the delayed work is due show that there is none. */
   showsImmediate(of: KnownVm, when: When): boolean {
     if (of.state.updateWork !== 'queued') return false;
-    return this.#thereIsNone(of, when, 'pages of all vCPUs brought up to date at once');
+    return this.#thereIsNone(when, 'pages of all vCPUs brought up to date at once');
   }
 
   /** The recording shows that the kernel delays no updates. @returns the profile may be set so. */
-  #thereIsNone(of: KnownVm, when: When, how: string): boolean {
+  #thereIsNone(when: When, how: string): boolean {
     const { chosen, driver } = this.#around;
-    if (driver.switches.globalUpdateMechanism !== 'delayed') return false;
+    const { globalUpdateMechanism: present, vmxCreateSetsCpu } = driver.switches;
+    // Up to v5.15 nothing tells whether a vCPU's first load has queued work.
+    if (present !== 'delayed' || vmxCreateSetsCpu) return false;
     const mechanism = { globalUpdateMechanism: 'immediate' } as const;
     const set = chosen.contradict('globalUpdateMechanism', mechanism, how);
     if (set === undefined) return false;
     driver.setSwitches(set);
-    this.#callOff();
-    // What the work would have asked for later was asked for when it was queued.
-    this.mayAskOthers(of, when);
+    this.#callOff(when);
     return true;
   }
 
   /** Work that this kernel does not have will not fire. */
-  #callOff(): void {
+  #callOff(when: When): void {
     const { driver } = this.#around;
-    for (const { state } of driver.vms) {
-      state.updateWork = 'idle';
-      if (driver.switches.periodicSync === 'none') state.syncWork = 'idle';
+    for (const of of driver.vms) {
+      of.state.updateWork = 'idle';
+      if (driver.switches.periodicSync === 'none') of.state.syncWork = 'idle';
+      // What the work asked for, or would have, was asked for when it was queued.
+      this.mayAskOthers(of, when);
+      for (const { model } of of.vm.vcpus.values()) {
+        if (model?.askedByWork !== true) continue;
+        model.state.requests &= ~REQUEST_BIT.CLOCK_UPDATE;
+        model.askedByWork = false;
+      }
     }
     driver.correct('delayed work that this kernel does not have');
   }
 
+  /** A page that a global update should have brought is missing: the kernel may do such updates otherwise. */
+  explainsMissing(of: KnownVm, missed: MissedPage, when: When): boolean {
+    if (missed.byWork && this.#thereIsNone(when, NEVER_FIRED)) return true;
+    return !missed.master && this.#showsLimit(of, missed.ticks);
+  }
+
   /**
-   * A page that a global update should have brought is missing: loads have used up the updates of
-   * this second, if their number is limited. Where it is the recording that tells that, it does not
-   * tell when the second began: then each time anew.
+   * Loads have used up the updates of this second, if their number is limited. Where it is the recording
+   * that tells that, it does not tell when the second began: then each time anew.
    *
    * @param ticks - when the page should have been written.
    */
-  showsLimit(of: KnownVm, ticks: bigint): boolean {
+  #showsLimit(of: KnownVm, ticks: bigint): boolean {
     const { chosen, driver } = this.#around;
     const { globalUpdateMechanism: mechanism, globalUpdateRateLimit: isLimited } = driver.switches;
     if (mechanism !== 'immediate') return false;
@@ -88,6 +102,13 @@ export class GlobalUpdates {
     of.mayWorkUntil = driver.tscAt(when.ticks, of.vm) + WORK_IS_DONE_MS * BigInt(host.state.tscKhz);
   }
 
+  /** A vCPU is about to serve its requests: work that it queues may have fired since it was last queued. */
+  beforeServing({ of, state }: KnownVcpu, when: When): void {
+    const asksAgain = of.state.updateWork === 'queued' && isRequested(state, 'GLOBAL_CLOCK_UPDATE');
+    if (!asksAgain || !this.#isDue(of, UPDATE_WORK, when)) return;
+    of.queuedAgain = this.#around.driver.tscAt(when.ticks, of.vm);
+  }
+
   /** Delayed work that is due may have fired. @returns whether it brings pages up to date. */
   fireWork(known: KnownVcpu, when: When): boolean {
     const { driver } = this.#around;
@@ -97,39 +118,73 @@ export class GlobalUpdates {
     const syncs = state.syncWork === 'armed' && this.#isDue(of, SYNC_WORK, when);
     const updates = state.updateWork === 'queued' && this.#isDue(of, UPDATE_WORK, when);
     if (!syncs && !updates) return false;
-    if (updates && this.#didNotFire(known) && this.#thereIsNone(of, when, NEVER_FIRED))
+    if (updates && this.#didNotFire(known) && this.#thereIsNone(when, NEVER_FIRED)) {
       return false;
+    }
+    const served = updates ? this.#servedBefore(known) : [];
+    const others = [...of.vm.vcpus.values()].flatMap(({ model }) => model ?? []);
+    const before = others.filter((other) => !asksForPage(other));
     const tsc = driver.tscAt(when.ticks, of.vm);
     if (syncs) driver.happen({ type: SYNC_WORK, tsc, vm }, of);
     driver.happen({ type: UPDATE_WORK, tsc, vm }, of);
+    for (const [other, requests] of served) {
+      other.state.requests = requests;
+      other.mayAsk = true;
+    }
+    for (const other of before) other.askedByWork = asksForPage(other);
+    if (served.length > 0) driver.correct('requests that may have been served before');
+    of.mayNotFire = false;
+    if (of.queuedAgain !== undefined) this.#queueAgain(of, of.queuedAgain);
     driver.wake(of);
     return true;
   }
 
+  /** Other vCPUs whose last page may have come after the work had fired, and what they are asked. */
+  #servedBefore({ of, vcpu }: KnownVcpu): readonly (readonly [KnownVcpu, number])[] {
+    const due = this.#dueAt(of, UPDATE_WORK);
+    return [...of.vm.vcpus.values()].flatMap(({ model }) => {
+      if (model === undefined || model.vcpu === vcpu) return [];
+      const wrote = this.#tsc(model.pageTicks, of);
+      return wrote === undefined || due === undefined || wrote < due
+        ? []
+        : [[model, model.state.requests] as const];
+    });
+  }
+
+  /** The work was asked for after it may have fired: then it fires once more. */
+  #queueAgain(of: KnownVm, tsc: bigint): void {
+    of.state.updateWork = 'queued';
+    of.armed.set(UPDATE_WORK, tsc);
+    of.queuedAgain = undefined;
+    of.mayNotFire = true;
+    this.#around.driver.correct('delayed work that may have been queued again');
+  }
+
   /** From before the work was due until long after this vCPU had one page, and entered with it. */
   #didNotFire(known: KnownVcpu): boolean {
-    const { host } = this.#around;
     const { of, vcpu, pageTicks } = known;
-    const armed = of.armed.get(UPDATE_WORK);
-    if (armed === undefined || !known.page || !asksAreKnown(this.#around, known)) return false;
+    const due = this.#dueAt(of, UPDATE_WORK);
+    const isSure = known.page && !of.mayNotFire;
+    if (due === undefined || !isSure || !asksAreKnown(this.#around, known)) return false;
     const wrote = this.#tsc(pageTicks, of);
     const entered = this.#tsc(vcpu.lastEntry, of);
     if (wrote === undefined || entered === undefined) return false;
-    const khz = BigInt(host.state.tscKhz);
-    return (
-      wrote - armed < EARLIEST_MS[UPDATE_WORK] * khz && entered - armed > WORK_IS_DONE_MS * khz
-    );
+    return wrote < due && entered - due > MOST_LATE_MS * BigInt(this.#around.host.state.tscKhz);
   }
 
   #tsc(ticks: bigint | undefined, of: KnownVm): bigint | undefined {
     return ticks === undefined ? undefined : this.#around.clock.tsc(ticks, of.vm.resolved);
   }
 
-  #isDue(of: KnownVm, name: keyof typeof EARLIEST_MS, when: When): boolean {
+  /** When the work fires at the earliest, host TSC. */
+  #dueAt(of: KnownVm, name: keyof typeof EARLIEST_MS): bigint | undefined {
     const armed = of.armed.get(name);
-    if (armed === undefined) return false;
-    const { driver, host } = this.#around;
-    const passed = driver.tscAt(when.ticks, of.vm) - armed;
-    return passed >= EARLIEST_MS[name] * BigInt(host.state.tscKhz);
+    if (armed === undefined) return undefined;
+    return armed + EARLIEST_MS[name] * BigInt(this.#around.host.state.tscKhz);
+  }
+
+  #isDue(of: KnownVm, name: keyof typeof EARLIEST_MS, { ticks }: When): boolean {
+    const due = this.#dueAt(of, name);
+    return due !== undefined && this.#around.driver.tscAt(ticks, of.vm) >= due;
   }
 }

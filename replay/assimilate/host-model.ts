@@ -1,6 +1,6 @@
 /** What a recording shows of the host: its clocksource, the TSC's frequency, its base clock. */
-import { type HostState, MAX_HOST_CPUS, type VcpuState } from '../../src/clock/index.ts';
-import { clocksourceMultShift, timeScale } from '../../src/num/index.ts';
+import { baseAt, type HostState, MAX_HOST_CPUS, type VcpuState } from '../../src/clock/index.ts';
+import { addU64, clocksourceMultShift, subU64, timeScale } from '../../src/num/index.ts';
 import type { Driver, When } from './driver.ts';
 import type { KnownVm } from './known.ts';
 import { RawLine } from './line.ts';
@@ -28,6 +28,11 @@ export class HostModel {
 
   get state(): HostState {
     return this.#driver.world.host;
+  }
+
+  /** A page has shown the TSC's frequency. */
+  get knowsKhz(): boolean {
+    return this.#knowsKhz;
   }
 
   /** The base clock of masterclocks is MONOTONIC_RAW, counted by the TSC. */
@@ -105,9 +110,14 @@ export class HostModel {
   }
 
   #learnKhz(khz: number): void {
-    const { state, world } = { state: this.state, world: this.#driver.world };
+    const { state } = this;
     const { mult, shift } = clocksourceMultShift(khz);
     const before = state.tscKhz;
+    // Times remembered were reckoned by the frequency supposed so far.
+    const { rawMult, rawShift } = state;
+    this.#moveRecords(
+      (ns) => (((ns << BigInt(rawShift)) / BigInt(rawMult)) * BigInt(mult)) >> BigInt(shift),
+    );
     state.tscKhz = khz;
     for (let cpu = 0; cpu < MAX_HOST_CPUS; cpu++) {
       if (state.cpuTscKhz.get(cpu) === before) state.cpuTscKhz.set(cpu, khz);
@@ -116,7 +126,7 @@ export class HostModel {
     state.rawShift = shift;
     state.monoMult = mult;
     state.monoShift = shift;
-    for (const { cell, vcpus } of world.vms.values()) {
+    for (const { cell, vcpus } of this.#driver.world.vms.values()) {
       const vm = cell.state;
       if (vm.defaultTscKhz === before) vm.defaultTscKhz = khz;
       if (vm.lastTscKhz === before) vm.lastTscKhz = khz;
@@ -126,11 +136,22 @@ export class HostModel {
     }
   }
 
+  /** The host's clocks are known better: so are the times of TSC synchronisations, by them. */
+  #moveRecords(move: (ns: bigint) => bigint): void {
+    for (const { cell } of this.#driver.world.vms.values()) {
+      const { state } = cell;
+      state.lastTscNsec = move(state.lastTscNsec);
+      state.curTscNsec = move(state.curTscNsec);
+    }
+  }
+
   /** The base clock's line is known: the model's clocks follow it from here on. */
   followLine(tsc: bigint, ns: bigint, when: When): void {
     const { slope } = this.line;
     if (slope === undefined || !this.followsRaw) return;
     const { vclockMode } = this.state;
+    const { otherBase } = this.#driver.switches;
+    const before = baseAt(this.state, tsc, otherBase);
     this.#driver.happen({
       type: 'timekeeping_update',
       tsc: this.#driver.tscAt(when.ticks),
@@ -140,6 +161,8 @@ export class HostModel {
       ...{ rawCycleLast: tsc, rawMult: slope.mult, rawShift: slope.shift },
       ...{ rawXtimeNsec: 0n, rawBase: BigInt.asUintN(64, ns) },
     });
+    const by = subU64(baseAt(this.state, tsc, otherBase), before);
+    this.#moveRecords((then) => addU64(then, by));
   }
 }
 

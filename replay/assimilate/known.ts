@@ -5,7 +5,7 @@
  * events, does not tell which is right. So each part of a VM's clock has its own mark here: only what
  * is known may disagree with the kernel, everything else is taken from what the kernel shows.
  */
-import type { VcpuState, VmState } from '../../src/clock/index.ts';
+import { requestMask, type VcpuState, type VmState } from '../../src/clock/index.ts';
 import type { VmOf } from '../../src/engine/run.ts';
 import type { VcpuCell } from '../../src/engine/stepper.ts';
 import type { Vcpu, Vm } from '../identity/vm.ts';
@@ -13,6 +13,23 @@ import type { Disagreement } from './books.ts';
 import type { Predicted } from './tracepoints.ts';
 
 const NONE: readonly Predicted[] = [];
+
+/** Requests that write the pages of all vCPUs, and those that write a vCPU's own. */
+const ASKS = requestMask('MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', 'CLOCK_UPDATE');
+
+/** It is asked for a page. */
+export const asksForPage = ({ state }: KnownVcpu): boolean => (state.requests & ASKS) !== 0;
+
+/** A page that was predicted and not written. */
+export interface MissedPage {
+  readonly ticks: bigint;
+  /** The version it would have had. */
+  readonly version: number;
+  /** Made of the masterclock's reference. */
+  readonly master: boolean;
+  /** Nothing but delayed work asked for it. */
+  readonly byWork: boolean;
+}
 
 /** What the model knows of one VM. */
 export class KnownVm {
@@ -37,8 +54,14 @@ export class KnownVm {
   clockOffset: 'unknown' | 'near' | 'known' = 'unknown';
   /** Its vCPUs may have another frequency than the host. */
   scaled = false;
+  /** Value and time of the last TSC synchronisation, which the next one is compared with. */
+  tscRecord = true;
   /** When delayed work was armed, host TSC, by name. */
   readonly armed = new Map<string, bigint>();
+  /** The update work was asked for when it may have fired already, host TSC. */
+  queuedAgain: bigint | undefined;
+  /** The update work that is queued may not be: it was asked for when it may not have fired yet. */
+  mayNotFire = false;
   /** Until then pages may be written for what was asked of a vCPU and not recorded, host TSC. */
   mayWorkUntil = 0n;
   /** An update that nothing asked for: the reference it took tells whether the host had a reason. */
@@ -74,6 +97,13 @@ export class KnownVm {
     this.decision = false;
     this.asked = false;
     this.loseReference();
+  }
+
+  /** Its clock was set to something that is not known. */
+  mayBeSet(): void {
+    this.clockOffset = 'unknown';
+    this.toldNs = undefined;
+    this.referenceNs = false;
   }
 
   /** Events are missing. */
@@ -120,10 +150,9 @@ export class KnownVcpu {
   joined = false;
   /** It was asked for a masterclock update before it synchronised its TSC. */
   wasAsked = false;
-  /** A page that was predicted and not written: the version it would have had, and by which clock. */
-  missed:
-    | { readonly ticks: bigint; readonly version: number; readonly master: boolean }
-    | undefined;
+  /** The page that it is asked for was asked for by delayed work alone. */
+  askedByWork = false;
+  missed: MissedPage | undefined;
   /** The last difference told, that the same is not told again. */
   told = '';
   /** What was predicted of it; from the first that is still to be seen. */

@@ -2,21 +2,16 @@
  * What vCPUs are asked to do and when it shows: masterclock updates and pages, served on the way into
  * the guest, against what the model knows to be asked for.
  */
-import { isRequested, REQUEST_BIT, type Request, requestMask } from '../../src/clock/index.ts';
+import { isRequested, REQUEST_BIT, type Request } from '../../src/clock/index.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
 import { type Around, asksAreKnown, isFollowed, isWatched } from './around.ts';
 import type { When } from './driver.ts';
 import { GlobalUpdates } from './global-updates.ts';
-import type { KnownVcpu, KnownVm } from './known.ts';
+import { asksForPage, type KnownVcpu, type KnownVm } from './known.ts';
 import { Comparison, type Pages } from './pages.ts';
 import type { SeenUpdate } from './rows.ts';
 import { describe, type Predicted } from './tracepoints.ts';
-
-/** Requests that write the pages of all vCPUs, and those that write a vCPU's own. */
-const ASKS = requestMask('MASTERCLOCK_UPDATE', 'GLOBAL_CLOCK_UPDATE', 'CLOCK_UPDATE');
-
-const asksForPage = ({ state }: KnownVcpu): boolean => (state.requests & ASKS) !== 0;
 
 export class Requests {
   readonly #around: Around;
@@ -37,20 +32,26 @@ export class Requests {
     driver.load(known, when);
     let inferred = clocksourceChanged;
     known.of.asked = isFollowed(this.#around, known);
+    const { joined } = known;
+    known.joined = false;
     if (!isRequested(known.state, 'MASTERCLOCK_UPDATE')) {
       inferred = true;
       known.of.asked = false;
-      if (!clocksourceChanged) this.#unaskedUpdate(known, when);
+      if (!clocksourceChanged) this.#unaskedUpdate(known, joined, when);
       this.#ask(known, 'MASTERCLOCK_UPDATE');
-    } else if (known.joined) {
+    } else if (joined) {
       this.#around.chosen.confirm('mclkRequestOnTrack', 'an update for each vCPU that joins');
-      known.joined = false;
     }
     this.#missing(known, when);
-    known.expect(driver.serve(known, when));
+    known.expect(this.#serve(known, when));
     const predicted =
       known.expected?.type === 'kvm_update_master_clock' ? known.takeExpected() : undefined;
     this.compareUpdate(known.of, seen, when, predicted, inferred, known);
+  }
+
+  #serve(known: KnownVcpu, when: When): readonly Predicted[] {
+    this.#global.beforeServing(known, when);
+    return this.#around.driver.serve(known, when);
   }
 
   /** Compares what an update came to, and takes it over. */
@@ -115,10 +116,10 @@ export class Requests {
    * An update that nothing recorded asks for. The host may have left the TSC as its clocksource and
    * come back, which moves the base clock off its line; if it did not, the kernel had no reason.
    */
-  #unaskedUpdate(known: KnownVcpu, { ticks }: When): void {
+  #unaskedUpdate(known: KnownVcpu, joined: boolean, { ticks }: When): void {
     const { driver, chosen } = this.#around;
     if (!asksAreKnown(this.#around, known)) return;
-    const { vcpu, of, joined } = known;
+    const { vcpu, of } = known;
     const what = 'the masterclock was recomputed though nothing asked for it';
     const expected = 'no kvm_update_master_clock';
     const told = { vm: vcpu.vm, vcpu, ticks, what, expected, found: 'one' };
@@ -126,7 +127,6 @@ export class Requests {
       of.unasked = told;
       return;
     }
-    known.joined = false;
     const name = 'mclkRequestOnTrack';
     const asks = { [name]: 'active-or-matched' } as const;
     const set = chosen.contradict(name, asks, 'an update for each vCPU that joins');
@@ -144,28 +144,29 @@ export class Requests {
     if (state.kvmclock === 'off') {
       state.kvmclock = 'new';
       known.page = false;
-      this.#wasMissed(known, page);
+      this.#wasMissed(known, page, when);
       driver.correct('a page whose registration was not recorded');
     }
     let predicted = this.#nextPage(known, when);
     if (predicted === undefined) {
       this.#reasonForPage(known, page, when);
-      known.expect(driver.serve(known, when));
+      known.expect(this.#serve(known, when));
       predicted = this.#nextPage(known, when);
     }
     this.#pages.see(known, page, when, predicted);
     known.pageTicks = when.ticks;
+    known.askedByWork = false;
   }
 
   /** The page was there all along: its versions go on. */
-  #wasMissed(known: KnownVcpu, { version }: Page): void {
+  #wasMissed(known: KnownVcpu, { version }: Page, when: When): void {
     const { missed, vcpu } = known;
     known.missed = undefined;
     if (missed === undefined || (version !== missed.version && version !== missed.version + 2)) {
       return;
     }
+    if (this.#global.explainsMissing(known.of, missed, when)) return;
     const { ticks } = missed;
-    if (!missed.master && this.#global.showsLimit(known.of, ticks)) return;
     const what = 'a page was not written though it was asked for';
     const expected = `kvm_pvclock_update version ${missed.version}`;
     this.#around.books.diverge({ vm: vcpu.vm, vcpu, ticks, what, expected, found: 'none' });
@@ -233,7 +234,7 @@ export class Requests {
 
   /** A vCPU enters the guest: all that it was asked to do is done. */
   enter(known: KnownVcpu, when: When): void {
-    const { driver, chosen } = this.#around;
+    const { driver, chosen, sees } = this.#around;
     const { of, vcpu } = known;
     driver.load(known, when);
     this.#missing(known, when);
@@ -241,7 +242,7 @@ export class Requests {
     known.requests = true;
     known.mayAsk = false;
     known.unserved = 0;
-    if (known.joined && of.decision) {
+    if (known.joined && of.decision && sees.updates) {
       chosen.confirm('mclkRequestOnTrack', 'no update for a vCPU that joins');
     }
     known.synchronised = false;
@@ -273,7 +274,7 @@ export class Requests {
       return false;
     }
     if (updates) this.#skipUpdate(known, when);
-    for (const each of driver.serve(known, when)) this.#lacks(known, each, when);
+    for (const each of this.#serve(known, when)) this.#lacks(known, each, when);
     return true;
   }
 
@@ -306,7 +307,9 @@ export class Requests {
     else {
       // A reset turns the page off, and is not recorded: until it is written again nothing is sure.
       const master = of.state.masterclock === 'on';
-      known.missed ??= { ticks, version: predicted.version, master };
+      const { askedByWork: byWork } = known;
+      known.missed ??= { ticks, version: predicted.version, master, byWork };
+      known.askedByWork = false;
       known.page = false;
       known.state.kvmclock = 'off';
       driver.correct('a page that is no longer written');

@@ -12,7 +12,7 @@ import type { Vcpu } from '../identity/vm.ts';
 import { type Around, isWatched } from './around.ts';
 import type { Disagreement } from './books.ts';
 import type { When } from './driver.ts';
-import type { KnownVcpu } from './known.ts';
+import type { KnownVcpu, KnownVm } from './known.ts';
 import { Comparison } from './pages.ts';
 import type { Predicted } from './tracepoints.ts';
 
@@ -94,7 +94,24 @@ export class TscWrites {
       const what = 'a TSC synchronisation did not come out as KVM would count';
       this.#conclude(counted, certain, { vm: of.vm, vcpu, ticks: track.ticks, what });
     }
-    this.#adopt(known, write);
+    this.#adopt(known, write, isSteady);
+  }
+
+  /**
+   * The TSC that KVM read for a value that led to an offset; `undefined` where it got the offset of the
+   * generation that it joined, which tells nothing.
+   */
+  static tscRead({ state }: KnownVm, data: bigint, { next, track }: SeenWrite): bigint | undefined {
+    const joined = track !== undefined && next === state.curTscOffset;
+    return joined ? undefined : subU64(data, next);
+  }
+
+  /** All is known by which KVM decides whether a value that is written to a TSC joins a generation. */
+  knowsWhetherMatches({ tscRecord }: KnownVm, byHost: boolean, data: bigint): boolean {
+    const { driver, host } = this.#around;
+    const { syncZero } = driver.switches;
+    const always = data === 0n && (syncZero === 'any' || (syncZero === 'host' && byHost));
+    return always || (tscRecord && host.knowsKhz);
   }
 
   #compareTrack(
@@ -126,9 +143,10 @@ export class TscWrites {
     else books.predicted += 1;
   }
 
-  #adopt(known: KnownVcpu, { next, track }: SeenWrite): void {
+  #adopt(known: KnownVcpu, { next, track }: SeenWrite, isSteady: boolean): void {
     const { state, of } = known;
     const { driver } = this.#around;
+    if (track !== undefined && isSteady) this.#adoptGeneration(known, next);
     if (state.l1TscOffset !== next) {
       state.l1TscOffset = next;
       state.tscOffset = next;
@@ -159,6 +177,20 @@ export class TscWrites {
     driver.correct('how many vCPUs share a TSC generation, as recorded');
   }
 
+  /** Whoever synchronises has the offset of the generation it is of afterwards. */
+  #adoptGeneration({ state, of }: KnownVcpu, next: bigint): void {
+    const vm = of.state;
+    if (vm.curTscOffset === next) return;
+    // The model held that it joins.
+    if (vm.syncMatched) {
+      vm.curTscGeneration = addU64(vm.curTscGeneration, 1n);
+      state.thisTscGeneration = vm.curTscGeneration;
+    }
+    vm.curTscOffset = next;
+    if (this.#around.driver.switches.syncStore !== 'current') vm.lastTscOffset = next;
+    this.#around.driver.correct('a TSC generation as recorded');
+  }
+
   /** What the guest wrote to one of its MSRs, with the offset that it led to. */
   byGuest(
     known: KnownVcpu,
@@ -171,26 +203,58 @@ export class TscWrites {
     const { of, vcpu } = known;
     if (write !== undefined) this.checkPrevious(known, write);
     driver.load(known, when);
+    if (index === IA32_TSC && write !== undefined) this.#seeGuestWrite(write);
     if (WALL_CLOCKS.has(index) && !driver.keeps) {
       driver.wake(of);
       return;
     }
-    const read = write === undefined ? undefined : subU64(data, write.next);
+    const read = write === undefined ? undefined : TscWrites.tscRead(of, data, write);
     const tsc = driver.tscAt(when.ticks, of.vm);
     const input = { type: 'wrmsr', tsc, vm: of.id, vcpu: vcpu.id, index, data } as const;
+    const { kvmclockOffset } = of.state;
     const predicted =
       driver.happen(input, of, (name) =>
         name === 'write.tsc' || name === 'sync.tsc' ? read : undefined,
       ) ?? [];
     driver.wake(of);
+    // To what a base clock said then, which nothing recorded tells (v4.2).
+    if (of.state.kvmclockOffset !== kvmclockOffset) of.mayBeSet();
     if (write === undefined) {
       if (predicted.length > 0) this.#lacks(known, predicted, when);
       return;
     }
     const isTsc = index === IA32_TSC;
-    this.compare(known, write, predicted, isTsc || known.adjust);
+    const decides = write.track === undefined || this.knowsWhetherMatches(of, false, data);
+    this.compare(known, write, predicted, (isTsc || known.adjust) && decides);
+    if (write.track !== undefined) of.tscRecord = true;
     if (isTsc) this.#checkRead(known, read, write);
     else known.adjust = true;
+  }
+
+  /** Until v5.5 a guest's write of its TSC synchronises it like the VMM's, which is tracked. */
+  #seeGuestWrite({ track }: SeenWrite): void {
+    const { chosen, driver, sees } = this.#around;
+    if (!sees.tracks) return;
+    const name = 'tscWriteByGuest';
+    const synchronizes = driver.switches[name] === 'sync';
+    const how = `guests’ TSC writes that ${track === undefined ? 'only move' : 'synchronise'} their TSC`;
+    if (synchronizes === (track !== undefined)) {
+      chosen.confirm(name, how);
+      return;
+    }
+    const set = chosen.contradict(name, { [name]: synchronizes ? 'offset' : 'sync' }, how);
+    if (set !== undefined) driver.setSwitches(set);
+  }
+
+  /** Until v4.11 the TSC of a new vCPU is compared with the others' like any value. */
+  seeNewTsc({ state, born }: KnownVm, { next, track }: SeenWrite): void {
+    const { chosen, driver, host } = this.#around;
+    const joins = track === undefined || next === state.curTscOffset;
+    const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode);
+    if (joins || !born || state.onlineVcpus === 0 || !isSteady) return;
+    const how = 'a new vCPU that does not join the others';
+    const set = chosen.contradict('syncZero', { syncZero: 'none' }, how);
+    if (set !== undefined) driver.setSwitches(set);
   }
 
   /** The TSC read for a guest's write is of the time of that write. */
@@ -231,14 +295,14 @@ export class TscWrites {
         ? { type: name, tsc, vm, vcpu, index: IA32_TSC, data: this.#supposedValue(known, write) }
         : { type: 'KVM_SET_TSC_OFFSET', tsc, vm, vcpu, offset: write.next };
     const read =
-      input.type === 'KVM_SET_MSRS' && input.data !== 0n
-        ? subU64(input.data, write.next)
-        : undefined;
+      input.type === 'KVM_SET_MSRS' ? TscWrites.tscRead(of, input.data, write) : undefined;
     const predicted = driver.happen(input, of, (reading) =>
       reading === 'sync.tsc' ? read : undefined,
     );
     driver.wake(of);
     this.compare(known, write, predicted ?? [], name === 'KVM_SET_DEVICE_ATTR');
+    // A value that joins may have been any within the window.
+    of.tscRecord = read !== undefined;
   }
 
   /** A value that leads to the offset: what the TSC read then, or the 0 that always joins. */
@@ -257,7 +321,7 @@ export class TscWrites {
     const { catchup } = known.state;
     const explained = host.slept || catchup !== 'off' || known.scaled || write.track !== undefined;
     if (!explained && sees.msrs && isWatched(this.#around, known.of)) host.tscUnstable = true;
-    this.#adopt(known, write);
+    this.#adopt(known, write, false);
     known.adjust = false;
     books.inferred += write.track === undefined ? 1 : 2;
   }
