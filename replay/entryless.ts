@@ -9,7 +9,7 @@
  */
 import { EVENT_CODES } from '../events/index.ts';
 import { isTscMode } from '../src/clock/index.ts';
-import type { SeenTrack } from './assimilate/tsc-writes.ts';
+import type { SeenTrack } from './assimilate/rows.ts';
 import { addCause } from './causes.ts';
 import type { InstantClock } from './findings/scene.ts';
 import { isStable } from './guest-clock.ts';

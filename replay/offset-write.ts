@@ -9,7 +9,7 @@
  * for comes before the guest runs.
  */
 import { MSRS } from '../events/index.ts';
-import type { SeenTrack } from './assimilate/tsc-writes.ts';
+import type { SeenTrack } from './assimilate/rows.ts';
 import type { Call } from './identity/thread.ts';
 
 /** The guest ran with it; it did not; nothing tells. */

@@ -23,8 +23,8 @@ import type { KnownVcpu, KnownVm } from './known.ts';
 import { Pages } from './pages.ts';
 import { type ChosenProfile, type ProfileChoice, profileText } from './profile.ts';
 import { Requests } from './requests.ts';
-import { type SeenUpdate, whenOf } from './rows.ts';
-import { type SeenTrack, type SeenWrite, TscWrites } from './tsc-writes.ts';
+import { type SeenTrack, type SeenUpdate, type SeenWrite, whenOf } from './rows.ts';
+import { TscWrites } from './tsc-writes.ts';
 
 /** The guest's MSRs that the model is told of. Others move no clock that a tracepoint shows. */
 const CLOCK_MSRS: ReadonlySet<number> = new Set([
@@ -125,12 +125,14 @@ export class Assimilator {
     const known = this.#known(vcpu, when);
     if (known === undefined) return;
     this.#settle(thread);
+    this.#settleOthers(thread, vcpu.vm);
     this.#requests.enter(known, when);
   }
 
   page(thread: Thread, vcpu: Vcpu, page: Page, when: When): void {
     this.#around.sees.pages = true;
     this.#settle(thread);
+    this.#settleOthers(thread, vcpu.vm);
     const known = this.#known(vcpu, when);
     if (known === undefined) this.#around.books.unknown += 1;
     else this.#requests.page(known, page, when);
@@ -138,6 +140,7 @@ export class Assimilator {
 
   offset(thread: Thread, write: SeenWrite): void {
     this.#around.sees.offsets = true;
+    this.#settleOthers(thread, write.vcpu.vm);
     if (write.vcpu.model !== undefined) write.vcpu.model.quiet = false;
     thread.unexplained.push(write);
     this.#pending.add(thread);
@@ -162,6 +165,7 @@ export class Assimilator {
       return;
     }
     this.#settle(thread);
+    this.#settleOthers(thread, vm);
     const { vms } = this.#around.driver;
     if (vm !== undefined) doubtOthers(vms, vm, call?.vm === vm);
     const server = call?.vcpu ?? thread.vcpu;
@@ -183,6 +187,7 @@ export class Assimilator {
     if (!CLOCK_MSRS.has(index)) return;
     const known = this.#known(vcpu, when);
     if (known === undefined) return;
+    this.#settleOthers(thread, vcpu.vm);
     const { unexplained } = thread;
     const isItsOwn = TSC_MSRS.has(index) && unexplained.at(-1)?.vcpu === vcpu;
     const write = isItsOwn ? unexplained.pop() : undefined;
@@ -248,6 +253,18 @@ export class Assimilator {
       const known = this.#known(write.vcpu, write.when);
       if (known === undefined) this.#around.books.unknown += write.track === undefined ? 1 : 2;
       else this.#writes.byLoad(known, write);
+    }
+  }
+
+  /**
+   * Other threads have done what they wrote of a VM (`undefined`: of any), unless they are in a call that
+   * will tell what it was.
+   */
+  #settleOthers(thread: Thread, vm: Vm | undefined): void {
+    for (const other of this.#pending) {
+      if (other === thread || other.call !== undefined) continue;
+      const isOf = vm === undefined || other.unexplained.some((write) => write.vcpu.vm === vm);
+      if (isOf) this.#settle(other);
     }
   }
 

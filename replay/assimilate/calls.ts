@@ -7,8 +7,9 @@ import { type Around, isWatched } from './around.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
 import type { Requests } from './requests.ts';
-import type { SeenUpdate } from './rows.ts';
-import { type SeenWrite, TscWrites } from './tsc-writes.ts';
+import type { SeenUpdate, SeenWrite } from './rows.ts';
+import { knowsWhetherJoins, seeNewTsc, tscReadFor } from './tsc-joins.ts';
+import type { TscWrites } from './tsc-writes.ts';
 
 export class Calls {
   readonly #around: Around;
@@ -42,8 +43,8 @@ export class Calls {
   createdVcpu(vcpu: Vcpu, write: SeenWrite | undefined, when: When): void {
     const { driver } = this.#around;
     const vm = vcpu.vm.model ?? driver.createVm(vcpu.vm, when, false).known;
-    if (write !== undefined && !vm.scaled) this.#writes.seeNewTsc(vm, write);
-    const read = write === undefined ? undefined : TscWrites.tscRead(vm, 0n, write);
+    if (write !== undefined) seeNewTsc(this.#around, vm, write);
+    const read = write === undefined ? undefined : tscReadFor(vm, 0n, write);
     const made = driver.createVcpu(vcpu, vm, write?.when ?? when, true, (name) =>
       name === 'sync.tsc' ? read : undefined,
     );
@@ -53,7 +54,7 @@ export class Calls {
       made.known.tscOffset = 'unknown';
       return;
     }
-    const decides = this.#writes.knowsWhetherMatches(vm, true, 0n);
+    const decides = knowsWhetherJoins(this.#around, vm, write, 0n, true);
     this.#writes.compare(made.known, write, made.predicted, !vm.scaled && decides);
     vm.tscRecord = true;
   }

@@ -184,7 +184,8 @@ export class PageTimes {
   #own(known: KnownVcpu, page: Page, { ticks }: When, compared: Comparison): boolean {
     const { host, driver, clock } = this.#around;
     const { of, state } = known;
-    if (known.tscOffset !== 'known') return true;
+    // An offset that is known does not go with a clock offset that goes with supposed ones.
+    if (known.tscOffset !== 'known' || of.relative) return true;
     const tsc = subU64(page.tscTimestamp, state.l1TscOffset);
     driver.tellPage(known, tsc, subU64(page.systemTime, of.state.kvmclockOffset));
     if (clock.unit === 'tsc') {

@@ -144,6 +144,7 @@ export class Requests {
     if (state.kvmclock === 'off') {
       state.kvmclock = 'new';
       known.page = false;
+      if (driver.switches.countsFromZero) known.of.mayBeSet();
       this.#wasMissed(known, page, when);
       driver.correct('a page whose registration was not recorded');
     }

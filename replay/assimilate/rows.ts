@@ -1,14 +1,33 @@
 /** What rows of a batch say, as the assimilator takes it. */
 import { type EventBatch, NARROW_COLUMNS } from '../../events/index.ts';
+import type { Vcpu } from '../identity/vm.ts';
 import { MASTERCLOCK, TRACK } from '../slots.ts';
 import type { When } from './driver.ts';
-import type { SeenTrack } from './tsc-writes.ts';
 
 /** A recorded `kvm_update_master_clock`. */
 export interface SeenUpdate {
   readonly use: boolean;
   readonly hostClock: number;
   readonly matched: boolean;
+}
+
+/** A recorded `kvm_track_tsc`. */
+export interface SeenTrack {
+  readonly vcpuId: number;
+  readonly matched: number;
+  readonly online: number;
+  readonly use: boolean;
+  readonly hostClock: number;
+  readonly ticks: bigint;
+}
+
+/** A recorded `kvm_write_tsc_offset`, and the `kvm_track_tsc` that followed it. */
+export interface SeenWrite {
+  readonly vcpu: Vcpu;
+  readonly previous: bigint;
+  readonly next: bigint;
+  readonly when: When;
+  track: SeenTrack | undefined;
 }
 
 export const whenOf = (batch: EventBatch, row: number): When => ({

@@ -8,32 +8,14 @@
 import { type Input, MSRS } from '../../events/index.ts';
 import { isRequested, isTscMode } from '../../src/clock/index.ts';
 import { addU64, subU64 } from '../../src/num/index.ts';
-import type { Vcpu } from '../identity/vm.ts';
 import { type Around, isWatched } from './around.ts';
 import type { Disagreement } from './books.ts';
 import type { When } from './driver.ts';
-import type { KnownVcpu, KnownVm } from './known.ts';
+import type { KnownVcpu } from './known.ts';
 import { Comparison } from './pages.ts';
+import type { SeenTrack, SeenWrite } from './rows.ts';
 import type { Predicted } from './tracepoints.ts';
-
-/** A recorded `kvm_track_tsc`. */
-export interface SeenTrack {
-  readonly vcpuId: number;
-  readonly matched: number;
-  readonly online: number;
-  readonly use: boolean;
-  readonly hostClock: number;
-  readonly ticks: bigint;
-}
-
-/** A recorded `kvm_write_tsc_offset`, and the `kvm_track_tsc` that followed it. */
-export interface SeenWrite {
-  readonly vcpu: Vcpu;
-  readonly previous: bigint;
-  readonly next: bigint;
-  readonly when: When;
-  track: SeenTrack | undefined;
-}
+import { joinsUntracked, knowsWhetherJoins, seeGuestWrite, tscReadFor } from './tsc-joins.ts';
 
 const { IA32_TSC } = MSRS;
 /** KVM writes the time of boot where the guest says: no other clock goes by it. */
@@ -97,23 +79,6 @@ export class TscWrites {
     this.#adopt(known, write, isSteady);
   }
 
-  /**
-   * The TSC that KVM read for a value that led to an offset; `undefined` where it got the offset of the
-   * generation that it joined, which tells nothing.
-   */
-  static tscRead({ state }: KnownVm, data: bigint, { next, track }: SeenWrite): bigint | undefined {
-    const joined = track !== undefined && next === state.curTscOffset;
-    return joined ? undefined : subU64(data, next);
-  }
-
-  /** All is known by which KVM decides whether a value that is written to a TSC joins a generation. */
-  knowsWhetherMatches({ tscRecord }: KnownVm, byHost: boolean, data: bigint): boolean {
-    const { driver, host } = this.#around;
-    const { syncZero } = driver.switches;
-    const always = data === 0n && (syncZero === 'any' || (syncZero === 'host' && byHost));
-    return always || (tscRecord && host.knowsKhz);
-  }
-
   #compareTrack(
     { of }: KnownVcpu,
     seen: SeenTrack,
@@ -125,7 +90,8 @@ export class TscWrites {
     const counts = of.counts && isWatched(this.#around, of);
     compared.field('vCPUs matched', counts && isTold, predicted.nrVcpusMatchedTsc, seen.matched);
     compared.field('vCPUs online', counts, predicted.onlineVcpus, seen.online);
-    compared.field('use_master_clock', of.decision, predicted.useMasterClock, seen.use);
+    const decided = of.decision && this.#around.sees.updates;
+    compared.field('use_master_clock', decided, predicted.useMasterClock, seen.use);
     return compared;
   }
 
@@ -203,12 +169,12 @@ export class TscWrites {
     const { of, vcpu } = known;
     if (write !== undefined) this.checkPrevious(known, write);
     driver.load(known, when);
-    if (index === IA32_TSC && write !== undefined) this.#seeGuestWrite(write);
+    if (index === IA32_TSC && write !== undefined) seeGuestWrite(this.#around, write);
     if (WALL_CLOCKS.has(index) && !driver.keeps) {
       driver.wake(of);
       return;
     }
-    const read = write === undefined ? undefined : TscWrites.tscRead(of, data, write);
+    const read = write === undefined ? undefined : tscReadFor(of, data, write);
     const tsc = driver.tscAt(when.ticks, of.vm);
     const input = { type: 'wrmsr', tsc, vm: of.id, vcpu: vcpu.id, index, data } as const;
     const { kvmclockOffset } = of.state;
@@ -224,37 +190,12 @@ export class TscWrites {
       return;
     }
     const isTsc = index === IA32_TSC;
-    const decides = write.track === undefined || this.knowsWhetherMatches(of, false, data);
+    const synchronizes = isTsc && driver.switches.tscWriteByGuest === 'sync';
+    const decides = !synchronizes || knowsWhetherJoins(this.#around, of, write, data);
     this.compare(known, write, predicted, (isTsc || known.adjust) && decides);
     if (write.track !== undefined) of.tscRecord = true;
-    if (isTsc) this.#checkRead(known, read, write);
-    else known.adjust = true;
-  }
-
-  /** Until v5.5 a guest's write of its TSC synchronises it like the VMM's, which is tracked. */
-  #seeGuestWrite({ track }: SeenWrite): void {
-    const { chosen, driver, sees } = this.#around;
-    if (!sees.tracks) return;
-    const name = 'tscWriteByGuest';
-    const synchronizes = driver.switches[name] === 'sync';
-    const how = `guests’ TSC writes that ${track === undefined ? 'only move' : 'synchronise'} their TSC`;
-    if (synchronizes === (track !== undefined)) {
-      chosen.confirm(name, how);
-      return;
-    }
-    const set = chosen.contradict(name, { [name]: synchronizes ? 'offset' : 'sync' }, how);
-    if (set !== undefined) driver.setSwitches(set);
-  }
-
-  /** Until v4.11 the TSC of a new vCPU is compared with the others' like any value. */
-  seeNewTsc({ state, born }: KnownVm, { next, track }: SeenWrite): void {
-    const { chosen, driver, host } = this.#around;
-    const joins = track === undefined || next === state.curTscOffset;
-    const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode);
-    if (joins || !born || state.onlineVcpus === 0 || !isSteady) return;
-    const how = 'a new vCPU that does not join the others';
-    const set = chosen.contradict('syncZero', { syncZero: 'none' }, how);
-    if (set !== undefined) driver.setSwitches(set);
+    if (!isTsc) known.adjust = true;
+    else if (!synchronizes) this.#checkRead(known, read, write);
   }
 
   /** The TSC read for a guest's write is of the time of that write. */
@@ -263,6 +204,7 @@ export class TscWrites {
     const { of, vcpu } = known;
     const isClear = track === undefined && clock.unit === 'tsc' && !known.scaled && !vcpu.scaled;
     if (!isClear || host.tscUnstable || read === undefined || read <= when.ticks) return;
+    if (joinsUntracked(this.#around)) return;
     const what = 'a TSC offset was not written as KVM would';
     const expected = `at least next offset ${subU64(next, when.ticks - read)}`;
     books.diverge({ vm: of.vm, vcpu, ticks: when.ticks, what, expected, found: `${next}` });
@@ -294,8 +236,7 @@ export class TscWrites {
       name === 'KVM_SET_MSRS'
         ? { type: name, tsc, vm, vcpu, index: IA32_TSC, data: this.#supposedValue(known, write) }
         : { type: 'KVM_SET_TSC_OFFSET', tsc, vm, vcpu, offset: write.next };
-    const read =
-      input.type === 'KVM_SET_MSRS' ? TscWrites.tscRead(of, input.data, write) : undefined;
+    const read = input.type === 'KVM_SET_MSRS' ? tscReadFor(of, input.data, write) : undefined;
     const predicted = driver.happen(input, of, (reading) =>
       reading === 'sync.tsc' ? read : undefined,
     );
@@ -321,7 +262,8 @@ export class TscWrites {
     const { catchup } = known.state;
     const explained = host.slept || catchup !== 'off' || known.scaled || write.track !== undefined;
     if (!explained && sees.msrs && isWatched(this.#around, known.of)) host.tscUnstable = true;
-    this.#adopt(known, write, false);
+    this.#adopt(known, write, !host.tscUnstable && !known.scaled);
+    if (write.track !== undefined) known.of.tscRecord = false;
     known.adjust = false;
     books.inferred += write.track === undefined ? 1 : 2;
   }

@@ -1,5 +1,5 @@
 import type { Ioctl } from '../../events/index.ts';
-import type { SeenWrite } from '../assimilate/tsc-writes.ts';
+import type { SeenWrite } from '../assimilate/rows.ts';
 import type { Recompute } from '../causes.ts';
 import type { FdTable } from './fd-table.ts';
 import type { Vcpu, Vm } from './vm.ts';

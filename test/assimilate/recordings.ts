@@ -31,6 +31,9 @@ export async function compare(text: string, kernel: ReturnType<typeof profile> |
   return { divergences: findings.filter(isDivergence), model: summary.model! };
 }
 
+/** Events of system calls. */
+export const CALLS = /sys_ioctl|sys_enter|sys_exit/;
+
 /** A recording without the lines that match. */
 export const without = (text: string, lines: RegExp): string =>
   text

@@ -1,0 +1,73 @@
+/**
+ * Whether a value written to a TSC joins the generation that the VM's other TSCs are of: what is known
+ * of it, and what it tells of the kernel. Joining gives a TSC the generation's offset, whatever was written.
+ */
+import { isTscMode } from '../../src/clock/index.ts';
+import { subU64 } from '../../src/num/index.ts';
+import { type Around, isWatched } from './around.ts';
+import type { KnownVm } from './known.ts';
+import type { SeenWrite } from './rows.ts';
+
+/**
+ * The TSC that KVM read for a value that led to an offset; `undefined` where it got the offset of the
+ * generation that it joined, which tells nothing.
+ */
+export function tscReadFor(
+  { state }: KnownVm,
+  data: bigint,
+  { next, track }: SeenWrite,
+): bigint | undefined {
+  const joins = track !== undefined && next === state.curTscOffset;
+  return joins ? undefined : subU64(data, next);
+}
+
+/** All is known by which KVM decides whether a value that is written joins. */
+export function knowsWhetherJoins(
+  { driver, host }: Around,
+  { tscRecord }: KnownVm,
+  { track }: SeenWrite,
+  data: bigint,
+  byHost = false,
+): boolean {
+  // Which offset the others have is known as long as their synchronisations are recorded.
+  if (track === undefined) return false;
+  const { syncZero } = driver.switches;
+  const always = data === 0n && (syncZero === 'any' || (syncZero === 'host' && byHost));
+  return always || (tscRecord && host.knowsKhz);
+}
+
+/** Until v5.5 a guest's write of its TSC synchronises it like the VMM's, which is tracked. */
+export function seeGuestWrite(around: Around, { track }: SeenWrite): void {
+  if (around.sees.tracks) isGuestWriteTo(around, track === undefined ? 'offset' : 'sync');
+}
+
+/** An offset that a guest's write alone can't have led to, where synchronisations are not recorded. */
+export const joinsUntracked = (around: Around): boolean =>
+  !around.sees.tracks && isGuestWriteTo(around, 'sync');
+
+/** A guest's write of its TSC does this. @returns whether the profile has it so, maybe from now on. */
+function isGuestWriteTo({ chosen, driver }: Around, does: 'offset' | 'sync'): boolean {
+  const name = 'tscWriteByGuest';
+  const how = `guests’ TSC writes that ${does === 'sync' ? 'synchronise' : 'only move'} their TSC`;
+  if ((driver.switches[name] === 'sync') === (does === 'sync')) {
+    chosen.confirm(name, how);
+    return true;
+  }
+  const set = chosen.contradict(name, { [name]: does }, how);
+  if (set !== undefined) driver.setSwitches(set);
+  return set !== undefined;
+}
+
+/** Until v4.11 the TSC of a new vCPU is compared with the others' like any value. */
+export function seeNewTsc(around: Around, vm: KnownVm, { next, track }: SeenWrite): void {
+  const { chosen, driver, host } = around;
+  const { state } = vm;
+  const joins = track === undefined || next === state.curTscOffset;
+  if (joins || state.onlineVcpus === 0 || !isWatched(around, vm)) return;
+  // A TSC of another frequency, or one that is not trusted, has an offset of its own.
+  const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode);
+  if (!isSteady || vm.scaled || state.lastTscKhz !== state.defaultTscKhz) return;
+  const how = 'a new vCPU that does not join the others';
+  const set = chosen.contradict('syncZero', { syncZero: 'none' }, how);
+  if (set !== undefined) driver.setSwitches(set);
+}
