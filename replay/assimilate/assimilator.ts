@@ -23,7 +23,7 @@ import type { KnownVcpu, KnownVm } from './known.ts';
 import { Pages } from './pages.ts';
 import { type ChosenProfile, type ProfileChoice, profileText } from './profile.ts';
 import { Requests } from './requests.ts';
-import { type SeenTrack, type SeenUpdate, type SeenWrite, whenOf } from './rows.ts';
+import { type SeenTrack, type SeenUpdate, type SeenWrite, tracepointsOf, whenOf } from './rows.ts';
 import { TscWrites } from './tsc-writes.ts';
 
 /** The guest's MSRs that the model is told of. Others move no clock that a tracepoint shows. */
@@ -211,7 +211,11 @@ export class Assimilator {
         break;
       }
       case 'KVM_CREATE_VCPU': {
-        const own = this.#take(thread).findLast((write) => write.vcpu === vcpu);
+        const written = this.#take(thread);
+        const own = written.findLast((write) => write.vcpu === vcpu);
+        // Loads write offsets too, where the TSC is not trusted.
+        for (const each of written)
+          if (each !== own) this.#around.books.inferred += tracepointsOf(each);
         if (ret >= 0 && vcpu !== undefined) this.#calls.createdVcpu(vcpu, own, when);
         break;
       }
@@ -251,7 +255,7 @@ export class Assimilator {
   #settle(thread: Thread): void {
     for (const write of this.#take(thread)) {
       const known = this.#known(write.vcpu, write.when);
-      if (known === undefined) this.#around.books.unknown += write.track === undefined ? 1 : 2;
+      if (known === undefined) this.#around.books.unknown += tracepointsOf(write);
       else this.#writes.byLoad(known, write);
     }
   }
@@ -275,7 +279,7 @@ export class Assimilator {
 
   /** Events are missing: what was known holds no longer. */
   loseTrack(): void {
-    for (const thread of this.#pending) this.#take(thread);
+    this.#leavePending();
     this.#around.host.line.confirmed = false;
     for (const { vm } of this.#around.driver.vms) forget(vm);
   }
@@ -285,7 +289,15 @@ export class Assimilator {
     this.#around.driver.drop(vm);
   }
 
+  /** Of these writes no more will be heard. */
+  #leavePending(): void {
+    for (const thread of this.#pending) {
+      for (const write of this.#take(thread)) this.#around.books.unknown += tracepointsOf(write);
+    }
+  }
+
   finish(): void {
+    this.#leavePending();
     this.#around.base.finish();
   }
 }

@@ -314,7 +314,6 @@ export class Requests {
       known.page = false;
       known.state.kvmclock = 'off';
       driver.correct('a page that is no longer written');
-      books.inferred += 1;
       return;
     }
     const what = 'the masterclock was not recomputed though it was asked for';

@@ -30,6 +30,9 @@ export interface SeenWrite {
   track: SeenTrack | undefined;
 }
 
+/** How many tracepoints a write showed. */
+export const tracepointsOf = ({ track }: SeenWrite): number => (track === undefined ? 1 : 2);
+
 export const whenOf = (batch: EventBatch, row: number): When => ({
   ticks: batch.timestamps[row]!,
   cpu: batch.cpus[row]!,

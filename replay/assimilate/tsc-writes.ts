@@ -13,7 +13,7 @@ import type { Disagreement } from './books.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu } from './known.ts';
 import { Comparison } from './pages.ts';
-import type { SeenTrack, SeenWrite } from './rows.ts';
+import { type SeenTrack, type SeenWrite, tracepointsOf } from './rows.ts';
 import type { Predicted } from './tracepoints.ts';
 import { joinsUntracked, knowsWhetherJoins, seeGuestWrite, tscReadFor } from './tsc-joins.ts';
 
@@ -265,6 +265,6 @@ export class TscWrites {
     this.#adopt(known, write, !host.tscUnstable && !known.scaled);
     if (write.track !== undefined) known.of.tscRecord = false;
     known.adjust = false;
-    books.inferred += write.track === undefined ? 1 : 2;
+    books.inferred += tracepointsOf(write);
   }
 }
