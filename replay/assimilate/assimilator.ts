@@ -261,8 +261,8 @@ export class Assimilator {
   }
 
   /**
-   * Other threads have done what they wrote of a VM (`undefined`: of any), unless they are in a call that
-   * will tell what it was.
+   * Other threads have done what they wrote of a VM (`undefined`: of any), unless they are in a call: its
+   * end, or an MSR access in it, tells what that was.
    */
   #settleOthers(thread: Thread, vm: Vm | undefined): void {
     for (const other of this.#pending) {

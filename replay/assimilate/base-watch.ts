@@ -23,6 +23,8 @@ export class BaseWatch {
   #held: Astray | undefined;
   /** How far the one held back was off a line that was confirmed before, ns. */
   #heldBy: bigint | undefined;
+  /** Which line it was off. */
+  #heldOf = 0;
 
   constructor(line: RawLine, books: Books, chosen: ChosenProfile, driver: Driver) {
     this.#line = line;
@@ -38,11 +40,13 @@ export class BaseWatch {
 
   /** A point is off the line. */
   off(point: Astray): void {
+    if (this.#heldOf !== this.#line.begun) this.#tellHeld();
     const by = this.#line.confirmed ? this.#line.residual(point.tsc, point.ns) : undefined;
     const held = this.#held;
     if (held === undefined) {
       this.#held = point;
       this.#heldBy = by;
+      this.#heldOf = this.#line.begun;
     } else if (isSame(this.#heldBy, by)) {
       this.#tellHeld();
       this.#line.move(point.tsc, point.ns);
@@ -51,7 +55,9 @@ export class BaseWatch {
 
   #offAgain(held: Astray, point: Astray): void {
     this.#held = undefined;
-    if (!this.#isSteered()) for (const each of [held, point]) this.#books.diverge(each);
+    // A clock that has followed its line is steered only where no release says otherwise.
+    const mayBe = this.#heldBy === undefined || this.#chosen.basis === 'assumed';
+    if (!mayBe || !this.#isSteered()) for (const each of [held, point]) this.#books.diverge(each);
     this.#line.move(point.tsc, point.ns);
   }
 
@@ -73,10 +79,8 @@ export class BaseWatch {
 
   /** The recording ends. */
   finish(): void {
-    const wasLine = this.#heldBy !== undefined || this.#chosen.basis !== 'assumed';
-    // Nothing has shown a line, and no release says that there is one.
-    if (this.#held !== undefined && !wasLine && this.#isSteered()) this.#held = undefined;
-    this.#tellHeld();
+    // Else nothing has shown a line, and no release says that there is one.
+    if (this.#heldBy !== undefined || this.#chosen.basis !== 'assumed') this.#tellHeld();
   }
 }
 

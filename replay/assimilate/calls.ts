@@ -55,7 +55,7 @@ export class Calls {
       return;
     }
     const decides = knowsWhetherJoins(this.#around, vm, write, 0n, true);
-    this.#writes.compare(made.known, write, made.predicted, !vm.scaled && decides);
+    this.#writes.compare(made.known, write, made.predicted, decides);
     vm.tscRecord = true;
   }
 

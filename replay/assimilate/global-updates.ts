@@ -55,6 +55,7 @@ export class GlobalUpdates {
       // What the work asked for, or would have, was asked for when it was queued.
       this.mayAskOthers(of, when);
       for (const { model } of of.vm.vcpus.values()) {
+        if (model?.missed?.byWork === true) model.missed = undefined;
         if (model?.askedByWork !== true) continue;
         model.state.requests &= ~REQUEST_BIT.CLOCK_UPDATE;
         model.askedByWork = false;
@@ -106,7 +107,12 @@ export class GlobalUpdates {
   beforeServing({ of, state }: KnownVcpu, when: When): void {
     const asksAgain = of.state.updateWork === 'queued' && isRequested(state, 'GLOBAL_CLOCK_UPDATE');
     if (!asksAgain || !this.#isDue(of, UPDATE_WORK, when)) return;
-    of.queuedAgain = this.#around.driver.tscAt(when.ticks, of.vm);
+    const { driver, host } = this.#around;
+    const tsc = driver.tscAt(when.ticks, of.vm);
+    // What is queued since is not queued once more.
+    const isPending = (since: bigint): boolean =>
+      tsc < since + EARLIEST_MS[UPDATE_WORK] * BigInt(host.state.tscKhz);
+    if (of.queuedAgain === undefined || !isPending(of.queuedAgain)) of.queuedAgain = tsc;
   }
 
   /** Delayed work that is due may have fired. @returns whether it brings pages up to date. */
@@ -131,7 +137,10 @@ export class GlobalUpdates {
       other.state.requests = requests;
       other.mayAsk = true;
     }
-    for (const other of before) other.askedByWork = asksForPage(other);
+    for (const other of before) {
+      other.askedByWork = asksForPage(other);
+      if (of.mayNotFire) other.mayAsk = true;
+    }
     if (served.length > 0) driver.correct('requests that may have been served before');
     of.mayNotFire = false;
     if (of.queuedAgain !== undefined) this.#queueAgain(of, of.queuedAgain);

@@ -59,6 +59,7 @@ export class HostModel {
     this.#driver.happen({ type: 'change_clocksource', tsc, vclockMode });
     if (this.state.gtodWorkQueued) this.#driver.happen({ type: 'pvclock_gtod_work', tsc });
     this.line.lose();
+    for (const vm of this.#driver.vms) vm.clockOffset = 'unknown';
     const changed = this.#knowsClocksource;
     this.#knowsClocksource = true;
     return changed;

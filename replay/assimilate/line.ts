@@ -53,6 +53,8 @@ export class RawLine {
   #slope: Slope | undefined;
   /** A point was where the line had it. */
   confirmed = false;
+  /** How often it was lost, and another one begun. */
+  begun = 0;
 
   /**
    * The frequency is `khz`, or near it.
@@ -140,6 +142,7 @@ export class RawLine {
 
   /** From where the clock goes on is not known. */
   lose(): void {
+    this.begun += 1;
     this.#at = undefined;
     this.confirmed = false;
   }

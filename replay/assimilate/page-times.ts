@@ -202,7 +202,8 @@ export class PageTimes {
       of.clockOffset = 'near';
       return true;
     }
-    if (!host.line.confirmed || of.clockOffset === 'near') return true;
+    const isSure = of.clockOffset === 'known' && isWatched(this.#around, of);
+    if (!host.line.confirmed || !isSure) return true;
     const right = late >= -1n && late <= MOST_BETWEEN_READS_NS;
     if (!right && this.#isSteered()) return true;
     const least = addU64(on, of.state.kvmclockOffset);

@@ -35,8 +35,20 @@ const USUAL = 'v6.8';
 /** How a profile came to be used. */
 type Basis = 'given' | 'release' | 'assumed';
 
+/** Values of a switch that no recording tells apart. */
+const ALIKE: { readonly [N in SwitchName]?: readonly Switches[N][] } = {
+  tscWriteByGuest: ['offset', 'offset-unless-protected'],
+};
+
+function isAlike(name: SwitchName, a: unknown, b: unknown): boolean {
+  const alike: readonly unknown[] = ALIKE[name] ?? [];
+  return a === b || (alike.includes(a) && alike.includes(b));
+}
+
 const holds = (of: Profile, shown: Partial<Switches>): boolean =>
-  Object.entries(shown).every(([name, value]) => of.switches[name as SwitchName] === value);
+  Object.entries(shown).every(([name, value]) =>
+    isAlike(name as SwitchName, of.switches[name as SwitchName], value),
+  );
 
 /** The released kernel nearest to one that has these switches. */
 function nearestWith(of: Profile, shown: Partial<Switches>): Profile | undefined {

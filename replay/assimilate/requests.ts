@@ -163,7 +163,12 @@ export class Requests {
   #wasMissed(known: KnownVcpu, { version }: Page, when: When): void {
     const { missed, vcpu } = known;
     known.missed = undefined;
-    if (missed === undefined || (version !== missed.version && version !== missed.version + 2)) {
+    // A TSC that is scaled may be pushed forward, or not: then nothing is owed.
+    if (
+      missed === undefined ||
+      known.scaled ||
+      (version !== missed.version && version !== missed.version + 2)
+    ) {
       return;
     }
     if (this.#global.explainsMissing(known.of, missed, when)) return;

@@ -21,19 +21,23 @@ export function tscReadFor(
   return joins ? undefined : subU64(data, next);
 }
 
+/** TSCs of another frequency than the host's have offsets of their own. */
+const isScaled = ({ scaled, vm }: KnownVm): boolean =>
+  scaled || [...vm.vcpus.values()].some(({ model }) => model?.scaled === true);
+
 /** All is known by which KVM decides whether a value that is written joins. */
 export function knowsWhetherJoins(
   { driver, host }: Around,
-  { tscRecord }: KnownVm,
+  vm: KnownVm,
   { track }: SeenWrite,
   data: bigint,
   byHost = false,
 ): boolean {
   // Which offset the others have is known as long as their synchronisations are recorded.
-  if (track === undefined) return false;
+  if (track === undefined || isScaled(vm)) return false;
   const { syncZero } = driver.switches;
   const always = data === 0n && (syncZero === 'any' || (syncZero === 'host' && byHost));
-  return always || (tscRecord && host.knowsKhz);
+  return always || (vm.tscRecord && host.knowsKhz);
 }
 
 /** Until v5.5 a guest's write of its TSC synchronises it like the VMM's, which is tracked. */
@@ -64,9 +68,9 @@ export function seeNewTsc(around: Around, vm: KnownVm, { next, track }: SeenWrit
   const { state } = vm;
   const joins = track === undefined || next === state.curTscOffset;
   if (joins || state.onlineVcpus === 0 || !isWatched(around, vm)) return;
-  // A TSC of another frequency, or one that is not trusted, has an offset of its own.
+  // So have TSCs that are not trusted.
   const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode);
-  if (!isSteady || vm.scaled || state.lastTscKhz !== state.defaultTscKhz) return;
+  if (!isSteady || isScaled(vm)) return;
   const how = 'a new vCPU that does not join the others';
   const set = chosen.contradict('syncZero', { syncZero: 'none' }, how);
   if (set !== undefined) driver.setSwitches(set);

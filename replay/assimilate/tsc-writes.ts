@@ -211,16 +211,18 @@ export class TscWrites {
   }
 
   #lacks(known: KnownVcpu, predicted: readonly Predicted[], { ticks }: When): void {
-    const { books, sees } = this.#around;
+    const { books, driver, sees } = this.#around;
     const { of, vcpu, state } = known;
     const offset = predicted.find((each) => each.type === 'kvm_write_tsc_offset');
     if (!sees.offsets) known.tscOffset = 'unknown';
     if (offset === undefined || !sees.offsets || known.scaled) return;
+    state.l1TscOffset = offset.previousTscOffset;
+    state.tscOffset = offset.previousTscOffset;
+    driver.correct('a TSC offset that was not written');
     if (!isWatched(this.#around, of)) return;
     const what = 'a TSC offset was not written though the guest wrote its TSC';
     const expected = `next offset ${offset.nextTscOffset}`;
     books.diverge({ vm: of.vm, vcpu, ticks, what, expected, found: 'none' });
-    state.l1TscOffset = offset.previousTscOffset;
   }
 
   /** KVM_SET_MSRS or KVM_SET_DEVICE_ATTR on a vCPU, which led to this. */

@@ -9,7 +9,8 @@ import { replayText } from './fixtures.ts';
 import { randomHistory } from './random-history.ts';
 import type { SimulatedRecording } from './simulated-host.ts';
 
-const SEEDS = Array.from({ length: 12 }, (_, seed) => seed);
+/** The first dozen, and some in which work, TSC writes and updates of several vCPUs cross. */
+const SEEDS = [...Array.from({ length: 12 }, (_, seed) => seed), 35, 46, 116, 134];
 const MERGED = PROFILE_IDS.filter((id) => profile(id).covers !== undefined);
 /** Kernels that text without a release is told to be, or to be like. */
 const TOLD = MERGED.slice(MERGED.indexOf('v5.5'));
