@@ -46,6 +46,12 @@ export class GlobalUpdates {
     return true;
   }
 
+  /** Work that did not fire may just be late where a release says that there is such work. */
+  #neverFires(when: When): boolean {
+    const { basis } = this.#around.chosen;
+    return basis === 'assumed' && this.#thereIsNone(when, NEVER_FIRED);
+  }
+
   /** Work that this kernel does not have will not fire. */
   #callOff(when: When): void {
     const { driver } = this.#around;
@@ -66,7 +72,7 @@ export class GlobalUpdates {
 
   /** A page that a global update should have brought is missing: the kernel may do such updates otherwise. */
   explainsMissing(of: KnownVm, missed: MissedPage, when: When): boolean {
-    if (missed.byWork && this.#thereIsNone(when, NEVER_FIRED)) return true;
+    if (missed.byWork && this.#neverFires(when)) return true;
     return !missed.master && this.#showsLimit(of, missed.ticks);
   }
 
@@ -124,28 +130,37 @@ export class GlobalUpdates {
     const syncs = state.syncWork === 'armed' && this.#isDue(of, SYNC_WORK, when);
     const updates = state.updateWork === 'queued' && this.#isDue(of, UPDATE_WORK, when);
     if (!syncs && !updates) return false;
-    if (updates && this.#didNotFire(known) && this.#thereIsNone(when, NEVER_FIRED)) {
-      return false;
-    }
+    if (updates && this.#didNotFire(known) && this.#neverFires(when)) return false;
+    const tsc = driver.tscAt(when.ticks, of.vm);
     const served = updates ? this.#servedBefore(known) : [];
     const others = [...of.vm.vcpus.values()].flatMap(({ model }) => model ?? []);
-    const before = others.filter((other) => !asksForPage(other));
-    const tsc = driver.tscAt(when.ticks, of.vm);
+    const unasked = others.filter((other) => !asksForPage(other));
     if (syncs) driver.happen({ type: SYNC_WORK, tsc, vm }, of);
     driver.happen({ type: UPDATE_WORK, tsc, vm }, of);
     for (const [other, requests] of served) {
       other.state.requests = requests;
       other.mayAsk = true;
     }
-    for (const other of before) {
+    if (served.length > 0) driver.correct('requests that may have been served before');
+    for (const other of unasked) {
       other.askedByWork = asksForPage(other);
       if (of.mayNotFire) other.mayAsk = true;
     }
-    if (served.length > 0) driver.correct('requests that may have been served before');
-    of.mayNotFire = false;
-    if (of.queuedAgain !== undefined) this.#queueAgain(of, of.queuedAgain);
-    driver.wake(of);
+    this.#fired(of);
     return true;
+  }
+
+  #fired(of: KnownVm): void {
+    const { driver } = this.#around;
+    const { queuedAgain } = of;
+    of.mayNotFire = queuedAgain !== undefined;
+    of.queuedAgain = undefined;
+    driver.wake(of);
+    if (queuedAgain === undefined) return;
+    // It was asked for after it may have fired: then it fires once more.
+    of.state.updateWork = 'queued';
+    of.armed.set(UPDATE_WORK, queuedAgain);
+    driver.correct('delayed work that may have been queued again');
   }
 
   /** Other vCPUs whose last page may have come after the work had fired, and what they are asked. */
@@ -158,15 +173,6 @@ export class GlobalUpdates {
         ? []
         : [[model, model.state.requests] as const];
     });
-  }
-
-  /** The work was asked for after it may have fired: then it fires once more. */
-  #queueAgain(of: KnownVm, tsc: bigint): void {
-    of.state.updateWork = 'queued';
-    of.armed.set(UPDATE_WORK, tsc);
-    of.queuedAgain = undefined;
-    of.mayNotFire = true;
-    this.#around.driver.correct('delayed work that may have been queued again');
   }
 
   /** From before the work was due until long after this vCPU had one page, and entered with it. */
