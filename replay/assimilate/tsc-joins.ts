@@ -40,7 +40,7 @@ export function knowsWhetherJoins(
   return always || (vm.tscRecord && host.knowsKhz);
 }
 
-/** Until v5.5 a guest's write of its TSC synchronises it like the VMM's, which is tracked. */
+/** Until 0c899c25d754 (v5.10) a guest's write of its TSC synchronises it like the VMM's, which is tracked. */
 export function seeGuestWrite(around: Around, { track }: SeenWrite): void {
   if (around.sees.tracks) isGuestWriteTo(around, track === undefined ? 'offset' : 'sync');
 }
@@ -62,7 +62,7 @@ function isGuestWriteTo({ chosen, driver }: Around, does: 'offset' | 'sync'): bo
   return set !== undefined;
 }
 
-/** Until v4.11 the TSC of a new vCPU is compared with the others' like any value. */
+/** Until about v4.11 the TSC of a new vCPU is compared with the others' like any value. */
 export function seeNewTsc(around: Around, vm: KnownVm, { next, track }: SeenWrite): void {
   const { chosen, driver, host } = around;
   const { state } = vm;
