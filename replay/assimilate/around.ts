@@ -1,4 +1,5 @@
 /** What all parts of an assimilation share. */
+import type { Switches, SwitchName } from '../../src/profiles/index.ts';
 import type { HostClock } from '../host-clock.ts';
 import type { BaseWatch } from './base-watch.ts';
 import type { Books } from './books.ts';
@@ -26,6 +27,24 @@ export interface Around {
   readonly chosen: ChosenProfile;
   readonly clock: HostClock;
   readonly sees: Sees;
+}
+
+/**
+ * The recording shows that the kernel has a switch otherwise.
+ *
+ * @param set - what follows from it.
+ * @param how - what it is that shows it, in a few words.
+ * @returns the profile may be set so, and is from here on; else the kernel diverges from it.
+ */
+export function showOtherwise(
+  { chosen, driver }: Pick<Around, 'chosen' | 'driver'>,
+  name: SwitchName,
+  set: Partial<Switches>,
+  how: string,
+): boolean {
+  const switches = chosen.contradict(name, set, how);
+  if (switches !== undefined) driver.setSwitches(switches);
+  return switches !== undefined;
 }
 
 /** Everything that is done to this VM from outside is recorded, and named. */

@@ -214,8 +214,9 @@ export class Assimilator {
         const written = this.#take(thread);
         const own = written.findLast((write) => write.vcpu === vcpu);
         // Loads write offsets too, where the TSC is not trusted.
-        for (const each of written)
+        for (const each of written) {
           if (each !== own) this.#around.books.inferred += tracepointsOf(each);
+        }
         if (ret >= 0 && vcpu !== undefined) this.#calls.createdVcpu(vcpu, own, when);
         break;
       }

@@ -4,6 +4,7 @@
  * One such point may be the kernel's doing, or the base is no line at all but steered by NTP: the next
  * point tells. Where the line was confirmed before, the clock may also go on beside it.
  */
+import { showOtherwise } from './around.ts';
 import type { Books, Disagreement } from './books.ts';
 import type { Driver } from './driver.ts';
 import type { RawLine } from './line.ts';
@@ -56,20 +57,18 @@ export class BaseWatch {
   #offAgain(held: Astray, point: Astray): void {
     this.#held = undefined;
     // A clock that has followed its line is steered only where no release says otherwise.
-    const mayBe = this.#heldBy === undefined || this.#chosen.basis === 'assumed';
-    if (!mayBe || !this.#isSteered()) for (const each of [held, point]) this.#books.diverge(each);
+    const mayBeSteered = this.#heldBy === undefined || this.#chosen.basis === 'assumed';
+    if (!mayBeSteered || !this.#isSteered()) {
+      for (const each of [held, point]) this.#books.diverge(each);
+    }
     this.#line.move(point.tsc, point.ns);
   }
 
   /** The base clock is no line. @returns the profile may be set so. */
   #isSteered(): boolean {
-    const set = this.#chosen.contradict(
-      'masterBase',
-      { masterBase: 'boottime', otherBase: 'boottime' },
-      'a base clock that is steered',
-    );
-    if (set !== undefined) this.#driver.setSwitches(set);
-    return set !== undefined;
+    const around = { chosen: this.#chosen, driver: this.#driver };
+    const steered = { masterBase: 'boottime', otherBase: 'boottime' } as const;
+    return showOtherwise(around, 'masterBase', steered, 'a base clock that is steered');
   }
 
   #tellHeld(): void {

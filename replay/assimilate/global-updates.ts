@@ -1,9 +1,9 @@
 /**
  * How a global clock update reaches the other vCPUs of a VM: by work some time after it was asked for,
- * until v6.18, and at once from v6.19 on; of loads only so many a second from v7.1 on.
+ * and at once since 446fcce2a52b (v6.19); of loads only so many a second since 8fe2e698fce4 (v7.1).
  */
 import { isRequested, REQUEST_BIT, UPDATES_PER_SECOND } from '../../src/clock/index.ts';
-import { type Around, asksAreKnown } from './around.ts';
+import { type Around, asksAreKnown, showOtherwise } from './around.ts';
 import type { When } from './driver.ts';
 import { asksForPage, type KnownVcpu, type KnownVm, type MissedPage } from './known.ts';
 
@@ -34,14 +34,11 @@ export class GlobalUpdates {
 
   /** The recording shows that the kernel delays no updates. @returns the profile may be set so. */
   #thereIsNone(when: When, how: string): boolean {
-    const { chosen, driver } = this.#around;
-    const { globalUpdateMechanism: present, vmxCreateSetsCpu } = driver.switches;
-    // Up to v5.15 nothing tells whether a vCPU's first load has queued work.
+    const { globalUpdateMechanism: present, vmxCreateSetsCpu } = this.#around.driver.switches;
+    // Before 06692e4b8055 (v5.16) nothing tells whether a vCPU's first load has queued work.
     if (present !== 'delayed' || vmxCreateSetsCpu) return false;
-    const mechanism = { globalUpdateMechanism: 'immediate' } as const;
-    const set = chosen.contradict('globalUpdateMechanism', mechanism, how);
-    if (set === undefined) return false;
-    driver.setSwitches(set);
+    const immediate = { globalUpdateMechanism: 'immediate' } as const;
+    if (!showOtherwise(this.#around, 'globalUpdateMechanism', immediate, how)) return false;
     this.#callOff(when);
     return true;
   }
@@ -87,14 +84,9 @@ export class GlobalUpdates {
     const { globalUpdateMechanism: mechanism, globalUpdateRateLimit: isLimited } = driver.switches;
     if (mechanism !== 'immediate') return false;
     if (!isLimited) {
-      const limit = { globalUpdateRateLimit: true } as const;
-      const set = chosen.contradict(
-        'globalUpdateRateLimit',
-        limit,
-        'fewer pages than loads ask for',
-      );
-      if (set === undefined) return false;
-      driver.setSwitches(set);
+      const how = 'fewer pages than loads ask for';
+      const limit = { globalUpdateRateLimit: true };
+      if (!showOtherwise(this.#around, 'globalUpdateRateLimit', limit, how)) return false;
     } else if (chosen.shown.globalUpdateRateLimit !== true) return false;
     of.state.updateWindowTsc = driver.tscAt(ticks, of.vm);
     of.state.updatesInWindow = UPDATES_PER_SECOND;

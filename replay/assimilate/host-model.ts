@@ -1,5 +1,11 @@
 /** What a recording shows of the host: its clocksource, the TSC's frequency, its base clock. */
-import { baseAt, type HostState, MAX_HOST_CPUS, type VcpuState } from '../../src/clock/index.ts';
+import {
+  baseAt,
+  type HostState,
+  isTscMode,
+  MAX_HOST_CPUS,
+  type VcpuState,
+} from '../../src/clock/index.ts';
 import { addU64, clocksourceMultShift, subU64, timeScale } from '../../src/num/index.ts';
 import type { Driver, When } from './driver.ts';
 import type { KnownVm } from './known.ts';
@@ -28,6 +34,11 @@ export class HostModel {
 
   get state(): HostState {
     return this.#driver.world.host;
+  }
+
+  /** TSCs are trusted: while something else is the clocksource, they may have been found unstable. */
+  get isTscSteady(): boolean {
+    return !this.tscUnstable && isTscMode(this.state.vclockMode);
   }
 
   /** A page has shown the TSC's frequency. */

@@ -7,7 +7,7 @@
  */
 import { addU64, asS64, PVCLOCK_TSC_STABLE_BIT, subU64 } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
-import { type Around, isWatched } from './around.ts';
+import { type Around, isWatched, showOtherwise } from './around.ts';
 import { excuseUnasked, forgetUnasked } from './doubt.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu, KnownVm } from './known.ts';
@@ -212,14 +212,14 @@ export class PageTimes {
     return false;
   }
 
-  /** Where no release says otherwise, pages without masterclock may be of a clock that is steered (v5.5). */
+  /**
+   * Where no release says otherwise, pages without masterclock may be of a clock that is steered, as they
+   * were until 8171cd68806b (v5.6).
+   */
   #isSteered(): boolean {
-    const { chosen, driver } = this.#around;
-    if (chosen.basis !== 'assumed') return false;
     const how = 'pages without masterclock that are steered';
-    const set = chosen.contradict('otherBase', { otherBase: 'boottime' }, how);
-    if (set !== undefined) driver.setSwitches(set);
-    return set !== undefined;
+    const isAssumed = this.#around.chosen.basis === 'assumed';
+    return isAssumed && showOtherwise(this.#around, 'otherBase', { otherBase: 'boottime' }, how);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { PVCLOCK_TSC_STABLE_BIT } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
-import { type Around, isWatched } from './around.ts';
+import { type Around, isWatched, showOtherwise } from './around.ts';
 import type { When } from './driver.ts';
 import type { KnownVcpu } from './known.ts';
 import { PageTimes } from './page-times.ts';
@@ -98,10 +98,7 @@ export class Pages {
     const { pvTraceVersionParity: parity } = found.switches;
     if (parity === driver.switches.pvTraceVersionParity) {
       chosen.confirm('pvTraceVersionParity', found.how);
-    } else {
-      const set = chosen.contradict('pvTraceVersionParity', found.switches, found.how);
-      if (set !== undefined) driver.setSwitches(set);
-    }
+    } else showOtherwise(this.#around, 'pvTraceVersionParity', found.switches, found.how);
     const expected = driver.switches.pvTraceVersionParity;
     compared.field('version parity', true, expected, parity);
     const continues = known.page && !known.xen && parity === expected && sees.msrs;

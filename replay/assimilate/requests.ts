@@ -5,7 +5,7 @@
 import { isRequested, REQUEST_BIT, type Request } from '../../src/clock/index.ts';
 import { PVCLOCK_GUEST_STOPPED } from '../../src/num/index.ts';
 import type { Page } from '../guest-clock.ts';
-import { type Around, asksAreKnown, isFollowed, isWatched } from './around.ts';
+import { type Around, asksAreKnown, isFollowed, isWatched, showOtherwise } from './around.ts';
 import type { When } from './driver.ts';
 import { GlobalUpdates } from './global-updates.ts';
 import { asksForPage, type KnownVcpu, type KnownVm } from './known.ts';
@@ -117,7 +117,6 @@ export class Requests {
    * come back, which moves the base clock off its line; if it did not, the kernel had no reason.
    */
   #unaskedUpdate(known: KnownVcpu, joined: boolean, { ticks }: When): void {
-    const { driver, chosen } = this.#around;
     if (!asksAreKnown(this.#around, known)) return;
     const { vcpu, of } = known;
     const what = 'the masterclock was recomputed though nothing asked for it';
@@ -129,10 +128,11 @@ export class Requests {
     }
     const name = 'mclkRequestOnTrack';
     const asks = { [name]: 'active-or-matched' } as const;
-    const set = chosen.contradict(name, asks, 'an update for each vCPU that joins');
-    if (set !== undefined) driver.setSwitches(set);
+    const how = 'an update for each vCPU that joins';
+    const isShown = showOtherwise(this.#around, name, asks, how);
     // A vCPU of another VM may have shown it since this one joined.
-    else if (chosen.profile.switches[name] !== asks[name]) this.#around.books.diverge(told);
+    const isSo = isShown || this.#around.chosen.profile.switches[name] === asks[name];
+    if (!isSo) this.#around.books.diverge(told);
   }
 
   /** A page was written. */
@@ -291,7 +291,7 @@ export class Requests {
 
   /** Something predicted is not recorded; `undefined` for a masterclock update. */
   #lacks(known: KnownVcpu, predicted: Predicted | undefined, { ticks }: When): void {
-    const { books, sees, chosen, driver } = this.#around;
+    const { books, sees, driver } = this.#around;
     const { vcpu, of } = known;
     if (predicted?.type === 'kvm_pvclock_update') known.page = false;
     else of.loseReference();
@@ -299,15 +299,9 @@ export class Requests {
     if (predicted === undefined) {
       if (!sees.updates) return;
       if (known.joined) {
-        const set = chosen.contradict(
-          'mclkRequestOnTrack',
-          { mclkRequestOnTrack: 'toggle-or-generation' },
-          'no update for a vCPU that joins',
-        );
-        if (set !== undefined) {
-          driver.setSwitches(set);
-          return;
-        }
+        const name = 'mclkRequestOnTrack';
+        const how = 'no update for a vCPU that joins';
+        if (showOtherwise(this.#around, name, { [name]: 'toggle-or-generation' }, how)) return;
       }
     } else if (predicted.type !== 'kvm_pvclock_update' || !sees.pages) return;
     else {

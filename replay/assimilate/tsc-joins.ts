@@ -2,9 +2,8 @@
  * Whether a value written to a TSC joins the generation that the VM's other TSCs are of: what is known
  * of it, and what it tells of the kernel. Joining gives a TSC the generation's offset, whatever was written.
  */
-import { isTscMode } from '../../src/clock/index.ts';
 import { subU64 } from '../../src/num/index.ts';
-import { type Around, isWatched } from './around.ts';
+import { type Around, isWatched, showOtherwise } from './around.ts';
 import type { KnownVm } from './known.ts';
 import type { SeenWrite } from './rows.ts';
 
@@ -50,28 +49,24 @@ export const joinsUntracked = (around: Around): boolean =>
   !around.sees.tracks && isGuestWriteTo(around, 'sync');
 
 /** A guest's write of its TSC does this. @returns whether the profile has it so, maybe from now on. */
-function isGuestWriteTo({ chosen, driver }: Around, does: 'offset' | 'sync'): boolean {
+function isGuestWriteTo(around: Around, does: 'offset' | 'sync'): boolean {
+  const { chosen, driver } = around;
   const name = 'tscWriteByGuest';
   const how = `guests’ TSC writes that ${does === 'sync' ? 'synchronise' : 'only move'} their TSC`;
   if ((driver.switches[name] === 'sync') === (does === 'sync')) {
     chosen.confirm(name, how);
     return true;
   }
-  const set = chosen.contradict(name, { [name]: does }, how);
-  if (set !== undefined) driver.setSwitches(set);
-  return set !== undefined;
+  return showOtherwise(around, name, { [name]: does }, how);
 }
 
 /** Until about v4.11 the TSC of a new vCPU is compared with the others' like any value. */
 export function seeNewTsc(around: Around, vm: KnownVm, { next, track }: SeenWrite): void {
-  const { chosen, driver, host } = around;
   const { state } = vm;
   const joins = track === undefined || next === state.curTscOffset;
   if (joins || state.onlineVcpus === 0 || !isWatched(around, vm)) return;
-  // So have TSCs that are not trusted.
-  const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode);
-  if (!isSteady || isScaled(vm)) return;
+  // A TSC that is not trusted, or of another frequency, has an offset of its own.
+  if (!around.host.isTscSteady || isScaled(vm)) return;
   const how = 'a new vCPU that does not join the others';
-  const set = chosen.contradict('syncZero', { syncZero: 'none' }, how);
-  if (set !== undefined) driver.setSwitches(set);
+  showOtherwise(around, 'syncZero', { syncZero: 'none' }, how);
 }

@@ -6,7 +6,7 @@
  * ioctl wrote is not recorded; the offset shows what it came to, and a value is supposed that does so.
  */
 import { type Input, MSRS } from '../../events/index.ts';
-import { isRequested, isTscMode } from '../../src/clock/index.ts';
+import { isRequested } from '../../src/clock/index.ts';
 import { addU64, subU64 } from '../../src/num/index.ts';
 import { type Around, isWatched } from './around.ts';
 import type { Disagreement } from './books.ts';
@@ -60,8 +60,7 @@ export class TscWrites {
     const { host } = this.#around;
     const { of, vcpu } = known;
     const { when, track } = write;
-    // While something else is the clocksource, the TSC may have been found unstable.
-    const isSteady = !host.tscUnstable && isTscMode(host.state.vclockMode) && !known.scaled;
+    const isSteady = host.isTscSteady && !known.scaled;
     const isTold = certain && isSteady && isWatched(this.#around, of);
     const written = new Comparison();
     const offset = predicted.find((each) => each.type === 'kvm_write_tsc_offset');
@@ -264,7 +263,7 @@ export class TscWrites {
     const { catchup } = known.state;
     const explained = host.slept || catchup !== 'off' || known.scaled || write.track !== undefined;
     if (!explained && sees.msrs && isWatched(this.#around, known.of)) host.tscUnstable = true;
-    this.#adopt(known, write, !host.tscUnstable && !known.scaled);
+    this.#adopt(known, write, host.isTscSteady && !known.scaled);
     if (write.track !== undefined) known.of.tscRecord = false;
     known.adjust = false;
     books.inferred += tracepointsOf(write);
